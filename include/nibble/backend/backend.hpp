@@ -1,0 +1,132 @@
+// Where kernels run: list the backends, ask which one is active and why, cap or force one.
+// The choice is made once, on first use, and is the newest backend that is compiled in and that the CPU runs, unless the environment
+// variable NIBBLE_BACKEND or force_backend() names another. A name that cannot be used changes nothing and gives a status.
+#pragma once
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+#include "../core/status.hpp"
+#include "../kernels/all.hpp"
+#include "cpu.hpp"
+#include "kernel_table.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+inline constexpr const char* backend_names[backend_count]
+    = {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neon_dotprod", "neon_i8mm"};
+
+/// The program's choice: -1 before it is made.
+inline std::atomic<int> chosen_backend {-1};
+
+NIBBLE_END_TYPES
+
+NIBBLE_BEGIN
+
+inline const char* to_string(backend b) noexcept { return backend_names[static_cast<int>(b)]; }
+
+/// The kernels of one backend, or null if this build left it out.
+inline const kernel_table* compiled_kernels(backend b) noexcept { return compiled_tables()[static_cast<int>(b)]; }
+
+/// Whether kernels of this backend can run here, or why not.
+inline status check_backend(backend b) noexcept
+{
+    if (static_cast<int>(b) >= backend_count)
+        return status::backend_unknown;
+    if (compiled_kernels(b) == nullptr)
+        return status::backend_not_compiled;
+    static const backend_set runnable = runnable_backends();
+    return runnable.has(b) ? status::ok : status::backend_not_supported;
+}
+
+inline result<backend> find_backend(const char* name) noexcept
+{
+    for (int i = 0; name != nullptr && i < backend_count; ++i)
+        if (std::strcmp(name, backend_names[i]) == 0)
+            return static_cast<backend>(i);
+    return status::backend_unknown;
+}
+
+/// The newest backend that can run here, at most `cap` in the order of the enum.
+inline backend best_backend(backend cap = backend::neon_i8mm) noexcept
+{
+    for (int i = static_cast<int>(cap); i > 0; --i)
+        if (check_backend(static_cast<backend>(i)) == status::ok)
+            return static_cast<backend>(i);
+    return backend::scalar;
+}
+
+/// What NIBBLE_BACKEND asks for: ok if it is unset or names a usable backend.
+inline status environment_status() noexcept
+{
+    const char* name = std::getenv("NIBBLE_BACKEND");
+    if (name == nullptr || *name == '\0')
+        return status::ok;
+    const result<backend> found = find_backend(name);
+    return found ? check_backend(*found) : found.error();
+}
+
+/// The backend that kernels run on from now on.
+inline backend active_backend() noexcept
+{
+    int choice = chosen_backend.load(std::memory_order_relaxed);
+    if (choice < 0) {
+        const char* name = std::getenv("NIBBLE_BACKEND");
+        const bool named = name != nullptr && *name != '\0' && environment_status() == status::ok;
+        int expected = -1;
+        choice = static_cast<int>(named ? *find_backend(name) : best_backend());
+        if (!chosen_backend.compare_exchange_strong(expected, choice))
+            choice = expected;
+    }
+    return static_cast<backend>(choice);
+}
+
+/// Run on this backend from now on, in the whole program. Do not call while kernels run.
+inline status force_backend(backend b) noexcept
+{
+    const status usable = check_backend(b);
+    if (usable == status::ok)
+        chosen_backend.store(static_cast<int>(b));
+    return usable;
+}
+
+inline status force_backend(const char* name) noexcept
+{
+    const result<backend> found = find_backend(name);
+    return found ? force_backend(*found) : found.error();
+}
+
+/// Run on the newest usable backend that is not newer than this one.
+inline backend cap_backend(backend b) noexcept
+{
+    chosen_backend.store(static_cast<int>(best_backend(b)));
+    return active_backend();
+}
+
+/// One line: which backend runs, and what decided it.
+inline const char* explain() noexcept
+{
+    const backend active = active_backend();
+    const char* name = std::getenv("NIBBLE_BACKEND");
+    if (name != nullptr && *name != '\0') {
+        if (environment_status() != status::ok)
+            return "NIBBLE_BACKEND names a backend that cannot be used here; it was ignored";
+        if (std::strcmp(name, to_string(active)) == 0)
+            return "chosen by NIBBLE_BACKEND";
+    }
+    if (active != best_backend())
+        return "forced or capped by the program";
+    if (active == backend::scalar)
+        return "neither this build nor this CPU offers more than plain C++";
+#if defined(NIBBLE_WITH_CPUINFO)
+    return "the newest backend that this build has and that cpuinfo says this CPU runs";
+#else
+    return "the newest backend that this build has and that this CPU says it runs";
+#endif
+}
+
+/// The active kernels.
+inline const kernel_table& kernels() noexcept { return *compiled_kernels(active_backend()); }
+
+NIBBLE_END

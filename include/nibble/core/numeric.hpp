@@ -1,0 +1,136 @@
+// Number formats as plain values: half (IEEE binary16), bfloat16, and pairs of 4-bit integers.
+//   half      1 sign, 5 exponent, 10 fraction bits; float -> half rounds to nearest, ties to even; overflow gives infinity
+//   bfloat16  the upper 16 bits of a float; float -> bfloat16 rounds to nearest, ties to even; subnormals are kept
+//   NaN       keeps its sign and the upper bits of its payload and becomes quiet, as F16C, AVX-512 and Arm do
+//   int4x2    two codes in [-8, 7], uint4x2: two in [0, 15]; the first of the pair in the low four bits (as ONNX and MatMulNBits)
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "config.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+struct half {
+    std::uint16_t bits = 0;
+};
+
+struct bfloat16 {
+    std::uint16_t bits = 0;
+};
+
+struct int4x2 {
+    std::uint8_t bits = 0;
+    NIBBLE_INLINE constexpr std::int32_t first() const noexcept { return ((bits & 15) ^ 8) - 8; }
+    NIBBLE_INLINE constexpr std::int32_t second() const noexcept { return ((bits >> 4) ^ 8) - 8; }
+};
+
+struct uint4x2 {
+    std::uint8_t bits = 0;
+    NIBBLE_INLINE constexpr std::int32_t first() const noexcept { return bits & 15; }
+    NIBBLE_INLINE constexpr std::int32_t second() const noexcept { return bits >> 4; }
+};
+
+NIBBLE_INLINE constexpr bool operator==(half a, half b) noexcept { return a.bits == b.bits; }
+NIBBLE_INLINE constexpr bool operator==(bfloat16 a, bfloat16 b) noexcept { return a.bits == b.bits; }
+NIBBLE_INLINE constexpr bool operator==(int4x2 a, int4x2 b) noexcept { return a.bits == b.bits; }
+NIBBLE_INLINE constexpr bool operator==(uint4x2 a, uint4x2 b) noexcept { return a.bits == b.bits; }
+
+/// What a code type holds: how many codes an element stores, and their range.
+template <class Q>
+struct code_traits;
+template <>
+struct code_traits<std::int8_t> {
+    static constexpr int per_element = 1;
+    static constexpr std::int32_t qmin = -128, qmax = 127;
+};
+template <>
+struct code_traits<std::uint8_t> {
+    static constexpr int per_element = 1;
+    static constexpr std::int32_t qmin = 0, qmax = 255;
+};
+template <>
+struct code_traits<int4x2> {
+    static constexpr int per_element = 2;
+    static constexpr std::int32_t qmin = -8, qmax = 7;
+};
+template <>
+struct code_traits<uint4x2> {
+    static constexpr int per_element = 2;
+    static constexpr std::int32_t qmin = 0, qmax = 15;
+};
+
+/// Elements that store `codes` codes.
+template <class Q>
+NIBBLE_INLINE constexpr std::ptrdiff_t elements_for(std::ptrdiff_t codes) noexcept
+{
+    return codes / code_traits<Q>::per_element + codes % code_traits<Q>::per_element;
+}
+
+NIBBLE_END_TYPES
+
+NIBBLE_BEGIN
+
+NIBBLE_INLINE std::uint32_t float_bits(float x) noexcept
+{
+    std::uint32_t u;
+    std::memcpy(&u, &x, 4);
+    return u;
+}
+
+NIBBLE_INLINE float float_from_bits(std::uint32_t u) noexcept
+{
+    float x;
+    std::memcpy(&x, &u, 4);
+    return x;
+}
+
+// All conversions work on bits, so that no floating-point mode and no compiler flag can change them.
+
+NIBBLE_INLINE half to_half(float x) noexcept
+{
+    const std::uint32_t u = float_bits(x), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
+    std::uint32_t h;
+    if (magnitude > 0x7f800000u)
+        h = 0x7e00u | (magnitude >> 13 & 0x3ffu);
+    else if (magnitude >= 0x477ff000u) // 65520 and above round to infinity
+        h = 0x7c00u;
+    else if (magnitude >= 0x38800000u) // normal halves: from 2^-14
+        h = (magnitude - 0x38000000u + 0x0fffu + (magnitude >> 13 & 1u)) >> 13;
+    else if (magnitude > 0x33000000u) { // subnormal halves: above 2^-25, multiples of 2^-24
+        const std::uint32_t shift = 126u - (magnitude >> 23), mantissa = (magnitude & 0x7fffffu) | 0x800000u;
+        const std::uint32_t kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1u), tie = 1u << (shift - 1u);
+        h = kept + (rest > tie || (rest == tie && (kept & 1u)) ? 1u : 0u);
+    } else
+        h = 0;
+    return half {static_cast<std::uint16_t>(sign | h)};
+}
+
+NIBBLE_INLINE float to_float(half x) noexcept
+{
+    const std::uint32_t sign = static_cast<std::uint32_t>(x.bits & 0x8000u) << 16, exponent = x.bits >> 10 & 31u;
+    std::uint32_t fraction = x.bits & 0x3ffu;
+    if (exponent == 31)
+        return float_from_bits(sign | 0x7f800000u | (fraction ? 0x400000u : 0u) | fraction << 13);
+    if (exponent != 0)
+        return float_from_bits(sign | (exponent + 112u) << 23 | fraction << 13);
+    if (fraction == 0)
+        return float_from_bits(sign);
+    std::uint32_t e = 113;
+    for (; !(fraction & 0x400u); --e)
+        fraction <<= 1;
+    return float_from_bits(sign | e << 23 | (fraction & 0x3ffu) << 13);
+}
+
+NIBBLE_INLINE bfloat16 to_bfloat16(float x) noexcept
+{
+    const std::uint32_t u = float_bits(x);
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+        return bfloat16 {static_cast<std::uint16_t>(u >> 16 | 0x40u)};
+    return bfloat16 {static_cast<std::uint16_t>((u + 0x7fffu + (u >> 16 & 1u)) >> 16)};
+}
+
+NIBBLE_INLINE float to_float(bfloat16 x) noexcept { return float_from_bits(static_cast<std::uint32_t>(x.bits) << 16); }
+
+NIBBLE_END

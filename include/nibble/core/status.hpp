@@ -1,0 +1,103 @@
+// Errors are values: every function that can refuse its input returns a status that names the broken rule, before it writes anything.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "config.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+enum class [[nodiscard]] status : std::uint8_t {
+    ok,
+    null_pointer,            ///< a pointer is null although its size is not zero
+    negative_size,           ///< a number of rows, columns or bytes is below zero
+    stride_too_small,        ///< the distance between two rows is less than a row
+    shape_mismatch,          ///< two operands do not have the sizes that the operation needs of them
+    size_overflow,           ///< the number of bytes does not fit std::ptrdiff_t
+    group_size_invalid,      ///< a group size is below 1, or odd for 4-bit codes, which are stored in pairs
+    params_count_mismatch,   ///< the number of scales or zero points does not fit shape and granularity
+    scale_invalid,           ///< a scale is not finite, or not above zero
+    scale_not_half,          ///< scales are to be stored as half, and one of them is not exactly a half
+    zero_point_out_of_range, ///< a zero point is no value of the integer type
+    k_too_large,             ///< at this k an int32 accumulator could overflow
+    not_finite,              ///< the data holds a NaN or an infinity
+    buffer_too_small,        ///< the caller's memory has fewer bytes than the size function said
+    not_packed_weights,      ///< the bytes do not start with the packed-weights mark
+    packed_version,          ///< the weights were packed by a version with another layout
+    packed_damaged,          ///< the header of packed weights contradicts itself or its size
+    grouped_weights,         ///< int32 output needs weights with one scale per channel, not groups
+    weight_type_mismatch,    ///< this operation does not take weights of this type
+    invalid_clamp,           ///< the lower clamp is above the upper one, or one is NaN
+    backend_unknown,         ///< no backend has this name
+    backend_not_compiled,    ///< this build left the backend out
+    backend_not_supported,   ///< this CPU, or its operating system, does not run the backend
+    out_of_memory,           ///< an allocation failed
+    file_not_gguf,           ///< the bytes do not start with GGUF
+    file_version,            ///< a GGUF version other than 2 and 3
+    file_truncated,          ///< the file ends before what its header promises
+    file_damaged,            ///< the file contradicts itself or the format
+    file_limit,              ///< a count or length is above the reader's limit
+    file_key_missing,        ///< the file lacks a metadata key or a tensor that is needed
+    file_type_mismatch,      ///< a metadata value or a tensor has another type or shape than the one asked for
+};
+
+/// One sentence a person can act on; never null.
+constexpr const char* to_string(status s) noexcept
+{
+    switch (s) {
+    case status::ok: return "ok";
+    case status::null_pointer: return "a pointer is null although its size is not zero";
+    case status::negative_size: return "a number of rows, columns or bytes is below zero";
+    case status::stride_too_small: return "the distance between two rows is less than a row";
+    case status::shape_mismatch: return "two operands do not have the sizes that the operation needs of them";
+    case status::size_overflow: return "the number of bytes does not fit std::ptrdiff_t";
+    case status::group_size_invalid: return "the group size is below 1, or odd for 4-bit codes, which are stored in pairs";
+    case status::params_count_mismatch: return "the number of scales or zero points does not fit shape and granularity";
+    case status::scale_invalid: return "a scale is not finite, or not above zero";
+    case status::scale_not_half: return "scales are to be stored as half, and one of them is not exactly a half: round them first";
+    case status::zero_point_out_of_range: return "a zero point is no value of the integer type";
+    case status::k_too_large: return "at this k an int32 accumulator could overflow: split k";
+    case status::not_finite: return "the data holds a NaN or an infinity";
+    case status::buffer_too_small: return "the caller's memory is smaller than the size function says";
+    case status::not_packed_weights: return "these bytes are no packed weights";
+    case status::packed_version: return "these weights were packed by a version with another layout: pack them again";
+    case status::packed_damaged: return "the header of these packed weights contradicts itself or its size";
+    case status::grouped_weights: return "int32 output needs weights with one scale per channel, not groups";
+    case status::weight_type_mismatch: return "this operation does not take weights of this type";
+    case status::invalid_clamp: return "the lower clamp is above the upper one, or one is NaN";
+    case status::backend_unknown: return "no backend has this name";
+    case status::backend_not_compiled: return "this build left the backend out";
+    case status::backend_not_supported: return "this CPU, or its operating system, does not run the backend";
+    case status::out_of_memory: return "an allocation failed";
+    case status::file_not_gguf: return "the file does not start with GGUF";
+    case status::file_version: return "the GGUF version is neither 2 nor 3";
+    case status::file_truncated: return "the file ends before what its header promises";
+    case status::file_damaged: return "the file contradicts itself or the GGUF format";
+    case status::file_limit: return "a count or length in the file is above the reader's limit";
+    case status::file_key_missing: return "the file lacks a metadata key or a tensor that is needed";
+    case status::file_type_mismatch: return "a metadata value or a tensor has another type or shape than the one asked for";
+    }
+    return "unknown status";
+}
+
+/// A value, or the status that says why there is none. Reading the value of a failed result gives a default-made one.
+template <class T>
+class [[nodiscard]] result {
+public:
+    NIBBLE_INLINE result(status error) noexcept : error_(error) {}
+    NIBBLE_INLINE result(T value) noexcept : value_(std::move(value)), error_(status::ok) {}
+
+    NIBBLE_INLINE explicit operator bool() const noexcept { return error_ == status::ok; }
+    NIBBLE_INLINE status error() const noexcept { return error_; }
+    NIBBLE_INLINE T& operator*() noexcept { return value_; }
+    NIBBLE_INLINE const T& operator*() const noexcept { return value_; }
+    NIBBLE_INLINE T* operator->() noexcept { return &value_; }
+    NIBBLE_INLINE const T* operator->() const noexcept { return &value_; }
+
+private:
+    T value_ {};
+    status error_;
+};
+
+NIBBLE_END_TYPES

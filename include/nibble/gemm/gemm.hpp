@@ -1,0 +1,227 @@
+// c[i, j] = epilogue(sum over k of (a[i, k] - a_zero_point) * (w[j, k] - w_zero_point[j]))
+//
+// a: m x k, row-major, any stride. w: packed weights, n x k. c: m x n, any stride. m = 1 is the matrix-vector product; a row's result does
+// not depend on how many rows are computed with it, nor on threads or backend; reference/gemm.hpp is the definition.
+//   float a x int8 or 4-bit w    a is quantized inside, per row: symmetric int8, scale = max|a| / 127; a row with a NaN or an infinity gives NaN
+//   int8 or uint8 a x int8 w     c of int32: the exact sum. c of float, int8, uint8: scaled by activation.scale and the weights' scales
+//   float a x float, half or bfloat16 w   one fused multiply-add per k, ascending
+// Scratch memory is the caller's: gemm_workspace() bytes, any alignment of 64. Nothing is allocated.
+#pragma once
+
+#include "../backend/backend.hpp"
+#include "../backend/fp_mode.hpp"
+#include "../core/memory.hpp"
+#include "epilogue.hpp"
+#include "executor.hpp"
+#include "packed_weights.hpp"
+
+NIBBLE_BEGIN
+
+/// Static activations: real = scale * (a - zero_point).
+struct static_activations {
+    float scale = 1.0f;
+    std::int32_t zero_point = 0;
+};
+
+/// The greatest k whose exact sum fits int32 for any data: |a - za| <= 255 and |w - zw| <= 255 with zero points, 255 * 128 or 128 * 128 without.
+NIBBLE_INLINE constexpr std::ptrdiff_t max_k(bool unsigned_activations, bool activation_zero_point, bool weight_zero_points) noexcept
+{
+    const std::ptrdiff_t a = unsigned_activations || activation_zero_point ? 255 : 128;
+    return INT32_MAX / (a * (weight_zero_points ? 255 : 128));
+}
+
+/// Scratch bytes for m rows of activations; 0 for float weights.
+inline std::size_t gemm_workspace(std::ptrdiff_t m, packed_weights_view w) noexcept
+{
+    if (!w.quantized() || m <= 0)
+        return 0;
+    return static_cast<std::size_t>(m) * static_cast<std::size_t>(2 * w.padded_k + 4 * w.groups + 4) + 3 * 64;
+}
+
+namespace detail {
+
+template <class C>
+inline constexpr gemm_output output_of = std::is_same_v<C, std::int32_t> ? gemm_output::s32
+    : std::is_same_v<C, float>                                           ? gemm_output::f32
+    : std::is_same_v<C, std::int8_t>                                     ? gemm_output::s8
+                                                                         : gemm_output::u8;
+
+template <class A, class C>
+inline status check_gemm(
+    matrix_view<const A> a, const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c) noexcept
+{
+    constexpr bool float_a = std::is_same_v<A, float>;
+    if (const status bad = check(a); bad != status::ok)
+        return bad;
+    if (const status bad = check(c); bad != status::ok)
+        return bad;
+    if (w.panels == nullptr && w.n != 0)
+        return status::null_pointer;
+    if (a.cols != w.k || c.cols != w.n || a.rows != c.rows)
+        return status::shape_mismatch;
+    if (!float_a && w.type != weight_type::s8)
+        return status::weight_type_mismatch;
+    if (std::is_same_v<C, std::int32_t>) {
+        if (w.groups > 1)
+            return status::grouped_weights;
+        if (!e.bias.empty() || !e.scale.empty() || e.function != activation::none)
+            return status::weight_type_mismatch;
+    }
+    if ((!e.bias.empty() && e.bias.size() != static_cast<std::size_t>(w.n))
+        || (!e.scale.empty() && e.scale.size() != static_cast<std::size_t>(w.n)))
+        return status::params_count_mismatch;
+    if (check(e.bias) != status::ok || check(e.scale) != status::ok)
+        return status::null_pointer;
+    const auto nan = [](float x) { return (float_bits(x) & 0x7fffffffu) > 0x7f800000u; };
+    if (nan(e.clamp_low) || nan(e.clamp_high) || e.clamp_low > e.clamp_high)
+        return status::invalid_clamp;
+    if (!float_a || (!std::is_same_v<C, float> && !std::is_same_v<C, std::int32_t>)) {
+        const auto invalid = [](float x) { return float_bits(x) == 0 || float_bits(x) >= 0x7f800000u; };
+        if (invalid(e.output_scale) || invalid(s.scale))
+            return status::scale_invalid;
+    }
+    if constexpr (std::is_same_v<C, std::int8_t> || std::is_same_v<C, std::uint8_t>)
+        if (e.output_zero_point < code_traits<C>::qmin || e.output_zero_point > code_traits<C>::qmax)
+            return status::zero_point_out_of_range;
+    if constexpr (!float_a)
+        if (s.zero_point < code_traits<A>::qmin || s.zero_point > code_traits<A>::qmax)
+            return status::zero_point_out_of_range;
+    if (w.quantized()) {
+        const std::ptrdiff_t in_a_sum = w.k < w.group_size ? w.k : w.group_size;
+        if (in_a_sum > max_k(std::is_same_v<A, std::uint8_t>, s.zero_point != 0, w.has_zero_points))
+            return status::k_too_large;
+    }
+    return status::ok;
+}
+
+template <class A, class C, class Executor>
+inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c,
+    span<std::byte> workspace, Executor&& executor)
+{
+    constexpr bool float_a = std::is_same_v<A, float>;
+    if (const status bad = check_gemm(a, w, e, s, c); bad != status::ok)
+        return bad;
+    const std::size_t needed = gemm_workspace(a.rows, w);
+    if (workspace.size() < needed)
+        return status::buffer_too_small;
+    if (needed != 0 && workspace.data() == nullptr)
+        return status::null_pointer;
+    if (c.empty())
+        return status::ok;
+
+    const kernel_table& table = kernels();
+    gemm_args args {};
+    args.signed_activations = !std::is_same_v<A, std::uint8_t>;
+    args.panels = w.panels;
+    args.panel_bytes = w.panel_bytes;
+    args.n = w.n;
+    args.k = w.k;
+    args.group_size = w.group_size;
+    args.groups = w.groups;
+    args.padded_k = w.padded_k;
+    args.half_scales = w.half_scales;
+    args.has_zero_points = w.has_zero_points;
+    args.c = c.data;
+    args.c_stride = c.stride;
+    args.output = output_of<C>;
+    args.function = e.function;
+    args.activation_scale = s.scale;
+    args.scale = e.scale.empty() ? nullptr : e.scale.data();
+    args.bias = e.bias.empty() ? nullptr : e.bias.data();
+    args.clamp_low = e.clamp_low;
+    args.clamp_high = e.clamp_high;
+    args.output_inverse_scale = 1.0f / e.output_scale;
+    args.output_zero_point = e.output_zero_point;
+    args.zero_point = s.zero_point;
+
+    constexpr std::ptrdiff_t pack_rows = 16;
+    const std::ptrdiff_t m = a.rows;
+    if (w.quantized()) {
+        std::byte* at = workspace.data();
+        at += (64 - reinterpret_cast<std::uintptr_t>(at) % 64) % 64;
+        std::int32_t* const group_sums = reinterpret_cast<std::int32_t*>(at);
+        at += (m * w.groups * 4 + 63) / 64 * 64;
+        float* const row_scales = reinterpret_cast<float*>(at + 2 * m * w.padded_k);
+        pack_activations_args pack {};
+        pack.a = a.data;
+        pack.a_stride = a.stride;
+        pack.k = w.k;
+        pack.group_size = w.group_size;
+        pack.groups = w.groups;
+        pack.padded_k = w.padded_k;
+        pack.weight_bits = w.type == weight_type::s8 ? 8 : 4;
+        pack.zero_point = s.zero_point;
+        pack.packed = at;
+        pack.row_scales = row_scales;
+        pack.group_sums = group_sums;
+        executor.parallel_for(static_cast<std::size_t>((m + pack_rows - 1) / pack_rows), [&](std::size_t i) {
+            pack_activations_args part = pack;
+            part.row_begin = static_cast<std::ptrdiff_t>(i) * pack_rows;
+            part.row_end = m - part.row_begin < pack_rows ? m : part.row_begin + pack_rows;
+            const default_fp_mode mode;
+            if constexpr (float_a)
+                table.pack_f32(part);
+            else if constexpr (std::is_same_v<A, std::int8_t>)
+                table.pack_s8(part);
+            else
+                table.pack_u8(part);
+        });
+        args.a = at;
+        args.row_scales = float_a ? row_scales : nullptr;
+        args.group_sums = group_sums;
+    } else {
+        args.a = reinterpret_cast<const std::byte*>(a.data);
+        args.a_stride = a.stride;
+    }
+
+    const auto kernel = w.type == weight_type::s8 ? table.gemm_w8
+        : w.type == weight_type::u4               ? table.gemm_w4
+        : w.type == weight_type::f32              ? table.gemm_f32
+        : w.type == weight_type::f16              ? table.gemm_half
+                                                  : table.gemm_bfloat16;
+    // Tasks of at most 64 rows, so that packed activations stay in the second-level cache, by 8 panels.
+    constexpr std::ptrdiff_t task_rows = 64, task_panels = 8;
+    const std::ptrdiff_t panels = (w.n + packed_panel - 1) / packed_panel;
+    const std::ptrdiff_t row_tasks = (m + task_rows - 1) / task_rows, panel_tasks = (panels + task_panels - 1) / task_panels;
+    executor.parallel_for(static_cast<std::size_t>(row_tasks * panel_tasks), [&](std::size_t i) {
+        gemm_args part = args;
+        part.row_begin = static_cast<std::ptrdiff_t>(i) / panel_tasks * task_rows;
+        part.row_end = m - part.row_begin < task_rows ? m : part.row_begin + task_rows;
+        part.panel_begin = static_cast<std::ptrdiff_t>(i) % panel_tasks * task_panels;
+        part.panel_end = panels - part.panel_begin < task_panels ? panels : part.panel_begin + task_panels;
+        const default_fp_mode mode;
+        kernel(part);
+    });
+    return status::ok;
+}
+
+} // namespace detail
+
+/// Float activations. c: float, int8 or uint8.
+template <class C, class Executor = serial_executor>
+inline status gemm(matrix_view<const float> a, packed_weights_view w, const epilogue& e, matrix_view<C> c, span<std::byte> workspace,
+    Executor&& executor = Executor {})
+{
+    static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
+    return detail::run_gemm(a, w, e, static_activations {}, c, workspace, executor);
+}
+
+/// int8 or uint8 activations. c: int32 (the exact sums; the epilogue must be empty), float, int8 or uint8.
+template <class A, class C, class Executor = serial_executor>
+inline status gemm(matrix_view<const A> a, static_activations s, packed_weights_view w, const epilogue& e, matrix_view<C> c,
+    span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
+    return detail::run_gemm(a, w, e, s, c, workspace, executor);
+}
+
+/// One row: y = epilogue(w x).
+template <class C, class Executor = serial_executor>
+inline status gemv(span<const float> x, packed_weights_view w, const epilogue& e, span<C> y, span<std::byte> workspace,
+    Executor&& executor = Executor {})
+{
+    return gemm(matrix_view<const float>(x.data(), 1, static_cast<std::ptrdiff_t>(x.size())), w, e,
+        matrix_view<C>(y.data(), 1, static_cast<std::ptrdiff_t>(y.size())), workspace, executor);
+}
+
+NIBBLE_END

@@ -1,0 +1,349 @@
+// Packed weights: an n x k weight matrix (one output channel a row) in the order that the kernels walk. The bytes are the same on every
+// backend and may be written to disk and mapped back.
+//
+//   64-byte header     packed_header below
+//   panels             ceil(n / 16) panels of 16 channels; channels beyond n are zero, their scales are zero
+//   int8, 4 bits       a panel holds one section a group, groups in ascending k:
+//                        16 scales (float, or half); int8 only: 16 int32 sums of the codes; with zero points: 16 of int32 (int8)
+//                        or uint8 (4 bits); then the codes, k padded with zeros to a multiple of 8:
+//                        int8    for every 4 k: 16 channels x 4 codes
+//                        4 bits  for every 8 k: 16 channels x 4 bytes, k ... k + 3 in the low halves, k + 4 ... k + 7 in the high ones;
+//                                stored as code - qmin, so int4 as q + 8 with zero point 8 unless zero points are given
+//   float, half, bfloat16   for every k: 16 values
+#pragma once
+
+#include <cstring>
+
+#include "../core/memory.hpp"
+#include "../core/numeric.hpp"
+#include "../core/status.hpp"
+#include "../core/view.hpp"
+#include "../quantize/params.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+enum class weight_type : std::uint8_t { s8, u4, f32, f16, bf16 };
+
+struct packed_header {
+    char mark[8]; // "nibblepw"
+    std::uint32_t layout;
+    weight_type type;
+    std::uint8_t half_scales, has_zero_points, reserved;
+    std::int64_t n, k, group_size;
+    std::uint8_t unused[24];
+};
+static_assert(sizeof(packed_header) == 64, "the packed header is 64 bytes");
+
+inline constexpr std::uint32_t packed_layout = 1;
+inline constexpr std::ptrdiff_t packed_panel = 16;
+
+struct packing_options {
+    bool half_scales = false; ///< keep scales as half: 2 bytes instead of 4 a group; every scale must be exactly a half
+};
+
+/// A checked view of packed weights. Made by view_packed or packed_weights; the bytes belong to somebody else.
+struct packed_weights_view {
+    const std::byte* panels = nullptr;
+    std::size_t panel_bytes = 0;
+    weight_type type = weight_type::f32;
+    bool half_scales = false, has_zero_points = false;
+    std::ptrdiff_t n = 0, k = 0, group_size = 1, groups = 0, padded_k = 0;
+
+    NIBBLE_INLINE bool quantized() const noexcept { return type == weight_type::s8 || type == weight_type::u4; }
+};
+
+template <class W>
+struct weight_traits;
+template <>
+struct weight_traits<std::int8_t> {
+    static constexpr weight_type type = weight_type::s8;
+};
+template <>
+struct weight_traits<int4x2> {
+    static constexpr weight_type type = weight_type::u4;
+};
+template <>
+struct weight_traits<uint4x2> {
+    static constexpr weight_type type = weight_type::u4;
+};
+template <>
+struct weight_traits<float> {
+    static constexpr weight_type type = weight_type::f32;
+};
+template <>
+struct weight_traits<half> {
+    static constexpr weight_type type = weight_type::f16;
+};
+template <>
+struct weight_traits<bfloat16> {
+    static constexpr weight_type type = weight_type::bf16;
+};
+
+NIBBLE_END_TYPES
+
+NIBBLE_BEGIN
+
+namespace detail {
+
+/// Fills the derived fields; the sizes are checked for overflow.
+inline status lay_out(packed_weights_view& w) noexcept
+{
+    if (w.n < 0 || w.k < 0)
+        return status::negative_size;
+    if (w.group_size < 1)
+        return status::group_size_invalid;
+    constexpr std::ptrdiff_t limit = PTRDIFF_MAX / 4096;
+    if (w.k > limit || w.n > limit || w.group_size > limit)
+        return status::size_overflow;
+    w.groups = w.k / w.group_size + (w.k % w.group_size != 0);
+    const std::ptrdiff_t whole = w.k / w.group_size, last = w.k % w.group_size;
+    const std::ptrdiff_t padded_group = (w.group_size + 7) / 8 * 8;
+    if (whole > 0 && padded_group > limit / whole)
+        return status::size_overflow;
+    w.padded_k = w.quantized() ? whole * padded_group + (last + 7) / 8 * 8 : w.k;
+    std::ptrdiff_t bytes = 0;
+    if (w.quantized()) {
+        const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * 16 + (w.type == weight_type::s8 ? 64 : 0)
+            + (w.has_zero_points ? (w.type == weight_type::s8 ? 64 : 16) : 0);
+        bytes = w.groups * section + w.padded_k * (w.type == weight_type::s8 ? 16 : 8);
+    } else {
+        bytes = w.k * (w.type == weight_type::f32 ? 64 : 32);
+    }
+    const std::ptrdiff_t panels = w.n / 16 + (w.n % 16 != 0);
+    if (panels > 0 && bytes > (PTRDIFF_MAX - 64) / panels)
+        return status::size_overflow;
+    w.panel_bytes = static_cast<std::size_t>(bytes);
+    return status::ok;
+}
+
+NIBBLE_INLINE std::size_t total_bytes(const packed_weights_view& w) noexcept
+{
+    return sizeof(packed_header) + static_cast<std::size_t>(w.n / 16 + (w.n % 16 != 0)) * w.panel_bytes;
+}
+
+template <class W>
+inline packed_weights_view describe(
+    std::ptrdiff_t n, std::ptrdiff_t k, std::ptrdiff_t group_size, bool zero_points, packing_options options) noexcept
+{
+    packed_weights_view w;
+    w.type = weight_traits<W>::type;
+    w.n = n;
+    w.k = k;
+    w.group_size = !w.quantized() || group_size == 0 ? (k > 0 ? k : 1) : group_size;
+    w.half_scales = w.quantized() && options.half_scales;
+    w.has_zero_points = w.quantized() && zero_points;
+    return w;
+}
+
+template <class W>
+NIBBLE_INLINE std::int32_t code_at(const W* row, std::ptrdiff_t k) noexcept
+{
+    if constexpr (std::is_same_v<W, std::int8_t>)
+        return row[k];
+    else
+        return (k % 2 == 0 ? row[k / 2].first() : row[k / 2].second()) - code_traits<W>::qmin;
+}
+
+} // namespace detail
+
+/// The bytes that pack() writes for an n x k matrix of W; group_size 0 means one scale a channel.
+template <class W>
+inline result<std::size_t> packed_size(std::ptrdiff_t n, std::ptrdiff_t k, std::ptrdiff_t group_size = 0, bool zero_points = false,
+    packing_options options = {}) noexcept
+{
+    packed_weights_view w = detail::describe<W>(n, k, group_size, zero_points, options);
+    if (const status s = detail::lay_out(w); s != status::ok)
+        return s;
+    return detail::total_bytes(w);
+}
+
+/// Checks bytes that pack() wrote, perhaps in another process.
+inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noexcept
+{
+    if (check(bytes) != status::ok)
+        return status::null_pointer;
+    if (bytes.size() < sizeof(packed_header))
+        return status::buffer_too_small;
+    packed_header header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    if (std::memcmp(header.mark, "nibblepw", 8) != 0)
+        return status::not_packed_weights;
+    if (header.layout != packed_layout)
+        return status::packed_version;
+    if (header.type > weight_type::bf16 || header.half_scales > 1 || header.has_zero_points > 1)
+        return status::packed_damaged;
+    packed_weights_view w;
+    w.type = header.type;
+    w.half_scales = header.half_scales != 0;
+    w.has_zero_points = header.has_zero_points != 0;
+    w.n = header.n;
+    w.k = header.k;
+    w.group_size = header.group_size;
+    if (detail::lay_out(w) != status::ok)
+        return status::packed_damaged;
+    if (bytes.size() < detail::total_bytes(w))
+        return status::buffer_too_small;
+    w.panels = bytes.data() + sizeof(packed_header);
+    return w;
+}
+
+/// Packs quantized weights. w: n x k (n x ceil(k / 2) pairs for 4 bits), k given since pairs do not tell it; params: of the rows of w.
+template <class W>
+inline status pack(matrix_view<const W> w, std::ptrdiff_t k, quant_params_view params, span<std::byte> out, packing_options options = {}) noexcept
+{
+    static_assert(std::is_same_v<W, std::int8_t> || code_traits<W>::per_element == 2, "int8, int4x2 or uint4x2");
+    if (const status s = check(w); s != status::ok)
+        return s;
+    if (k < 0)
+        return status::negative_size;
+    if (w.cols != elements_for<W>(k))
+        return status::shape_mismatch;
+    if (const status s = check_params<W>(params, w.rows, k); s != status::ok)
+        return s;
+    const std::ptrdiff_t n = w.rows;
+    const bool store_zero_points = !params.zero_points.empty() || std::is_same_v<W, uint4x2>;
+    packed_weights_view view
+        = detail::describe<W>(n, k, params.kind == granularity::per_group ? params.group_size : 0, store_zero_points, options);
+    if (const status s = detail::lay_out(view); s != status::ok)
+        return s;
+    if (out.data() == nullptr)
+        return status::null_pointer;
+    if (out.size() < detail::total_bytes(view))
+        return status::buffer_too_small;
+    if (options.half_scales)
+        for (const float scale : params.scales)
+            if (const float kept = to_float(to_half(scale)); float_bits(kept) != float_bits(scale))
+                return status::scale_not_half;
+
+    packed_header header {};
+    std::memcpy(header.mark, "nibblepw", 8);
+    header.layout = packed_layout;
+    header.type = view.type;
+    header.half_scales = view.half_scales;
+    header.has_zero_points = view.has_zero_points;
+    header.n = n;
+    header.k = k;
+    header.group_size = view.group_size;
+    std::memcpy(out.data(), &header, sizeof header);
+    std::byte* at = out.data() + sizeof header;
+    std::memset(at, 0, detail::total_bytes(view) - sizeof header);
+
+    constexpr bool wide = std::is_same_v<W, std::int8_t>;
+    const params_steps steps = steps_of(params.kind, k, params.group_size);
+    for (std::ptrdiff_t panel = 0; panel < n; panel += packed_panel) {
+        const std::ptrdiff_t channels = n - panel < packed_panel ? n - panel : packed_panel;
+        for (std::ptrdiff_t g = 0; g < view.groups; ++g) {
+            const std::ptrdiff_t begin = g * view.group_size, length = k - begin < view.group_size ? k - begin : view.group_size;
+            std::byte* const scales = at;
+            at += (view.half_scales ? 2 : 4) * packed_panel;
+            std::byte* const sums = at;
+            at += wide ? 4 * packed_panel : 0;
+            std::byte* const zero_points = at;
+            at += view.has_zero_points ? (wide ? 4 : 1) * packed_panel : 0;
+            for (std::ptrdiff_t c = 0; c < channels; ++c) {
+                const std::size_t param = static_cast<std::size_t>((panel + c) * steps.row + g * steps.group);
+                const float scale = params.scales[param];
+                if (view.half_scales) {
+                    const half h = to_half(scale);
+                    std::memcpy(scales + 2 * c, &h, 2);
+                } else {
+                    std::memcpy(scales + 4 * c, &scale, 4);
+                }
+                if (view.has_zero_points) {
+                    const std::int32_t zero_point = params.zero_points.empty() ? 0 : params.zero_points[param];
+                    if constexpr (wide)
+                        std::memcpy(zero_points + 4 * c, &zero_point, 4);
+                    else
+                        zero_points[c] = static_cast<std::byte>(zero_point - code_traits<W>::qmin);
+                }
+                std::uint32_t sum = 0;
+                for (std::ptrdiff_t i = 0; i < length; ++i) {
+                    const std::int32_t code = detail::code_at(w.row(panel + c), begin + i);
+                    sum += static_cast<std::uint32_t>(code);
+                    if constexpr (wide)
+                        at[i / 4 * 64 + c * 4 + i % 4] = static_cast<std::byte>(code);
+                    else
+                        at[i / 8 * 64 + c * 4 + i % 4] |= static_cast<std::byte>(i % 8 < 4 ? code : code << 4);
+                }
+                if constexpr (wide)
+                    std::memcpy(sums + 4 * c, &sum, 4);
+            }
+            at += (length + 7) / 8 * 8 * (wide ? 16 : 8);
+        }
+    }
+    return status::ok;
+}
+
+/// Packs float, half or bfloat16 weights, n x k.
+template <class W>
+inline status pack(matrix_view<const W> w, span<std::byte> out) noexcept
+{
+    if (const status s = check(w); s != status::ok)
+        return s;
+    packed_weights_view view = detail::describe<W>(w.rows, w.cols, 0, false, {});
+    if (const status s = detail::lay_out(view); s != status::ok)
+        return s;
+    if (out.data() == nullptr)
+        return status::null_pointer;
+    if (out.size() < detail::total_bytes(view))
+        return status::buffer_too_small;
+    packed_header header {};
+    std::memcpy(header.mark, "nibblepw", 8);
+    header.layout = packed_layout;
+    header.type = view.type;
+    header.n = w.rows;
+    header.k = w.cols;
+    header.group_size = view.group_size;
+    std::memcpy(out.data(), &header, sizeof header);
+    std::byte* at = out.data() + sizeof header;
+    std::memset(at, 0, detail::total_bytes(view) - sizeof header);
+    for (std::ptrdiff_t panel = 0; panel < w.rows; panel += packed_panel, at += view.panel_bytes)
+        for (std::ptrdiff_t c = 0; c < packed_panel && panel + c < w.rows; ++c)
+            for (std::ptrdiff_t i = 0; i < w.cols; ++i)
+                std::memcpy(at + (i * packed_panel + c) * static_cast<std::ptrdiff_t>(sizeof(W)), w.row(panel + c) + i, sizeof(W));
+    return status::ok;
+}
+
+/// Packed weights that own their memory.
+class packed_weights {
+public:
+    packed_weights() noexcept = default;
+
+    template <class W>
+    static result<packed_weights> make(
+        matrix_view<const W> w, std::ptrdiff_t k, quant_params_view params, packing_options options = {}) noexcept
+    {
+        const bool zero_points = !params.zero_points.empty() || std::is_same_v<W, uint4x2>;
+        return filled(packed_size<W>(w.rows, k, params.kind == granularity::per_group ? params.group_size : 0, zero_points, options),
+            [&](span<std::byte> out) { return pack(w, k, params, out, options); });
+    }
+    template <class W>
+    static result<packed_weights> make(matrix_view<const W> w) noexcept
+    {
+        return filled(packed_size<W>(w.rows, w.cols), [&](span<std::byte> out) { return pack(w, out); });
+    }
+
+    const packed_weights_view& view() const noexcept { return view_; }
+    operator packed_weights_view() const noexcept { return view_; }
+    span<const std::byte> bytes() const noexcept { return {buffer_.bytes().data(), buffer_.bytes().size()}; }
+
+private:
+    template <class Fill>
+    static result<packed_weights> filled(result<std::size_t> size, Fill fill) noexcept
+    {
+        if (!size)
+            return size.error();
+        packed_weights made;
+        if (!made.buffer_.resize(*size))
+            return status::out_of_memory;
+        if (const status s = fill(made.buffer_.bytes()); s != status::ok)
+            return s;
+        made.view_ = *view_packed(made.bytes());
+        return result<packed_weights>(std::move(made));
+    }
+
+    aligned_buffer buffer_;
+    packed_weights_view view_;
+};
+
+NIBBLE_END

@@ -1,0 +1,88 @@
+// The last step of every product: scale, bias, activation, clamp, and conversion to the output's type; see gemm/epilogue.hpp.
+NIBBLE_BEGIN
+namespace NIBBLE_BACKEND_NAME {
+
+inline constexpr std::ptrdiff_t panel_columns = 16;
+
+// `columns` results of one row, from sums[0...] (16 of them readable per panel), to column `column` of row `row`.
+inline void finish_row(const gemm_args& args, const float* sums, std::ptrdiff_t row, std::ptrdiff_t column, std::ptrdiff_t columns) noexcept
+{
+    const float row_scale = args.row_scales ? args.row_scales[row] * args.activation_scale : args.activation_scale;
+    for (std::ptrdiff_t j = 0; j < columns; j += width) {
+        const std::size_t count = static_cast<std::size_t>(columns - j < width ? columns - j : width);
+        const auto per_column = [&](const float* p) noexcept {
+            if (count == floats::size)
+                return floats::load_unaligned(p + column + j);
+            float lanes[floats::size] = {};
+            std::memcpy(lanes, p + column + j, count * sizeof(float));
+            return floats::load_unaligned(lanes);
+        };
+        const floats sum = floats::load_unaligned(sums + j);
+        const floats scale = args.scale ? per_column(args.scale) * floats(row_scale) : floats(row_scale);
+        floats v = args.bias ? fma(sum, scale, per_column(args.bias)) : sum * scale;
+        v = apply_activation(args.function, v);
+        v = bounded(v, args.clamp_low, args.clamp_high);
+        if (args.output == gemm_output::f32) {
+            float* c = static_cast<float*>(static_cast<void*>(args.c)) + row * args.c_stride + column + j;
+            if (count == floats::size) {
+                v.store_unaligned(c);
+            } else {
+                float lanes[floats::size];
+                v.store_unaligned(lanes);
+                std::memcpy(c, lanes, count * sizeof(float));
+            }
+        } else {
+            const std::int32_t qmin = args.output == gemm_output::s8 ? -128 : 0;
+            const quantizer rule {args.output_inverse_scale, static_cast<float>(qmin - args.output_zero_point),
+                static_cast<float>(qmin + 255 - args.output_zero_point), args.output_zero_point};
+            std::uint8_t codes[floats::size];
+            store_low_bytes(rule(v), codes);
+            std::memcpy(static_cast<std::uint8_t*>(args.c) + row * args.c_stride + column + j, codes, count);
+        }
+    }
+}
+
+// Rows of activations are taken in blocks of 4, then 2, then 1, counted from row_begin.
+inline constexpr std::ptrdiff_t block_rows(std::ptrdiff_t remaining) noexcept { return remaining >= 4 ? 4 : remaining >= 2 ? 2 : 1; }
+
+// step(integral_constant) for 0 ... Count - 1, unrolled so that arrays indexed by it live in registers.
+template <class Step, std::size_t... I>
+inline __attribute__((always_inline)) void unroll_each(Step& step, std::index_sequence<I...>) noexcept
+{
+    (step(std::integral_constant<std::size_t, I> {}), ...);
+}
+template <std::size_t Count, class Step>
+inline __attribute__((always_inline)) void unroll(Step step) noexcept
+{
+    unroll_each(step, std::make_index_sequence<Count> {});
+}
+
+// tile<Rows, Panels> for all tiles of the range: as many panels at once as the backend likes, the rest one by one.
+template <template <int, int> class Tile>
+inline void for_each_tile(const gemm_args& args) noexcept
+{
+    constexpr int few = NIBBLE_ISA == NIBBLE_ISA_SCALAR ? 1 : NIBBLE_ISA >= NIBBLE_ISA_NEON ? 1 : NIBBLE_ISA >= NIBBLE_ISA_AVX512 ? 4 : 1;
+    constexpr int many = NIBBLE_ISA == NIBBLE_ISA_SCALAR ? 1 : NIBBLE_ISA >= NIBBLE_ISA_NEON ? 2 : 4;
+    std::ptrdiff_t panel = args.panel_begin;
+    const auto rows_of = [&](auto panels_of_4, auto panels_of_1) noexcept {
+        std::ptrdiff_t size = 0;
+        for (std::ptrdiff_t row = args.row_begin; row < args.row_end; row += size) {
+            size = block_rows(args.row_end - row);
+            if (size == 4)
+                for (int p = 0; p < decltype(panels_of_1)::value; p += decltype(panels_of_4)::value)
+                    Tile<4, decltype(panels_of_4)::value>::run(args, row, panel + p);
+            else if (size == 2)
+                for (int p = 0; p < decltype(panels_of_1)::value; p += decltype(panels_of_4)::value)
+                    Tile<2, decltype(panels_of_4)::value>::run(args, row, panel + p);
+            else
+                Tile<1, decltype(panels_of_1)::value>::run(args, row, panel);
+        }
+    };
+    for (; panel + many <= args.panel_end; panel += many)
+        rows_of(std::integral_constant<int, few> {}, std::integral_constant<int, many> {});
+    for (; panel < args.panel_end; ++panel)
+        rows_of(std::integral_constant<int, 1> {}, std::integral_constant<int, 1> {});
+}
+
+} // namespace NIBBLE_BACKEND_NAME
+NIBBLE_END

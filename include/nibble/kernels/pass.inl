@@ -1,0 +1,7 @@
+// All kernels of one backend.
+#include "math.inl"
+#include "quantize.inl"
+#include "convert.inl"
+#include "epilogue.inl"
+#include "gemm_float.inl"
+#include "integer_pass.inl"

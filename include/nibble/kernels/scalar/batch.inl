@@ -1,0 +1,85 @@
+// The vectors of the scalar backend: one lane, with the few operations of xsimd that the kernels use.
+NIBBLE_BEGIN
+namespace scalar {
+
+struct words {
+    static constexpr std::size_t size = 1;
+    std::int32_t v;
+    words() noexcept = default;
+    explicit words(std::int32_t x) noexcept : v(x) {}
+    static words load_unaligned(const std::int32_t* p) noexcept { return words(*p); }
+    void store_unaligned(std::int32_t* p) const noexcept { *p = v; }
+};
+
+struct floats {
+    static constexpr std::size_t size = 1;
+    float v;
+    floats() noexcept = default;
+    explicit floats(float x) noexcept : v(x) {}
+    static floats load_unaligned(const float* p) noexcept { return floats(*p); }
+    void store_unaligned(float* p) const noexcept { *p = v; }
+};
+
+// int32 arithmetic wraps, as it does in vectors.
+inline words operator+(words a, words b) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) + static_cast<std::uint32_t>(b.v)));
+}
+inline words operator-(words a, words b) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) - static_cast<std::uint32_t>(b.v)));
+}
+inline words operator*(words a, words b) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) * static_cast<std::uint32_t>(b.v)));
+}
+inline words operator&(words a, words b) noexcept { return words(a.v & b.v); }
+inline words max(words a, words b) noexcept { return a.v > b.v ? a : b; }
+
+inline floats operator+(floats a, floats b) noexcept { return floats(a.v + b.v); }
+inline floats operator-(floats a, floats b) noexcept { return floats(a.v - b.v); }
+inline floats operator*(floats a, floats b) noexcept { return floats(a.v * b.v); }
+inline floats operator/(floats a, floats b) noexcept { return floats(a.v / b.v); }
+inline bool operator<(floats a, floats b) noexcept { return a.v < b.v; }
+inline bool operator==(floats a, floats b) noexcept { return a.v == b.v; }
+inline floats min(floats a, floats b) noexcept { return a.v < b.v ? a : b; }
+inline floats max(floats a, floats b) noexcept { return a.v > b.v ? a : b; }
+inline floats fma(floats a, floats b, floats c) noexcept { return floats(std::fma(a.v, b.v, c.v)); }
+inline floats select(bool c, floats a, floats b) noexcept { return c ? a : b; }
+inline floats to_float(words a) noexcept { return floats(static_cast<float>(a.v)); }
+
+inline words as_words(floats x) noexcept { return words(static_cast<std::int32_t>(float_bits(x.v))); }
+inline floats as_floats(words x) noexcept { return floats(float_from_bits(static_cast<std::uint32_t>(x.v))); }
+inline words round_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(std::lrint(x.v))); }
+inline words shift_to_exponent(words n) noexcept { return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(n.v) << 23)); }
+inline void store_low_bytes(words v, void* out) noexcept { *static_cast<std::uint8_t*>(out) = static_cast<std::uint8_t>(v.v); }
+inline words load_s8(const void* p) noexcept { return words(*static_cast<const std::int8_t*>(p)); }
+inline words load_u8(const void* p) noexcept { return words(*static_cast<const std::uint8_t*>(p)); }
+inline floats load_half(const void* p) noexcept
+{
+    half h;
+    std::memcpy(&h, p, 2);
+    return floats(nibble::to_float(h));
+}
+inline void store_half(floats x, void* p) noexcept
+{
+    const half h = to_half(x.v);
+    std::memcpy(p, &h, 2);
+}
+inline floats load_bfloat16(const void* p) noexcept
+{
+    bfloat16 h;
+    std::memcpy(&h, p, 2);
+    return floats(nibble::to_float(h));
+}
+inline void store_bfloat16(floats x, void* p) noexcept
+{
+    const bfloat16 h = to_bfloat16(x.v);
+    std::memcpy(p, &h, 2);
+}
+inline float lowest_lane(floats v) noexcept { return v.v; }
+inline float highest_lane(floats v) noexcept { return v.v; }
+inline std::int32_t highest_lane(words v) noexcept { return v.v; }
+
+} // namespace scalar
+NIBBLE_END

@@ -1,0 +1,9 @@
+// nibble: quantized tensor kernels. This header includes all others.
+#pragma once
+
+#include "backend/backend.hpp"
+#include "gemm/gemm.hpp"
+#include "quantize/convert.hpp"
+#include "quantize/quantize.hpp"
+#include "reference/gemm.hpp"
+#include "reference/quantize.hpp"

@@ -1,0 +1,32 @@
+// float32 to and from half and bfloat16; core/numeric.hpp has the rules and the conversion of one number.
+#pragma once
+
+#include "../backend/backend.hpp"
+#include "../backend/fp_mode.hpp"
+#include "../core/numeric.hpp"
+#include "../core/view.hpp"
+
+NIBBLE_BEGIN
+
+namespace detail {
+
+template <class From, class To>
+inline status convert(void (*kernel)(const convert_args&) noexcept, span<From> from, span<To> to) noexcept
+{
+    if (from.size() != to.size())
+        return status::shape_mismatch;
+    if (check(from) != status::ok || check(to) != status::ok)
+        return status::null_pointer;
+    const default_fp_mode mode;
+    kernel({from.data(), to.data(), static_cast<std::ptrdiff_t>(from.size())});
+    return status::ok;
+}
+
+} // namespace detail
+
+inline status convert(span<const float> x, span<half> y) noexcept { return detail::convert(kernels().f32_to_half, x, y); }
+inline status convert(span<const half> x, span<float> y) noexcept { return detail::convert(kernels().half_to_f32, x, y); }
+inline status convert(span<const float> x, span<bfloat16> y) noexcept { return detail::convert(kernels().f32_to_bfloat16, x, y); }
+inline status convert(span<const bfloat16> x, span<float> y) noexcept { return detail::convert(kernels().bfloat16_to_f32, x, y); }
+
+NIBBLE_END
