@@ -7,7 +7,7 @@ there is no tokenizer.  It is trained on the King James text.
 
 Needs (Debian 12):
     apt install python3-torch python3-numpy bible-kjv bible-kjv-text
-    apt install libopenblas0-pthread        # not required, but far faster
+    apt install libopenblas0-openmp         # not required, but far faster
 
 Usage:
     ./train.py                              train, write kjv-f16.gguf
@@ -57,12 +57,12 @@ ROPE_BASE = 10000.0
 
 # The training.
 SEED = 1611
-STEPS = 2500
-BATCH = 16
+STEPS = 12000
+BATCH = 8
 WARM_UP = 200
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 1.5e-3
 FINAL_RATE = 0.05  # of LEARNING_RATE
-BETAS = (0.9, 0.98)
+BETAS = (0.9, 0.99)
 WEIGHT_DECAY = 0.1
 CLIP = 1.0
 
@@ -335,8 +335,8 @@ def train(arguments):
 
         done = step + 1
         running += loss.item()
-        if done % 50 == 0:
-            print("step %5d  training %.4f  %.0f s" % (done, running / 50, time.time() - began), flush=True)
+        if done % 100 == 0:
+            print("step %5d  training %.4f  %.0f s" % (done, running / 100, time.time() - began), flush=True)
             running = 0.0
         if done % arguments.validate == 0 or done == arguments.steps:
             torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done},
@@ -361,7 +361,7 @@ def main():
     parser.add_argument("--output", default=os.path.join(here, "kjv-f16.gguf"))
     parser.add_argument("--checkpoint", default="/tmp/kjv-checkpoint.pt")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
-    parser.add_argument("--validate", type=int, default=500, help="steps between validations and checkpoints")
+    parser.add_argument("--validate", type=int, default=1000, help="steps between validations and checkpoints")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--evaluate", metavar="GGUF", help="only check this file")
     parser.add_argument("--text", metavar="FILE", help="only write the prepared text")

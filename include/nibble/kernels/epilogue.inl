@@ -19,7 +19,7 @@ inline void finish_row(const gemm_args& args, const float* sums, std::ptrdiff_t 
         };
         const floats sum = floats::load_unaligned(sums + j);
         const floats scale = args.scale ? per_column(args.scale) * floats(row_scale) : floats(row_scale);
-        floats v = args.bias ? fma(sum, scale, per_column(args.bias)) : sum * scale;
+        floats v = args.bias ? fused(sum, scale, per_column(args.bias)) : sum * scale;
         v = apply_activation(args.function, v);
         v = bounded(v, args.clamp_low, args.clamp_high);
         if (args.output == gemm_output::f32) {

@@ -42,7 +42,7 @@ struct float_gemm {
                     unroll<vectors>([&](auto v) {
                         const floats weight = Weight::load(w + p * args.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
                         unroll<Rows>([&](auto r) {
-                            acc[r][p][v] = fma(floats(a[static_cast<std::ptrdiff_t>(std::size_t(r)) * args.a_stride + k]), weight, acc[r][p][v]);
+                            acc[r][p][v] = fused(floats(a[static_cast<std::ptrdiff_t>(std::size_t(r)) * args.a_stride + k]), weight, acc[r][p][v]);
                         });
                     });
                 });

@@ -1,5 +1,5 @@
 // Products of packed activations with packed int8 or 4-bit weights, group after group of k:
-//   exact int32 sum of the group, minus zero points; then sums = fma(float(sum), scale, sums), or the int32 itself is the output.
+//   exact int32 sum of the group, minus zero points; then sums = fused(float(sum), scale, sums), or the int32 itself is the output.
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -122,7 +122,7 @@ struct integer_gemm {
                             if (args.output == gemm_output::s32)
                                 sum.store_unaligned(exact[r] + at);
                             else
-                                fma(to_float(sum), scale, floats::load_unaligned(sums[r] + at)).store_unaligned(sums[r] + at);
+                                fused(to_float(sum), scale, floats::load_unaligned(sums[r] + at)).store_unaligned(sums[r] + at);
                         }
                     }
                 }

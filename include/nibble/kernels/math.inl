@@ -12,14 +12,14 @@ inline floats exp_bounded(floats x) noexcept
 {
     const words n = round_to_int(x * floats(1.44269504f));
     const floats nf = to_float(n);
-    floats r = fma(nf, floats(-0.693145752f), x);
-    r = fma(nf, floats(-1.42860677e-6f), r);
-    floats p = fma(r, floats(1.98756915e-4f), floats(1.39819995e-3f));
-    p = fma(p, r, floats(8.33345190e-3f));
-    p = fma(p, r, floats(4.16657959e-2f));
-    p = fma(p, r, floats(1.66666657e-1f));
-    p = fma(p, r, floats(0.5f));
-    p = fma(p, r * r, r) + floats(1.0f);
+    floats r = fused(nf, floats(-0.693145752f), x);
+    r = fused(nf, floats(-1.42860677e-6f), r);
+    floats p = fused(r, floats(1.98756915e-4f), floats(1.39819995e-3f));
+    p = fused(p, r, floats(8.33345190e-3f));
+    p = fused(p, r, floats(4.16657959e-2f));
+    p = fused(p, r, floats(1.66666657e-1f));
+    p = fused(p, r, floats(0.5f));
+    p = fused(p, r * r, r) + floats(1.0f);
     return as_floats(as_words(p) + shift_to_exponent(n));
 }
 
@@ -35,11 +35,11 @@ inline floats gelu_erf(floats x) noexcept
     const floats z = bounded(x, -13.0f, 13.0f) * floats(0.707106781f);
     const floats a = select(z < floats(0.0f), floats(0.0f) - z, z);
     const floats finite = select(a == a, a, floats(0.0f));
-    const floats t = floats(1.0f) / fma(finite, floats(0.3275911f), floats(1.0f));
-    floats p = fma(t, floats(1.061405429f), floats(-1.453152027f));
-    p = fma(p, t, floats(1.421413741f));
-    p = fma(p, t, floats(-0.284496736f));
-    p = fma(p, t, floats(0.254829592f));
+    const floats t = floats(1.0f) / fused(finite, floats(0.3275911f), floats(1.0f));
+    floats p = fused(t, floats(1.061405429f), floats(-1.453152027f));
+    p = fused(p, t, floats(1.421413741f));
+    p = fused(p, t, floats(-0.284496736f));
+    p = fused(p, t, floats(0.254829592f));
     const floats tail = p * t * exp_bounded(floats(0.0f) - finite * finite); // erfc(|z|)
     const floats half_x = x * floats(0.5f);
     return select(z < floats(0.0f), half_x * tail, half_x * (floats(2.0f) - tail));
@@ -53,7 +53,7 @@ inline floats apply_activation(activation f, floats x) noexcept
     case activation::gelu: return gelu_erf(x);
     case activation::gelu_tanh: {
         const floats cube = x * x * x;
-        return times_sigmoid(x, floats(1.59576912f) * fma(cube, floats(0.044715f), x));
+        return times_sigmoid(x, floats(1.59576912f) * fused(cube, floats(0.044715f), x));
     }
     case activation::silu: return times_sigmoid(x, x);
     }

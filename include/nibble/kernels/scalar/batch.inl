@@ -44,7 +44,7 @@ inline bool operator<(floats a, floats b) noexcept { return a.v < b.v; }
 inline bool operator==(floats a, floats b) noexcept { return a.v == b.v; }
 inline floats min(floats a, floats b) noexcept { return a.v < b.v ? a : b; }
 inline floats max(floats a, floats b) noexcept { return a.v > b.v ? a : b; }
-inline floats fma(floats a, floats b, floats c) noexcept { return floats(std::fma(a.v, b.v, c.v)); }
+inline floats fused(floats a, floats b, floats c) noexcept { return floats(std::fma(a.v, b.v, c.v)); }
 inline floats select(bool c, floats a, floats b) noexcept { return c ? a : b; }
 inline floats to_float(words a) noexcept { return floats(static_cast<float>(a.v)); }
 
