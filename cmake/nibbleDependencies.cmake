@@ -1,0 +1,23 @@
+# nibble_add_dependencies(TARGET): puts xsimd and cpuinfo, as found on this machine, onto nibble's target. Runs in nibble's own build
+# and again wherever an installed nibble is found: BUILD_INTERFACE keeps this machine's paths out of the exported target.
+function(nibble_add_dependencies target)
+  list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_FUNCTION_LIST_DIR}")
+
+  find_package(NibbleXsimd QUIET)
+  if(NibbleXsimd_FOUND)
+    target_include_directories(${target} SYSTEM INTERFACE $<BUILD_INTERFACE:${NibbleXsimd_INCLUDE_DIR}>)
+  else()
+    message(WARNING "nibble: xsimd was not found, only the scalar backend will be compiled. "
+      "Install it (Debian: libxsimd-dev) or set xsimd_ROOT.")
+  endif()
+
+  if(NIBBLE_WITH_CPUINFO)
+    find_package(NibbleCpuinfo QUIET)
+    if(NibbleCpuinfo_FOUND)
+      target_compile_definitions(${target} INTERFACE $<BUILD_INTERFACE:NIBBLE_WITH_CPUINFO=1>)
+      target_link_libraries(${target} INTERFACE $<BUILD_INTERFACE:NibbleCpuinfo::cpuinfo>)
+    else()
+      message(STATUS "nibble: cpuinfo was not found, the CPU is asked directly")
+    endif()
+  endif()
+endfunction()

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# ./go demo    quantizes and runs a real language model; figures and a picture go to build/demo
+# ./go test    builds everything and runs every test, on this CPU, under sanitizers and on emulated CPUs
+# ./go bench   measures every kernel; what follows goes to the benchmark program
+# Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+# shellcheck source=tests/emulation/packages.sh
+. tests/emulation/packages.sh
+
+usage() {
+  sed -n '2,/^# Each/{s/^# \{0,1\}//p}' go >&2
+  exit 2
+}
+
+need() { install_packages "$@" || say "going on with what is here"; }
+
+# quietly WHAT COMMAND...: one line while all is well, the end of the log if not.
+quietly() {
+  local what=$1 log
+  shift
+  mkdir -p build
+  log=build/${what// /-}.log
+  say "$what"
+  if ! "$@" >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    say "$what: FAILED, the whole log is in $log"
+    return 1
+  fi
+}
+
+# make_in FOLDER TARGET OPTION...: configures and builds.
+make_in() {
+  local folder=$1 target=$2
+  shift 2
+  quietly "configure ${folder#build/}" cmake -S . -B "$folder" -G Ninja "$@" || return
+  quietly "build ${folder#build/}" cmake --build "$folder" --target "$target" || return
+}
+
+# test_program FOLDER OPTION...: builds the test program alone, in another way.
+test_program() {
+  local folder=$1
+  shift
+  make_in "$folder" nibble_tests -DNIBBLE_BUILD_TESTS=ON -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=OFF "$@"
+}
+
+demo() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev bible-kjv bible-kjv-text
+  make_in build/demo-build all -DCMAKE_BUILD_TYPE=Release \
+    -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
+  mkdir -p build/demo
+  exec build/demo-build/examples/language_model/nibble_language_model --output build/demo "$@"
+}
+
+run_tests() {
+  local root=$PWD failed=() runs=() static=(-DCMAKE_EXE_LINKER_FLAGS=-static -DNIBBLE_WITH_CPUINFO=OFF)
+  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libbenchmark-dev libopenblas-dev clang-format-14
+
+  # A build that fails does not keep the other tests from running.
+  test_program build/asan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=address,undefined || failed+=(asan)
+  test_program build/tsan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=thread || failed+=(tsan)
+  runs+=(-DNIBBLE_TEST_ASAN="$root/build/asan/tests/nibble_tests" -DNIBBLE_TEST_TSAN="$root/build/tsan/tests/nibble_tests")
+
+  if [ "$(uname -m)" = x86_64 ]; then
+    if tests/emulation/setup-aarch64; then
+      test_program build/aarch64 -DCMAKE_BUILD_TYPE=Release "${static[@]}" \
+        --toolchain cmake/toolchains/aarch64-linux-gnu.cmake || failed+=(aarch64)
+      runs+=(-DNIBBLE_TEST_AARCH64="$root/build/aarch64/tests/nibble_tests")
+    else
+      say "NOT RUN: the AArch64 backends, for want of the cross compiler or qemu"
+      runs+=(-DNIBBLE_TEST_AARCH64=OFF)
+    fi
+    if tests/emulation/setup-avx512; then
+      test_program build/emulated-x86 -DCMAKE_BUILD_TYPE=Release "${static[@]}" || failed+=(emulated-x86)
+      runs+=(-DNIBBLE_TEST_EMULATED_X86="$root/build/emulated-x86/tests/nibble_tests")
+    else
+      say "NOT RUN: the AVX-512 backends on emulated CPUs, for want of Bochs or a kernel for it"
+      runs+=(-DNIBBLE_TEST_EMULATED_X86=OFF)
+    fi
+  fi
+
+  make_in build/test all -DCMAKE_BUILD_TYPE=Release \
+    -DNIBBLE_BUILD_TESTS=ON -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=ON "${runs[@]}" || failed+=(test)
+  [ ${#failed[@]} = 0 ] || say "did not build: ${failed[*]}"
+  ctest --test-dir build/test -j2 --output-on-failure --no-label-summary "$@"
+  [ ${#failed[@]} = 0 ]
+}
+
+bench() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libbenchmark-dev libopenblas-dev
+  make_in build/test nibble_benchmarks -DCMAKE_BUILD_TYPE=Release -DNIBBLE_BUILD_BENCHMARKS=ON
+  exec build/test/benchmarks/nibble_benchmarks "$@"
+}
+
+verb=${1:-}
+[ $# = 0 ] || shift
+case $verb in
+demo) demo "$@" ;;
+test) run_tests "$@" ;;
+bench) bench "$@" ;;
+*) usage ;;
+esac

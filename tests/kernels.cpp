@@ -1,0 +1,2 @@
+#define NIBBLE_DEFINE_KERNELS
+#include <nibble/nibble.hpp>

@@ -1,0 +1,319 @@
+#include "../support.hpp"
+
+#include <cmath>
+#include <limits>
+#include <thread>
+
+using namespace nibble;
+
+namespace {
+
+struct thread_executor {
+    template <class Function>
+    void parallel_for(std::size_t count, Function function) const
+    {
+        std::vector<std::thread> threads;
+        for (std::size_t t = 0; t < 3; ++t)
+            threads.emplace_back([&, t] {
+                for (std::size_t i = t; i < count; i += 3)
+                    function(i);
+            });
+        for (std::thread& thread : threads)
+            thread.join();
+    }
+};
+
+struct weights {
+    std::vector<float> scales;
+    std::vector<std::int32_t> zeros;
+    quant_params_view params;
+};
+
+template <class W>
+weights make_params(std::ptrdiff_t n, std::ptrdiff_t k, std::ptrdiff_t group, bool zero_points)
+{
+    weights w;
+    const granularity kind = group ? granularity::per_group : granularity::per_channel;
+    const std::size_t count = static_cast<std::size_t>(params_count(kind, n, k, group));
+    test::random random(11);
+    w.scales.resize(count);
+    for (float& s : w.scales)
+        s = to_float(to_half(0.001f + std::fabs(random.real()) * 0.01f));
+    w.zeros.resize(zero_points ? count : 0);
+    for (std::int32_t& z : w.zeros)
+        z = random.integer(code_traits<W>::qmin, code_traits<W>::qmax);
+    w.params = {kind, group, w.scales, w.zeros};
+    return w;
+}
+
+// The result of `run` must equal `expected` on every backend, serially and threaded, with nothing written outside.
+template <class C, class Run>
+void check_everywhere(const std::vector<C>& expected, std::ptrdiff_t m, std::ptrdiff_t n, std::size_t workspace_size, Run run)
+{
+    const std::ptrdiff_t stride = n + 5;
+    for (const backend b : test::usable_backends())
+        for (const bool threaded : {false, true}) {
+            INFO(to_string(b) << " m " << m << " n " << n << " threaded " << threaded);
+            REQUIRE(force_backend(b) == status::ok);
+            test::guarded<C> c((m - 1) * stride + n);
+            std::memset(c.data(), 0x5a, c.size() * sizeof(C));
+            std::vector<C> framed(c.size());
+            std::memcpy(framed.data(), c.data(), c.size() * sizeof(C));
+            for (std::ptrdiff_t i = 0; i < m; ++i)
+                std::memcpy(framed.data() + i * stride, expected.data() + i * n, static_cast<std::size_t>(n) * sizeof(C));
+            test::guarded<std::byte> workspace(static_cast<std::ptrdiff_t>(workspace_size));
+            REQUIRE(run(matrix_view<C>(c.data(), m, n, stride), span<std::byte>(workspace.data(), workspace.size()), threaded) == status::ok);
+            CHECK(test::same_bits(c.data(), framed.data(), framed.size()));
+        }
+}
+
+template <class W>
+std::vector<W> random_codes(std::size_t count, std::uint64_t seed)
+{
+    std::vector<W> codes(count);
+    test::random random(seed);
+    for (W& w : codes) {
+        const std::uint8_t byte = static_cast<std::uint8_t>(random.bits());
+        std::memcpy(&w, &byte, 1);
+    }
+    return codes;
+}
+
+packed_weights_view copy_to_guarded(const packed_weights& packed, test::guarded<std::byte>& memory)
+{
+    std::memcpy(memory.data(), packed.bytes().data(), memory.size());
+    const auto view = view_packed(span<const std::byte>(memory.data(), memory.size()));
+    REQUIRE(view);
+    return *view;
+}
+
+template <class W, class C>
+void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::ptrdiff_t group, bool zero_points, const epilogue& e,
+    packing_options options = {}, bool poison = false)
+{
+    const std::ptrdiff_t a_stride = k + 1, elements = elements_for<W>(k);
+    test::guarded<float> a((m - 1) * a_stride + k);
+    test::random random(5);
+    for (std::size_t i = 0; i < a.size(); ++i)
+        a[i] = random.real();
+    if (poison)
+        a[0] = std::numeric_limits<float>::infinity();
+    if (m > 2)
+        for (std::ptrdiff_t l = 0; l < k; ++l)
+            a[static_cast<std::size_t>(2 * a_stride + l)] = 0.0f;
+    const auto codes = random_codes<W>(static_cast<std::size_t>(n * elements), 17);
+    const weights w = make_params<W>(n, k, group, zero_points);
+    const matrix_view<const W> view(codes.data(), n, elements);
+    const auto packed = packed_weights::make(view, k, w.params, options);
+    REQUIRE(packed);
+    test::guarded<std::byte> memory(static_cast<std::ptrdiff_t>(packed->bytes().size()));
+    const packed_weights_view placed = copy_to_guarded(*packed, memory);
+
+    std::vector<std::int8_t> q(static_cast<std::size_t>(m * k));
+    std::vector<float> row_scales(static_cast<std::size_t>(m));
+    for (std::ptrdiff_t i = 0; i < m; ++i)
+        row_scales[static_cast<std::size_t>(i)] = reference::quantize_row(a.data() + i * a_stride, k, q.data() + i * k);
+    std::vector<C> expected(static_cast<std::size_t>(m * n));
+    reference::gemm<std::int8_t, W, C>(
+        {q.data(), m, k}, row_scales, {}, view, k, w.params, e, matrix_view<C>(expected.data(), m, n));
+    check_everywhere<C>(expected, m, n, gemm_workspace(m, placed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
+        const matrix_view<const float> rows(a.data(), m, k, a_stride);
+        return threaded ? gemm(rows, placed, e, c, workspace, thread_executor {}) : gemm(rows, placed, e, c, workspace);
+    });
+}
+
+template <class A, class C>
+void compare_static(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::int32_t zero_point, bool weight_zeros, const epilogue& e)
+{
+    test::guarded<A> a(m * k);
+    const auto codes = random_codes<A>(a.size(), 23);
+    std::memcpy(a.data(), codes.data(), a.size());
+    const auto w_codes = random_codes<std::int8_t>(static_cast<std::size_t>(n * k), 29);
+    const weights w = make_params<std::int8_t>(n, k, 0, weight_zeros);
+    const matrix_view<const std::int8_t> view(w_codes.data(), n, k);
+    const auto packed = packed_weights::make(view, k, w.params);
+    REQUIRE(packed);
+    const static_activations s {0.02f, zero_point};
+    std::vector<C> expected(static_cast<std::size_t>(m * n));
+    reference::gemm<A, std::int8_t, C>({a.data(), m, k}, {}, s, view, k, w.params, e, matrix_view<C>(expected.data(), m, n));
+    check_everywhere<C>(expected, m, n, gemm_workspace(m, *packed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
+        const matrix_view<const A> rows(a.data(), m, k);
+        return threaded ? gemm(rows, s, *packed, e, c, workspace, thread_executor {}) : gemm(rows, s, *packed, e, c, workspace);
+    });
+}
+
+template <class W>
+void compare_float(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, const epilogue& e)
+{
+    test::guarded<float> a(m * k);
+    test::random random(31);
+    for (std::size_t i = 0; i < a.size(); ++i)
+        a[i] = random.real();
+    std::vector<W> w(static_cast<std::size_t>(n * k));
+    for (W& x : w) {
+        if constexpr (std::is_same_v<W, float>)
+            x = random.real();
+        else if constexpr (std::is_same_v<W, half>)
+            x = to_half(random.real());
+        else
+            x = to_bfloat16(random.real());
+    }
+    const matrix_view<const W> view(w.data(), n, k);
+    const auto packed = packed_weights::make(view);
+    REQUIRE(packed);
+    test::guarded<std::byte> memory(static_cast<std::ptrdiff_t>(packed->bytes().size()));
+    const packed_weights_view placed = copy_to_guarded(*packed, memory);
+    std::vector<float> expected(static_cast<std::size_t>(m * n));
+    reference::gemm<W, float>({a.data(), m, k}, view, e, matrix_view<float>(expected.data(), m, n));
+    check_everywhere<float>(expected, m, n, 0, [&](matrix_view<float> c, span<std::byte> workspace, bool threaded) {
+        const matrix_view<const float> rows(a.data(), m, k);
+        return threaded ? gemm(rows, placed, e, c, workspace, thread_executor {}) : gemm(rows, placed, e, c, workspace);
+    });
+}
+
+} // namespace
+
+TEST_CASE("float x int8 and int4 equal the reference on every backend, for every tail")
+{
+    for (const std::ptrdiff_t m : {1, 2, 3, 4, 5, 7, 17})
+        for (const std::ptrdiff_t n : {1, 15, 16, 17, 70})
+            for (const std::ptrdiff_t k : {1, 4, 7, 8, 31, 33, 100}) {
+                compare_dynamic<std::int8_t, float>(m, n, k, 0, k % 2 == 0, {});
+                compare_dynamic<int4x2, float>(m, n, k, 0, k % 2 != 0, {});
+                compare_dynamic<uint4x2, float>(m, n, k, 32, m % 2 == 0, {});
+            }
+}
+
+TEST_CASE("groups of every size, and k that is no multiple of them")
+{
+    for (const std::ptrdiff_t group : {2, 6, 10, 32, 64, 128})
+        for (const std::ptrdiff_t k : {2, 31, 64, 130, 300}) {
+            compare_dynamic<int4x2, float>(3, 20, k, group, false, {});
+            compare_dynamic<int4x2, float>(1, 66, k, group, true, {}, {true});
+            compare_dynamic<std::int8_t, float>(5, 20, k, group, true, {}, {true});
+        }
+    compare_dynamic<int4x2, float>(70, 300, 256, 32, false, {}, {true});
+}
+
+TEST_CASE("int8 and uint8 x int8: the exact sum, zero points included")
+{
+    for (const std::ptrdiff_t m : {1, 2, 6, 9})
+        for (const std::ptrdiff_t n : {1, 16, 37, 130})
+            for (const std::ptrdiff_t k : {1, 5, 64, 301})
+                for (const bool weight_zeros : {false, true}) {
+                    compare_static<std::int8_t, std::int32_t>(m, n, k, 0, weight_zeros, {});
+                    compare_static<std::int8_t, std::int32_t>(m, n, k, -128, weight_zeros, {});
+                    compare_static<std::uint8_t, std::int32_t>(m, n, k, 0, weight_zeros, {});
+                    compare_static<std::uint8_t, std::int32_t>(m, n, k, 131, weight_zeros, {});
+                }
+}
+
+TEST_CASE("u8{255, 255} . s8{127, 127} is 64770, where a saturating product gives 32767")
+{
+    const std::uint8_t a[2] = {255, 255};
+    const std::int8_t w[2] = {127, 127};
+    const float scale[1] = {1.0f};
+    const auto packed = packed_weights::make(matrix_view<const std::int8_t>(w, 1, 2), 2, {granularity::per_channel, 0, scale});
+    REQUIRE(packed);
+    std::vector<std::byte> workspace(gemm_workspace(1, *packed));
+    for (const backend b : test::usable_backends()) {
+        INFO(to_string(b));
+        REQUIRE(force_backend(b) == status::ok);
+        std::int32_t c = 0;
+        REQUIRE(gemm(matrix_view<const std::uint8_t>(a, 1, 2), {}, *packed, {}, matrix_view<std::int32_t>(&c, 1, 1), workspace) == status::ok);
+        CHECK(c == 64770);
+    }
+}
+
+TEST_CASE("float weights of three formats")
+{
+    for (const std::ptrdiff_t m : {1, 2, 3, 5})
+        for (const std::ptrdiff_t n : {1, 16, 33, 70})
+            for (const std::ptrdiff_t k : {1, 9, 200}) {
+                compare_float<float>(m, n, k, {});
+                compare_float<half>(m, n, k, {});
+                compare_float<bfloat16>(m, n, k, {});
+            }
+}
+
+TEST_CASE("every epilogue, and what becomes of infinities and zero rows")
+{
+    std::vector<float> bias(37), scale(37);
+    for (std::size_t i = 0; i < bias.size(); ++i) {
+        bias[i] = static_cast<float>(i) * 0.3f - 4.0f;
+        scale[i] = 0.5f + static_cast<float>(i % 5);
+    }
+    for (const activation f : {activation::none, activation::relu, activation::gelu, activation::gelu_tanh, activation::silu})
+        for (const bool poison : {false, true}) {
+            epilogue e;
+            e.function = f;
+            compare_dynamic<int4x2, float>(5, 37, 64, 32, false, e, {}, poison);
+            e.bias = bias;
+            e.scale = scale;
+            compare_dynamic<std::int8_t, float>(5, 37, 64, 0, false, e, {}, poison);
+            compare_float<float>(5, 37, 64, e);
+            e.clamp_low = -1.0f;
+            e.clamp_high = 2.0f;
+            e.output_scale = 0.013f;
+            e.output_zero_point = 3;
+            compare_dynamic<std::int8_t, std::int8_t>(5, 37, 64, 0, false, e, {}, poison);
+            compare_static<std::uint8_t, std::uint8_t>(5, 37, 64, 120, false, e);
+            compare_static<std::int8_t, float>(5, 37, 64, 3, true, e);
+        }
+}
+
+TEST_CASE("activation functions are close to the real ones")
+{
+    for (float x = -20.0f; x < 20.0f; x += 0.037f) {
+        const double d = x;
+        CHECK(std::fabs(reference::apply(activation::silu, x) - d / (1 + std::exp(-d))) < 3e-7 * (1 + std::fabs(d)));
+        CHECK(std::fabs(reference::apply(activation::gelu, x) - d * 0.5 * (1 + std::erf(d / std::sqrt(2.0)))) < 4e-7 * (1 + std::fabs(d)));
+        const double tanh_form = d * 0.5 * (1 + std::tanh(std::sqrt(2 / 3.14159265358979) * (d + 0.044715 * d * d * d)));
+        CHECK(std::fabs(reference::apply(activation::gelu_tanh, x) - tanh_form) < 4e-7 * (1 + std::fabs(d)));
+    }
+}
+
+TEST_CASE("bad arguments of products name the rule and write nothing")
+{
+    const std::vector<std::int8_t> codes(32, 1);
+    const std::vector<float> scales(2, 1.0f);
+    const auto packed = packed_weights::make(matrix_view<const std::int8_t>(codes.data(), 2, 16), 16, {granularity::per_channel, 0, scales});
+    REQUIRE(packed);
+    const std::vector<float> a(16, 1.0f);
+    std::vector<float> c(2, 5.0f);
+    std::vector<std::byte> workspace(gemm_workspace(1, *packed));
+    const matrix_view<const float> row(a.data(), 1, 16);
+    const matrix_view<float> out(c.data(), 1, 2);
+    CHECK(gemm(matrix_view<const float>(a.data(), 1, 15), *packed, {}, out, workspace) == status::shape_mismatch);
+    CHECK(gemm(row, *packed, {}, out, span<std::byte>(workspace.data(), workspace.size() - 1)) == status::buffer_too_small);
+    CHECK(gemm(row, *packed, {}, matrix_view<float>(nullptr, 1, 2), workspace) == status::null_pointer);
+    epilogue e;
+    e.clamp_low = 1.0f;
+    e.clamp_high = 0.0f;
+    CHECK(gemm(row, *packed, e, out, workspace) == status::invalid_clamp);
+    e = {};
+    e.bias = span<const float>(a.data(), 1);
+    CHECK(gemm(row, *packed, e, out, workspace) == status::params_count_mismatch);
+    CHECK(c == std::vector<float>(2, 5.0f));
+
+    std::vector<std::byte> bytes(packed->bytes().begin(), packed->bytes().end());
+    CHECK(view_packed(span<const std::byte>(bytes.data(), bytes.size() - 1)).error() == status::buffer_too_small);
+    bytes[8] = std::byte {9};
+    CHECK(view_packed(bytes).error() == status::packed_version);
+    bytes[0] = std::byte {0};
+    CHECK(view_packed(bytes).error() == status::not_packed_weights);
+    CHECK(packed_size<int4x2>(PTRDIFF_MAX / 2, PTRDIFF_MAX / 2).error() == status::size_overflow);
+
+    const std::ptrdiff_t long_k = max_k(true, false, false) + 1;
+    const std::vector<std::int8_t> long_codes(static_cast<std::size_t>(long_k), 1);
+    const auto long_packed = packed_weights::make(
+        matrix_view<const std::int8_t>(long_codes.data(), 1, long_k), long_k, {granularity::per_channel, 0, span<const float>(scales.data(), 1)});
+    REQUIRE(long_packed);
+    const std::vector<std::uint8_t> long_a(static_cast<std::size_t>(long_k), 1);
+    std::vector<std::byte> long_workspace(gemm_workspace(1, *long_packed));
+    std::int32_t sum = 5;
+    CHECK(gemm(matrix_view<const std::uint8_t>(long_a.data(), 1, long_k), {}, *long_packed, {}, matrix_view<std::int32_t>(&sum, 1, 1),
+              long_workspace)
+        == status::k_too_large);
+    CHECK(sum == 5);
+}

@@ -1,0 +1,3 @@
+// The one file of the test program that compiles the kernels.
+#define NIBBLE_DEFINE_KERNELS
+#include <nibble/nibble.hpp>
