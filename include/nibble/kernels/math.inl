@@ -40,9 +40,9 @@ inline floats gelu_erf(floats x) noexcept
     p = fused(p, t, floats(1.421413741f));
     p = fused(p, t, floats(-0.284496736f));
     p = fused(p, t, floats(0.254829592f));
-    const floats tail = p * t * exp_bounded(floats(0.0f) - finite * finite); // erfc(|z|)
-    const floats half_x = x * floats(0.5f);
-    return select(z < floats(0.0f), half_x * tail, half_x * (floats(2.0f) - tail));
+    // erfc(|z|) = pt * e
+    const floats pt = p * t, e = exp_bounded((floats(0.0f) - finite) * finite), half_x = x * floats(0.5f);
+    return select(z < floats(0.0f), half_x * (pt * e), half_x * fused(floats(0.0f) - pt, e, floats(2.0f)));
 }
 
 inline floats apply_activation(activation f, floats x) noexcept

@@ -1,4 +1,5 @@
-// The definition of the activation functions: each line is one float operation.
+// The definition of the activation functions. No product is an operand of a plain sum: a compiler that inlines these into code of its own
+// could round the two as one.
 #pragma once
 
 #include <cmath>
@@ -47,8 +48,8 @@ inline float gelu(float x) noexcept
     p = std::fma(p, t, 1.421413741f);
     p = std::fma(p, t, -0.284496736f);
     p = std::fma(p, t, 0.254829592f);
-    const float tail = p * t * exp(0.0f - finite * finite), half_x = x * 0.5f;
-    return z < 0.0f ? half_x * tail : half_x * (2.0f - tail);
+    const float pt = p * t, e = exp((0.0f - finite) * finite), half_x = x * 0.5f;
+    return z < 0.0f ? half_x * (pt * e) : half_x * std::fma(0.0f - pt, e, 2.0f);
 }
 
 inline float apply(activation f, float x) noexcept
