@@ -28,6 +28,16 @@ inline floats fused(floats a, floats b, floats c) noexcept
 #endif
 }
 
+// a / b, correctly rounded. (xsimd 8's division for NEON is an estimate with two Newton steps.)
+inline floats quotient(floats a, floats b) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return floats(vdivq_f32(a, b));
+#else
+    return a / b;
+#endif
+}
+
 inline words as_words(floats x) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON

@@ -27,7 +27,7 @@ inline floats exp_bounded(floats x) noexcept
 inline floats times_sigmoid(floats x, floats y) noexcept
 {
     const floats minus = floats(0.0f) - bounded(y, -88.0f, 87.0f);
-    return x / (floats(1.0f) + exp_bounded(select(y == y, minus, floats(0.0f))));
+    return quotient(x, floats(1.0f) + exp_bounded(select(y == y, minus, floats(0.0f))));
 }
 
 inline floats gelu_erf(floats x) noexcept
@@ -35,7 +35,7 @@ inline floats gelu_erf(floats x) noexcept
     const floats z = bounded(x, -13.0f, 13.0f) * floats(0.707106781f);
     const floats a = select(z < floats(0.0f), floats(0.0f) - z, z);
     const floats finite = select(a == a, a, floats(0.0f));
-    const floats t = floats(1.0f) / fused(finite, floats(0.3275911f), floats(1.0f));
+    const floats t = quotient(floats(1.0f), fused(finite, floats(0.3275911f), floats(1.0f)));
     floats p = fused(t, floats(1.061405429f), floats(-1.453152027f));
     p = fused(p, t, floats(1.421413741f));
     p = fused(p, t, floats(-0.284496736f));

@@ -39,7 +39,7 @@ inline words max(words a, words b) noexcept { return a.v > b.v ? a : b; }
 inline floats operator+(floats a, floats b) noexcept { return floats(a.v + b.v); }
 inline floats operator-(floats a, floats b) noexcept { return floats(a.v - b.v); }
 inline floats operator*(floats a, floats b) noexcept { return floats(a.v * b.v); }
-inline floats operator/(floats a, floats b) noexcept { return floats(a.v / b.v); }
+inline floats quotient(floats a, floats b) noexcept { return floats(a.v / b.v); }
 inline bool operator<(floats a, floats b) noexcept { return a.v < b.v; }
 inline bool operator==(floats a, floats b) noexcept { return a.v == b.v; }
 inline floats min(floats a, floats b) noexcept { return a.v < b.v ? a : b; }

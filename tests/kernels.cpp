@@ -1,2 +1,0 @@
-#define NIBBLE_DEFINE_KERNELS
-#include <nibble/nibble.hpp>
