@@ -3,6 +3,7 @@
 
 #include "backend/backend.hpp"
 #include "gemm/gemm.hpp"
+#include "gguf/reader.hpp"
 #include "quantize/convert.hpp"
 #include "quantize/quantize.hpp"
 #include "reference/gemm.hpp"

@@ -1,0 +1,228 @@
+// Loads a language model, quantizes it, and measures on held-out text what each format costs and gives, on every backend of this CPU.
+// usage: nibble_language_model [--output FOLDER] [--windows N] [--model FILE] [--text FILE]
+#include "model.hpp"
+#include "report.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include <unistd.h>
+
+namespace {
+
+struct options {
+    std::string output = ".", model = NIBBLE_MODEL_FILE, text;
+    std::size_t windows = 16;
+};
+
+[[noreturn]] void fail(const std::string& what)
+{
+    std::fprintf(stderr, "\nnibble_language_model: %s\n", what.c_str());
+    std::exit(1);
+}
+
+options parse(int argc, char** argv)
+{
+    options o;
+    for (int i = 1; i < argc; i += 2) {
+        const std::string flag = argv[i];
+        if (i + 1 == argc)
+            fail(flag + " needs a value");
+        if (flag == "--output")
+            o.output = argv[i + 1];
+        else if (flag == "--model")
+            o.model = argv[i + 1];
+        else if (flag == "--text")
+            o.text = argv[i + 1];
+        else if (flag == "--windows")
+            o.windows = std::strtoul(argv[i + 1], nullptr, 10);
+        else
+            fail("unknown option " + flag + "; there are --output, --windows, --model, --text");
+    }
+    if (o.windows == 0)
+        fail("--windows takes a number above 0");
+    return o;
+}
+
+std::vector<char> read_file(const std::string& path)
+{
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+        fail("cannot read " + path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The last 5 % of the King James text: one verse a line, without the reference in front of it.
+std::string held_out_text(const options& o)
+{
+    std::string raw;
+    if (!o.text.empty()) {
+        const std::vector<char> bytes = read_file(o.text);
+        raw.assign(bytes.begin(), bytes.end());
+    } else {
+        std::FILE* pipe = popen("bible -f gen1:1-rev22:21", "r");
+        char buffer[1 << 16];
+        for (std::size_t got; pipe != nullptr && (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
+            raw.append(buffer, got);
+        if (pipe == nullptr || pclose(pipe) != 0 || raw.empty())
+            fail("the command `bible` gave no text: install the packages bible-kjv and bible-kjv-text, or name a file with --text");
+    }
+    std::string text;
+    for (std::size_t at = 0; at < raw.size();) {
+        const std::size_t end = std::min(raw.find('\n', at), raw.size() - 1), space = raw.find(' ', at);
+        const std::size_t begin = space != std::string::npos && space < end ? space + 1 : at;
+        text.append(raw, begin, end - begin + 1);
+        at = end + 1;
+    }
+    return text.substr(text.size() * 95 / 100);
+}
+
+void progress(const std::string& what, std::size_t done, std::size_t all, double rate)
+{
+    if (!isatty(2)) {
+        if (done == all)
+            std::fprintf(stderr, "%s: %.0f tokens/s\n", what.c_str(), rate);
+        return;
+    }
+    const int filled = static_cast<int>(30 * done / all);
+    std::fprintf(stderr, "\r%-22s [%-30.*s] %3zu%%  %8.0f tokens/s ", what.c_str(), filled, "##############################", 100 * done / all, rate);
+    if (done == all)
+        std::fprintf(stderr, "\n");
+}
+
+// Natural logarithms of the probabilities, in place.
+void log_softmax(float* z, std::size_t count)
+{
+    const float top = *std::max_element(z, z + count);
+    double sum = 0;
+    for (std::size_t i = 0; i < count; ++i)
+        sum += std::exp(double(z[i]) - top);
+    const float shift = top + static_cast<float>(std::log(sum));
+    for (std::size_t i = 0; i < count; ++i)
+        z[i] -= shift;
+}
+
+// Evaluates on the text's first windows; `reference` holds FP32's log-probabilities and is filled by the first call.
+row evaluate(model& m, format f, const std::string& text, std::size_t windows, std::vector<float>& reference)
+{
+    const std::size_t context = m.context(), vocabulary = m.vocabulary();
+    row r;
+    r.format = name_of(f);
+    r.backend = nibble::to_string(nibble::active_backend());
+    r.bytes = m.bytes();
+    for (const linear* w : m.matrices())
+        r.sqnr.emplace_back(w->name, w->sqnr);
+    const bool first = reference.empty();
+    double loss = 0, kl = 0, seconds = 0;
+    std::size_t agree = 0, predicted = 0, positions = 0;
+    std::vector<float> z;
+    for (std::size_t w = 0; w < windows; ++w) {
+        const std::vector<std::uint8_t> tokens(text.begin() + static_cast<std::ptrdiff_t>(w * context),
+            text.begin() + static_cast<std::ptrdiff_t>((w + 1) * context));
+        const auto began = std::chrono::steady_clock::now();
+        if (const nibble::status s = m.logits(tokens, z); s != nibble::status::ok)
+            fail(nibble::to_string(s));
+        seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+        for (std::size_t t = 0; t + 1 < context; ++t) {
+            float* now = z.data() + t * vocabulary;
+            log_softmax(now, vocabulary);
+            loss -= now[tokens[t + 1]];
+            ++predicted;
+        }
+        if (first)
+            reference.insert(reference.end(), z.begin(), z.end() - static_cast<std::ptrdiff_t>(vocabulary));
+        for (std::size_t t = 0; t + 1 < context; ++t, ++positions) {
+            const float* p = reference.data() + positions * vocabulary;
+            const float* now = z.data() + t * vocabulary;
+            for (std::size_t i = 0; i < vocabulary; ++i)
+                kl += std::exp(double(p[i])) * (double(p[i]) - now[i]);
+            agree += std::max_element(p, p + vocabulary) - p == std::max_element(now, now + vocabulary) - now;
+        }
+        progress(r.format + " on " + r.backend, w + 1, windows, double((w + 1) * context) / seconds);
+    }
+    r.tokens_per_second = double(windows * context) / seconds;
+    r.perplexity = std::exp(loss / double(predicted));
+    r.mean_kl = kl / double(positions);
+    r.top1_agreement = double(agree) / double(positions);
+    return r;
+}
+
+// Text that the model goes on with, sampled at temperature 0.7 by a fixed sequence, so that formats can be compared.
+std::string generate(model& m, std::string text, std::size_t count)
+{
+    std::uint64_t state = 1611;
+    std::vector<float> z;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t begin = text.size() > m.context() ? text.size() - m.context() : 0;
+        const std::vector<std::uint8_t> tokens(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end());
+        if (m.logits(tokens, z) != nibble::status::ok)
+            break;
+        float* last = z.data() + (tokens.size() - 1) * m.vocabulary();
+        for (std::size_t j = 0; j < m.vocabulary(); ++j)
+            last[j] /= 0.7f;
+        log_softmax(last, m.vocabulary());
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        double left = double(state >> 11) / 9007199254740992.0;
+        std::size_t next = 0;
+        for (; next + 1 < m.vocabulary(); ++next)
+            if ((left -= std::exp(double(last[next]))) < 0)
+                break;
+        text += static_cast<char>(next);
+    }
+    return text;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    const options o = parse(argc, argv);
+    const std::string text = held_out_text(o);
+    const std::vector<char> file = read_file(o.model);
+    const nibble::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(file.data()), file.size());
+
+    std::vector<model> models;
+    for (const format f : all_formats) {
+        auto loaded = model::load(bytes, f);
+        if (!loaded)
+            fail(o.model + ": " + nibble::to_string(loaded.error()));
+        models.push_back(std::move(*loaded));
+    }
+    const std::size_t windows = std::min(o.windows, text.size() / models[0].context());
+    if (windows == 0)
+        fail("the held-out text is shorter than one window of the model");
+    std::printf("%s: %zu windows of %zu bytes of held-out text; backend by default: %s (%s)\n", "nibble " NIBBLE_VERSION_STRING, windows,
+        models[0].context(), nibble::to_string(nibble::active_backend()), nibble::explain());
+
+    std::vector<row> rows;
+    std::vector<float> reference;
+    for (int b = nibble::backend_count - 1; b >= 0; --b) {
+        if (nibble::force_backend(static_cast<nibble::backend>(b)) != nibble::status::ok)
+            continue;
+        for (std::size_t i = 0; i < models.size(); ++i)
+            rows.push_back(evaluate(models[i], all_formats[i], text, windows, reference));
+    }
+    print_table(rows);
+    for (const row& r : rows)
+        for (const row& other : rows)
+            if (r.format == other.format && r.perplexity != other.perplexity)
+                fail(r.format + " differs between " + r.backend + " and " + other.backend + ": please report this");
+    std::printf("\nEvery format gives the same perplexity, to the last bit, on all backends above.\n");
+    const auto percent = [&](std::size_t i) { return 100 * (rows[i].perplexity / rows[0].perplexity - 1); };
+    std::printf("Against FP32, perplexity changes by %+.3f %% in INT8 and by %+.3f %% in INT4, which is visibly worse.\n", percent(2), percent(3));
+
+    (void)nibble::force_backend(nibble::best_backend());
+    const std::string prompt = "And the LORD said unto ";
+    for (const std::size_t i : {std::size_t(0), std::size_t(3)})
+        std::printf("\n%s writes:\n%s\n", name_of(all_formats[i]), generate(models[i], prompt, 220).c_str());
+    print_costs();
+
+    if (!write_json(o.output + "/report.json", rows) || !write_svg(o.output + "/report.svg", rows))
+        fail("cannot write to " + o.output);
+    std::printf("\nThe same numbers: %s/report.json, as a picture: %s/report.svg\n", o.output.c_str(), o.output.c_str());
+}

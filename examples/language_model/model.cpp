@@ -1,0 +1,290 @@
+#include "model.hpp"
+
+#include <cmath>
+#include <limits>
+
+namespace {
+
+using nibble::status;
+
+std::vector<float> floats_of(const nibble::gguf_tensor& t)
+{
+    std::size_t count = 1;
+    for (const std::int64_t size : t.sizes)
+        count *= static_cast<std::size_t>(size);
+    std::vector<float> values(count);
+    if (t.type == nibble::gguf_tensor_type::f32) {
+        std::memcpy(values.data(), t.data.data(), count * sizeof(float));
+    } else {
+        std::vector<nibble::half> halves(count);
+        std::memcpy(halves.data(), t.data.data(), count * sizeof(nibble::half));
+        (void)nibble::convert(nibble::span<const nibble::half>(halves), nibble::span<float>(values));
+    }
+    return values;
+}
+
+struct loader {
+    const nibble::gguf_reader& file;
+    format as;
+    status error = status::ok;
+    std::size_t bytes = 0;
+
+    std::vector<float> tensor(const std::string& name, std::size_t rows, std::size_t columns)
+    {
+        const auto t = file.tensor(name.c_str());
+        if (!t)
+            error = t.error();
+        else if ((t->type != nibble::gguf_tensor_type::f32 && t->type != nibble::gguf_tensor_type::f16)
+            || t->sizes[0] != static_cast<std::int64_t>(columns) || t->sizes[1] != static_cast<std::int64_t>(rows) || t->sizes[2] != 1
+            || t->sizes[3] != 1)
+            error = status::file_type_mismatch;
+        return error == status::ok ? floats_of(*t) : std::vector<float>(rows * columns);
+    }
+
+    std::vector<float> vector(const std::string& name, std::size_t size)
+    {
+        bytes += size * sizeof(float);
+        return tensor(name, 1, size);
+    }
+
+    linear matrix(const std::string& name, std::size_t rows, std::size_t columns)
+    {
+        const std::vector<float> w = tensor(name, rows, columns);
+        const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(rows), k = static_cast<std::ptrdiff_t>(columns);
+        linear made;
+        made.name = name;
+        std::vector<float> back(w.size());
+        switch (as) {
+        case format::fp32:
+            keep(made, nibble::packed_weights::make(nibble::matrix_view<const float>(w.data(), n, k)));
+            back = w;
+            break;
+        case format::fp16: {
+            std::vector<nibble::half> halves(w.size());
+            (void)nibble::convert(nibble::span<const float>(w), nibble::span<nibble::half>(halves));
+            (void)nibble::convert(nibble::span<const nibble::half>(halves), nibble::span<float>(back));
+            keep(made, nibble::packed_weights::make(nibble::matrix_view<const nibble::half>(halves.data(), n, k)));
+            break;
+        }
+        case format::int8: quantized<std::int8_t>(made, w, n, k, nibble::granularity::per_channel, 0, back); break;
+        case format::int4: quantized<nibble::int4x2>(made, w, n, k, nibble::granularity::per_group, 32, back); break;
+        }
+        double signal = 0, noise = 0;
+        for (std::size_t i = 0; i < w.size(); ++i) {
+            signal += double(w[i]) * w[i];
+            noise += (double(w[i]) - back[i]) * (double(w[i]) - back[i]);
+        }
+        made.sqnr = noise > 0 ? 10 * std::log10(signal / noise) : std::numeric_limits<double>::infinity();
+        bytes += made.weights.bytes().size();
+        return made;
+    }
+
+private:
+    void keep(linear& to, nibble::result<nibble::packed_weights> packed)
+    {
+        if (packed)
+            to.weights = std::move(*packed);
+        else
+            error = packed.error();
+    }
+
+    // Round to nearest, symmetric. Scales are rounded to half before they are used, so that they can be stored in two bytes.
+    template <class Q>
+    void quantized(linear& to, const std::vector<float>& w, std::ptrdiff_t n, std::ptrdiff_t k, nibble::granularity kind,
+        std::ptrdiff_t group, std::vector<float>& back)
+    {
+        const nibble::matrix_view<const float> view(w.data(), n, k);
+        std::vector<float> scales(static_cast<std::size_t>(nibble::params_count(kind, n, k, group)));
+        std::vector<float> scratch(nibble::choose_params_scratch(kind, n, k, group));
+        std::vector<Q> codes(static_cast<std::size_t>(n * nibble::elements_for<Q>(k)));
+        const nibble::matrix_view<Q> q(codes.data(), n, nibble::elements_for<Q>(k));
+        status s = nibble::choose_params<Q>(view, nibble::scheme::symmetric, kind, group, scales, {}, scratch);
+        for (float& scale : scales)
+            scale = nibble::to_float(nibble::to_half(scale));
+        const nibble::quant_params_view params {kind, group, scales};
+        if (s == status::ok)
+            s = nibble::quantize(view, params, q);
+        if (s == status::ok)
+            s = nibble::dequantize(nibble::matrix_view<const Q>(q), params, nibble::matrix_view<float>(back.data(), n, k));
+        if (s == status::ok)
+            keep(to, nibble::packed_weights::make(nibble::matrix_view<const Q>(q), k, params, {true}));
+        else
+            error = s;
+    }
+};
+
+void normalize(const std::vector<float>& x, std::size_t rows, const std::vector<float>& weight, float epsilon, std::vector<float>& out)
+{
+    const std::size_t width = weight.size();
+    out.resize(rows * width);
+    for (std::size_t r = 0; r < rows; ++r) {
+        double sum = 0;
+        for (std::size_t i = 0; i < width; ++i)
+            sum += double(x[r * width + i]) * x[r * width + i];
+        const float scale = static_cast<float>(1 / std::sqrt(sum / double(width) + epsilon));
+        for (std::size_t i = 0; i < width; ++i)
+            out[r * width + i] = x[r * width + i] * scale * weight[i];
+    }
+}
+
+} // namespace
+
+const char* name_of(format f)
+{
+    constexpr const char* names[] = {"FP32", "FP16", "INT8", "INT4"};
+    return names[static_cast<int>(f)];
+}
+
+nibble::result<model> model::load(nibble::span<const std::byte> file, format f)
+{
+    const auto reader = nibble::gguf_reader::open(file);
+    if (!reader)
+        return reader.error();
+    const auto number = [&](const char* key, std::size_t most) {
+        const auto found = reader->u32(key);
+        return found && *found != 0 && *found <= most ? std::size_t(*found) : std::size_t(0);
+    };
+    model m;
+    m.context_ = number("llama.context_length", 1 << 16);
+    m.vocabulary_ = number("llama.vocab_size", 256);
+    m.width_ = number("llama.embedding_length", 1 << 14);
+    m.heads_ = number("llama.attention.head_count", 256);
+    m.hidden_ = number("llama.feed_forward_length", 1 << 16);
+    const std::size_t blocks = number("llama.block_count", 256);
+    const auto epsilon = reader->f32("llama.attention.layer_norm_rms_epsilon");
+    const auto base = reader->f32("llama.rope.freq_base");
+    if (m.context_ == 0 || m.vocabulary_ != 256 || m.width_ == 0 || m.heads_ == 0 || m.hidden_ == 0 || blocks == 0 || !epsilon
+        || m.width_ % (2 * m.heads_) != 0)
+        return status::file_key_missing;
+    m.epsilon_ = *epsilon;
+    m.rope_base_ = base ? *base : 10000.0f;
+
+    loader load {*reader, f};
+    m.embedding_ = load.tensor("token_embd.weight", m.vocabulary_, m.width_);
+    load.bytes += m.embedding_.size() * (f == format::fp32 ? 4 : 2);
+    for (std::size_t i = 0; i < blocks && load.error == status::ok; ++i) {
+        const std::string prefix = "blk." + std::to_string(i) + ".";
+        layer l;
+        l.attention_norm = load.vector(prefix + "attn_norm.weight", m.width_);
+        l.q = load.matrix(prefix + "attn_q.weight", m.width_, m.width_);
+        l.k = load.matrix(prefix + "attn_k.weight", m.width_, m.width_);
+        l.v = load.matrix(prefix + "attn_v.weight", m.width_, m.width_);
+        l.output = load.matrix(prefix + "attn_output.weight", m.width_, m.width_);
+        l.feed_forward_norm = load.vector(prefix + "ffn_norm.weight", m.width_);
+        l.gate = load.matrix(prefix + "ffn_gate.weight", m.hidden_, m.width_);
+        l.up = load.matrix(prefix + "ffn_up.weight", m.hidden_, m.width_);
+        l.down = load.matrix(prefix + "ffn_down.weight", m.width_, m.hidden_);
+        m.layers_.push_back(std::move(l));
+    }
+    m.final_norm_ = load.vector("output_norm.weight", m.width_);
+    m.head_ = load.matrix("output.weight", m.vocabulary_, m.width_);
+    if (load.error != status::ok)
+        return load.error;
+    m.bytes_ = load.bytes;
+    return nibble::result<model>(std::move(m));
+}
+
+std::vector<const linear*> model::matrices() const
+{
+    std::vector<const linear*> all;
+    for (const layer& l : layers_)
+        for (const linear* w : {&l.q, &l.k, &l.v, &l.output, &l.gate, &l.up, &l.down})
+            all.push_back(w);
+    all.push_back(&head_);
+    return all;
+}
+
+nibble::status model::product(const linear& w, const std::vector<float>& x, std::size_t rows, std::vector<float>& y, nibble::activation f)
+{
+    const nibble::packed_weights_view view = w.weights;
+    const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(rows);
+    y.resize(rows * static_cast<std::size_t>(view.n));
+    const std::size_t needed = nibble::gemm_workspace(m, view);
+    if (workspace_.size() < needed)
+        workspace_.resize(needed);
+    nibble::epilogue e;
+    e.function = f;
+    return nibble::gemm(nibble::matrix_view<const float>(x.data(), m, view.k), view, e, nibble::matrix_view<float>(y.data(), m, view.n), workspace_);
+}
+
+// Causal attention of q_, k_, v_ into mixed_, with rotary positions applied to pairs (2i, 2i + 1) first.
+void model::attend(std::size_t rows)
+{
+    const std::size_t head = width_ / heads_;
+    for (std::size_t t = 0; t < rows; ++t)
+        for (std::size_t i = 0; i < head; i += 2) {
+            const double angle = double(t) * std::pow(double(rope_base_), -double(i) / double(head));
+            const float c = static_cast<float>(std::cos(angle)), s = static_cast<float>(std::sin(angle));
+            for (std::size_t h = 0; h < heads_; ++h)
+                for (std::vector<float>* v : {&q_, &k_}) {
+                    float* pair = v->data() + t * width_ + h * head + i;
+                    const float a = pair[0], b = pair[1];
+                    pair[0] = a * c - b * s;
+                    pair[1] = a * s + b * c;
+                }
+        }
+    mixed_.assign(rows * width_, 0.0f);
+    std::vector<float> weights(rows);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+    for (std::size_t h = 0; h < heads_; ++h)
+        for (std::size_t t = 0; t < rows; ++t) {
+            const float* q = q_.data() + t * width_ + h * head;
+            float top = -std::numeric_limits<float>::infinity(), sum = 0;
+            for (std::size_t u = 0; u <= t; ++u) {
+                const float* k = k_.data() + u * width_ + h * head;
+                float dot = 0;
+                for (std::size_t i = 0; i < head; ++i)
+                    dot += q[i] * k[i];
+                weights[u] = dot * scale;
+                top = std::max(top, weights[u]);
+            }
+            for (std::size_t u = 0; u <= t; ++u)
+                sum += weights[u] = std::exp(weights[u] - top);
+            float* out = mixed_.data() + t * width_ + h * head;
+            for (std::size_t u = 0; u <= t; ++u) {
+                const float w = weights[u] / sum;
+                const float* v = v_.data() + u * width_ + h * head;
+                for (std::size_t i = 0; i < head; ++i)
+                    out[i] += w * v[i];
+            }
+        }
+}
+
+nibble::status model::logits(const std::vector<std::uint8_t>& tokens, std::vector<float>& out)
+{
+    const std::size_t rows = tokens.size();
+    if (rows == 0 || rows > context_)
+        return status::shape_mismatch;
+    x_.resize(rows * width_);
+    for (std::size_t t = 0; t < rows; ++t)
+        std::memcpy(x_.data() + t * width_, embedding_.data() + tokens[t] * width_, width_ * sizeof(float));
+    const auto add = [&](const std::vector<float>& y) {
+        for (std::size_t i = 0; i < x_.size(); ++i)
+            x_[i] += y[i];
+    };
+    status s = status::ok;
+    const auto run = [&](const linear& w, const std::vector<float>& x, std::vector<float>& y,
+                         nibble::activation f = nibble::activation::none) {
+        if (s == status::ok)
+            s = product(w, x, rows, y, f);
+    };
+    for (const layer& l : layers_) {
+        normalize(x_, rows, l.attention_norm, epsilon_, normed_);
+        run(l.q, normed_, q_);
+        run(l.k, normed_, k_);
+        run(l.v, normed_, v_);
+        attend(rows);
+        run(l.output, mixed_, normed_);
+        add(normed_);
+        normalize(x_, rows, l.feed_forward_norm, epsilon_, normed_);
+        run(l.gate, normed_, gate_, nibble::activation::silu);
+        run(l.up, normed_, up_);
+        for (std::size_t i = 0; i < gate_.size(); ++i)
+            gate_[i] *= up_[i];
+        run(l.down, gate_, normed_);
+        add(normed_);
+    }
+    normalize(x_, rows, final_norm_, epsilon_, normed_);
+    run(head_, normed_, out);
+    return s;
+}
