@@ -1,5 +1,6 @@
 #include "model.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -159,6 +160,14 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, format f)
     m.epsilon_ = *epsilon;
     m.rope_base_ = base ? *base : 10000.0f;
 
+    const std::size_t pairs = m.width_ / m.heads_ / 2;
+    for (std::size_t t = 0; t < m.context_; ++t)
+        for (std::size_t i = 0; i < pairs; ++i) {
+            const double angle = double(t) * std::pow(double(m.rope_base_), -double(i) / double(pairs));
+            m.cosines_.push_back(static_cast<float>(std::cos(angle)));
+            m.sines_.push_back(static_cast<float>(std::sin(angle)));
+        }
+
     loader load {*reader, f};
     m.embedding_ = load.tensor("token_embd.weight", m.vocabulary_, m.width_);
     load.bytes += m.embedding_.size() * (f == format::fp32 ? 4 : 2);
@@ -208,46 +217,51 @@ nibble::status model::product(const linear& w, const std::vector<float>& x, std:
 }
 
 // Causal attention of q_, k_, v_ into mixed_, with rotary positions applied to pairs (2i, 2i + 1) first.
-void model::attend(std::size_t rows)
+nibble::status model::attend(std::size_t rows)
 {
     const std::size_t head = width_ / heads_;
     for (std::size_t t = 0; t < rows; ++t)
-        for (std::size_t i = 0; i < head; i += 2) {
-            const double angle = double(t) * std::pow(double(rope_base_), -double(i) / double(head));
-            const float c = static_cast<float>(std::cos(angle)), s = static_cast<float>(std::sin(angle));
-            for (std::size_t h = 0; h < heads_; ++h)
-                for (std::vector<float>* v : {&q_, &k_}) {
-                    float* pair = v->data() + t * width_ + h * head + i;
-                    const float a = pair[0], b = pair[1];
-                    pair[0] = a * c - b * s;
-                    pair[1] = a * s + b * c;
-                }
+        for (std::size_t i = 0; i < width_; i += 2) {
+            const float c = cosines_[t * head / 2 + i % head / 2], s = sines_[t * head / 2 + i % head / 2];
+            for (std::vector<float>* v : {&q_, &k_}) {
+                float* pair = v->data() + t * width_ + i;
+                const float a = pair[0], b = pair[1];
+                pair[0] = a * c - b * s;
+                pair[1] = a * s + b * c;
+            }
         }
-    mixed_.assign(rows * width_, 0.0f);
-    std::vector<float> weights(rows);
+    mixed_.resize(rows * width_);
+    std::vector<float> weights(rows * rows), turned(head * rows);
+    const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(rows), k = static_cast<std::ptrdiff_t>(head), stride = static_cast<std::ptrdiff_t>(width_);
     const float scale = 1.0f / std::sqrt(static_cast<float>(head));
-    for (std::size_t h = 0; h < heads_; ++h)
+    for (std::size_t h = 0; h < heads_; ++h) {
+        const auto keys = nibble::packed_weights::make(nibble::matrix_view<const float>(k_.data() + h * head, m, k, stride));
+        if (!keys)
+            return keys.error();
+        if (const status s = nibble::gemm(nibble::matrix_view<const float>(q_.data() + h * head, m, k, stride), *keys, {},
+                nibble::matrix_view<float>(weights.data(), m, m), {});
+            s != status::ok)
+            return s;
         for (std::size_t t = 0; t < rows; ++t) {
-            const float* q = q_.data() + t * width_ + h * head;
-            float top = -std::numeric_limits<float>::infinity(), sum = 0;
-            for (std::size_t u = 0; u <= t; ++u) {
-                const float* k = k_.data() + u * width_ + h * head;
-                float dot = 0;
-                for (std::size_t i = 0; i < head; ++i)
-                    dot += q[i] * k[i];
-                weights[u] = dot * scale;
-                top = std::max(top, weights[u]);
-            }
+            float* w = weights.data() + t * rows;
+            const float top = *std::max_element(w, w + t + 1);
+            float sum = 0;
             for (std::size_t u = 0; u <= t; ++u)
-                sum += weights[u] = std::exp(weights[u] - top);
-            float* out = mixed_.data() + t * width_ + h * head;
-            for (std::size_t u = 0; u <= t; ++u) {
-                const float w = weights[u] / sum;
-                const float* v = v_.data() + u * width_ + h * head;
-                for (std::size_t i = 0; i < head; ++i)
-                    out[i] += w * v[i];
-            }
+                sum += w[u] = std::exp((w[u] - top) * scale);
+            for (std::size_t u = 0; u < rows; ++u)
+                w[u] = u <= t ? w[u] / sum : 0.0f;
+            for (std::size_t i = 0; i < head; ++i)
+                turned[i * rows + t] = v_[t * width_ + h * head + i];
         }
+        const auto values = nibble::packed_weights::make(nibble::matrix_view<const float>(turned.data(), k, m));
+        if (!values)
+            return values.error();
+        if (const status s = nibble::gemm(nibble::matrix_view<const float>(weights.data(), m, m), *values, {},
+                nibble::matrix_view<float>(mixed_.data() + h * head, m, k, stride), {});
+            s != status::ok)
+            return s;
+    }
+    return status::ok;
 }
 
 nibble::status model::logits(const std::vector<std::uint8_t>& tokens, std::vector<float>& out)
@@ -273,7 +287,8 @@ nibble::status model::logits(const std::vector<std::uint8_t>& tokens, std::vecto
         run(l.q, normed_, q_);
         run(l.k, normed_, k_);
         run(l.v, normed_, v_);
-        attend(rows);
+        if (s == status::ok)
+            s = attend(rows);
         run(l.output, mixed_, normed_);
         add(normed_);
         normalize(x_, rows, l.feed_forward_norm, epsilon_, normed_);

@@ -40,11 +40,11 @@ public:
 private:
     nibble::status product(const linear& w, const std::vector<float>& x, std::size_t rows, std::vector<float>& y,
         nibble::activation f = nibble::activation::none);
-    void attend(std::size_t rows);
+    nibble::status attend(std::size_t rows);
 
     std::size_t context_ = 0, vocabulary_ = 0, width_ = 0, heads_ = 0, hidden_ = 0, bytes_ = 0;
     float epsilon_ = 0, rope_base_ = 0;
-    std::vector<float> embedding_, final_norm_;
+    std::vector<float> embedding_, final_norm_, cosines_, sines_;
     std::vector<layer> layers_;
     linear head_;
 
