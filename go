@@ -58,8 +58,10 @@ run_tests() {
 
   # A build that fails does not keep the other tests from running.
   test_program build/asan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=address,undefined || failed+=(asan)
+  test_program build/clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ || failed+=(clang)
   test_program build/tsan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=thread || failed+=(tsan)
-  runs+=(-DNIBBLE_TEST_ASAN="$root/build/asan/tests/nibble_tests" -DNIBBLE_TEST_TSAN="$root/build/tsan/tests/nibble_tests")
+  runs+=(-DNIBBLE_TEST_ASAN="$root/build/asan/tests/nibble_tests" -DNIBBLE_TEST_TSAN="$root/build/tsan/tests/nibble_tests"
+    -DNIBBLE_TEST_CLANG="$root/build/clang/tests/nibble_tests")
 
   if [ "$(uname -m)" = x86_64 ]; then
     if tests/emulation/setup-aarch64; then

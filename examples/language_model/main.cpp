@@ -90,7 +90,8 @@ void progress(const std::string& what, std::size_t done, std::size_t all, double
         return;
     }
     const int filled = static_cast<int>(30 * done / all);
-    std::fprintf(stderr, "\r%-22s [%-30.*s] %3zu%%  %8.0f tokens/s ", what.c_str(), filled, "##############################", 100 * done / all, rate);
+    std::fprintf(stderr, "\r%-22s [%-30.*s] %3zu%%  %8.0f tokens/s ", what.c_str(), filled, "##############################",
+        100 * done / all, rate);
     if (done == all)
         std::fprintf(stderr, "\n");
 }
@@ -122,8 +123,8 @@ row evaluate(model& m, format f, const std::string& text, std::size_t windows, s
     std::size_t agree = 0, predicted = 0, positions = 0;
     std::vector<float> z;
     for (std::size_t w = 0; w < windows; ++w) {
-        const std::vector<std::uint8_t> tokens(text.begin() + static_cast<std::ptrdiff_t>(w * context),
-            text.begin() + static_cast<std::ptrdiff_t>((w + 1) * context));
+        const std::vector<std::uint8_t> tokens(
+            text.begin() + static_cast<std::ptrdiff_t>(w * context), text.begin() + static_cast<std::ptrdiff_t>((w + 1) * context));
         const auto began = std::chrono::steady_clock::now();
         if (const nibble::status s = m.logits(tokens, z); s != nibble::status::ok)
             fail(nibble::to_string(s));
@@ -214,7 +215,8 @@ int main(int argc, char** argv)
                 fail(r.format + " differs between " + r.backend + " and " + other.backend + ": please report this");
     std::printf("\nEvery format gives the same perplexity, to the last bit, on all backends above.\n");
     const auto percent = [&](std::size_t i) { return 100 * (rows[i].perplexity / rows[0].perplexity - 1); };
-    std::printf("Against FP32, perplexity changes by %+.3f %% in INT8 and by %+.3f %% in INT4, which is visibly worse.\n", percent(2), percent(3));
+    std::printf(
+        "Against FP32, perplexity changes by %+.3f %% in INT8 and by %+.3f %% in INT4, which is visibly worse.\n", percent(2), percent(3));
 
     (void)nibble::force_backend(nibble::best_backend());
     const std::string prompt = "And the LORD said unto ";

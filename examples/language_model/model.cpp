@@ -36,8 +36,8 @@ struct loader {
         if (!t)
             error = t.error();
         else if ((t->type != nibble::gguf_tensor_type::f32 && t->type != nibble::gguf_tensor_type::f16)
-            || t->sizes[0] != static_cast<std::int64_t>(columns) || t->sizes[1] != static_cast<std::int64_t>(rows) || t->sizes[2] != 1
-            || t->sizes[3] != 1)
+                 || t->sizes[0] != static_cast<std::int64_t>(columns) || t->sizes[1] != static_cast<std::int64_t>(rows) || t->sizes[2] != 1
+                 || t->sizes[3] != 1)
             error = status::file_type_mismatch;
         return error == status::ok ? floats_of(*t) : std::vector<float>(rows * columns);
     }
@@ -213,7 +213,8 @@ nibble::status model::product(const linear& w, const std::vector<float>& x, std:
         workspace_.resize(needed);
     nibble::epilogue e;
     e.function = f;
-    return nibble::gemm(nibble::matrix_view<const float>(x.data(), m, view.k), view, e, nibble::matrix_view<float>(y.data(), m, view.n), workspace_);
+    return nibble::gemm(
+        nibble::matrix_view<const float>(x.data(), m, view.k), view, e, nibble::matrix_view<float>(y.data(), m, view.n), workspace_);
 }
 
 // Causal attention of q_, k_, v_ into mixed_, with rotary positions applied to pairs (2i, 2i + 1) first.
@@ -232,7 +233,8 @@ nibble::status model::attend(std::size_t rows)
         }
     mixed_.resize(rows * width_);
     std::vector<float> weights(rows * rows), turned(head * rows);
-    const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(rows), k = static_cast<std::ptrdiff_t>(head), stride = static_cast<std::ptrdiff_t>(width_);
+    const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(rows), k = static_cast<std::ptrdiff_t>(head),
+                         stride = static_cast<std::ptrdiff_t>(width_);
     const float scale = 1.0f / std::sqrt(static_cast<float>(head));
     for (std::size_t h = 0; h < heads_; ++h) {
         const auto keys = nibble::packed_weights::make(nibble::matrix_view<const float>(k_.data() + h * head, m, k, stride));
@@ -277,11 +279,11 @@ nibble::status model::logits(const std::vector<std::uint8_t>& tokens, std::vecto
             x_[i] += y[i];
     };
     status s = status::ok;
-    const auto run = [&](const linear& w, const std::vector<float>& x, std::vector<float>& y,
-                         nibble::activation f = nibble::activation::none) {
-        if (s == status::ok)
-            s = product(w, x, rows, y, f);
-    };
+    const auto run
+        = [&](const linear& w, const std::vector<float>& x, std::vector<float>& y, nibble::activation f = nibble::activation::none) {
+              if (s == status::ok)
+                  s = product(w, x, rows, y, f);
+          };
     for (const layer& l : layers_) {
         normalize(x_, rows, l.attention_norm, epsilon_, normed_);
         run(l.q, normed_, q_);

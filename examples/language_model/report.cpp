@@ -34,7 +34,8 @@ void print_costs()
     const struct {
         const char* name;
         double bits;
-    } formats[] = {{"FP32", 32}, {"FP16, BF16", 16}, {"INT8, codes alone", 8}, {"INT4, codes alone", 4}, {"INT4 and a half for every 32", 4.5}};
+    } formats[]
+        = {{"FP32", 32}, {"FP16, BF16", 16}, {"INT8, codes alone", 8}, {"INT4, codes alone", 4}, {"INT4 and a half for every 32", 4.5}};
     for (const auto& f : formats)
         std::printf("%-34s %8.2f %8.2f\n", f.name, 7.0 * f.bits / 8, 8.03 * f.bits / 8);
     std::printf("%-34s %8s %8.2f  (Llama-3-8B: 4 912 898 048 bytes)\n", "GGUF Q4_K_M", "", 4.912898048);
@@ -49,7 +50,8 @@ bool write_json(const std::string& path, const std::vector<row>& rows)
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const row& r = rows[i];
         std::fprintf(file,
-            "  {\"format\": \"%s\", \"backend\": \"%s\", \"bytes\": %zu, \"tokens_per_second\": %.1f, \"perplexity\": %.6f, \"mean_kl\": %.8f, "
+            "  {\"format\": \"%s\", \"backend\": \"%s\", \"bytes\": %zu, \"tokens_per_second\": %.1f, \"perplexity\": %.6f, \"mean_kl\": "
+            "%.8f, "
             "\"top1_agreement\": %.6f, \"sqnr_db\": {",
             r.format.c_str(), r.backend.c_str(), r.bytes, r.tokens_per_second, r.perplexity, r.mean_kl, r.top1_agreement);
         for (std::size_t j = 0; j < r.sqnr.size(); ++j) {

@@ -97,8 +97,8 @@ TARGET("avx2,avxvnni") std::int32_t dot_avxvnni(const std::uint8_t* a, const std
 {
     __m256i sum = _mm256_setzero_si256();
     for (int i = 0; i < length; i += 32)
-        sum = _mm256_dpbusd_avx_epi32(sum, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i)),
-                                      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + i)));
+        sum = _mm256_dpbusd_avx_epi32(
+            sum, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + i)));
     return sum_of_lanes(sum);
 }
 
@@ -107,10 +107,8 @@ TARGET("avx512f,avx512bw,avx512vl,avx512dq") std::uint64_t float_bits(const oper
 {
     std::uint64_t hash = 14695981039346656037u;
     for (int i = 0; i < length; i += 16) {
-        const __m512 x = _mm512_cvtepi32_ps(
-            _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data.a.data() + i))));
-        const __m512 y = _mm512_cvtepi32_ps(
-            _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data.b.data() + i))));
+        const __m512 x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data.a.data() + i))));
+        const __m512 y = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data.b.data() + i))));
         const __m512 z = _mm512_fmadd_ps(x, y, _mm512_div_ps(x, _mm512_add_ps(y, _mm512_set1_ps(0.25f))));
         const __m128i q = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_roundscale_ps(z, 8)));
         unsigned char bytes[80];
@@ -147,12 +145,12 @@ void describe()
     // volatile: else it may be hoisted out of the branch, and is then an illegal instruction.
     if (g & bit_OSXSAVE)
         __asm__ volatile("xgetbv" : "=a"(xcr0) : "c"(0) : "edx");
-    std::printf("brand=%s\ncpuid avx512f=%d avx512vnni=%d osxsave=%d\n", brand, !!(b & bit_AVX512F),
-                !!(c & bit_AVX512VNNI), !!(g & bit_OSXSAVE));
+    std::printf(
+        "brand=%s\ncpuid avx512f=%d avx512vnni=%d osxsave=%d\n", brand, !!(b & bit_AVX512F), !!(c & bit_AVX512VNNI), !!(g & bit_OSXSAVE));
     std::printf("xcr0=%#x ymm=%d zmm=%d\n", xcr0, (xcr0 & 6) == 6, (xcr0 & 0xe6) == 0xe6);
     std::printf("usable avx=%d avx2=%d fma=%d avx512f=%d avx512bw=%d avx512vnni=%d\n", !!__builtin_cpu_supports("avx"),
-                !!__builtin_cpu_supports("avx2"), !!__builtin_cpu_supports("fma"), !!__builtin_cpu_supports("avx512f"),
-                !!__builtin_cpu_supports("avx512bw"), !!__builtin_cpu_supports("avx512vnni"));
+        !!__builtin_cpu_supports("avx2"), !!__builtin_cpu_supports("fma"), !!__builtin_cpu_supports("avx512f"),
+        !!__builtin_cpu_supports("avx512bw"), !!__builtin_cpu_supports("avx512vnni"));
     std::printf("ticks per instruction=%.2f\n", ticks_per_instruction());
 }
 
@@ -203,8 +201,7 @@ TARGET("i8mm") std::int32_t dot_i8mm(const std::uint8_t* a, const std::int8_t* b
 
 void describe()
 {
-    std::printf("usable dotprod=%d i8mm=%d\n", !!(getauxval(AT_HWCAP) & HWCAP_ASIMDDP),
-                !!(getauxval(AT_HWCAP2) & HWCAP2_I8MM));
+    std::printf("usable dotprod=%d i8mm=%d\n", !!(getauxval(AT_HWCAP) & HWCAP_ASIMDDP), !!(getauxval(AT_HWCAP2) & HWCAP2_I8MM));
 }
 
 dot_function kernel(const char* name)
@@ -243,7 +240,7 @@ void print_file(const char* path)
     std::printf("file %s", line);
 }
 
-}  // namespace
+} // namespace
 
 int main(int count, char** words)
 {

@@ -62,7 +62,8 @@ void check_everywhere(const std::vector<C>& expected, std::ptrdiff_t m, std::ptr
             for (std::ptrdiff_t i = 0; i < m; ++i)
                 std::memcpy(framed.data() + i * stride, expected.data() + i * n, static_cast<std::size_t>(n) * sizeof(C));
             test::guarded<std::byte> workspace(static_cast<std::ptrdiff_t>(workspace_size));
-            REQUIRE(run(matrix_view<C>(c.data(), m, n, stride), span<std::byte>(workspace.data(), workspace.size()), threaded) == status::ok);
+            REQUIRE(
+                run(matrix_view<C>(c.data(), m, n, stride), span<std::byte>(workspace.data(), workspace.size()), threaded) == status::ok);
             CHECK(test::same_bits(c.data(), framed.data(), framed.size()));
         }
 }
@@ -114,8 +115,7 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
     for (std::ptrdiff_t i = 0; i < m; ++i)
         row_scales[static_cast<std::size_t>(i)] = reference::quantize_row(a.data() + i * a_stride, k, q.data() + i * k);
     std::vector<C> expected(static_cast<std::size_t>(m * n));
-    reference::gemm<std::int8_t, W, C>(
-        {q.data(), m, k}, row_scales, {}, view, k, w.params, e, matrix_view<C>(expected.data(), m, n));
+    reference::gemm<std::int8_t, W, C>({q.data(), m, k}, row_scales, {}, view, k, w.params, e, matrix_view<C>(expected.data(), m, n));
     check_everywhere<C>(expected, m, n, gemm_workspace(m, placed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const float> rows(a.data(), m, k, a_stride);
         return threaded ? gemm(rows, placed, e, c, workspace, thread_executor {}) : gemm(rows, placed, e, c, workspace);
@@ -220,7 +220,8 @@ TEST_CASE("u8{255, 255} . s8{127, 127} is 64770, where a saturating product give
         INFO(to_string(b));
         REQUIRE(force_backend(b) == status::ok);
         std::int32_t c = 0;
-        REQUIRE(gemm(matrix_view<const std::uint8_t>(a, 1, 2), {}, *packed, {}, matrix_view<std::int32_t>(&c, 1, 1), workspace) == status::ok);
+        REQUIRE(
+            gemm(matrix_view<const std::uint8_t>(a, 1, 2), {}, *packed, {}, matrix_view<std::int32_t>(&c, 1, 1), workspace) == status::ok);
         CHECK(c == 64770);
     }
 }
@@ -277,7 +278,8 @@ TEST_CASE("bad arguments of products name the rule and write nothing")
 {
     const std::vector<std::int8_t> codes(32, 1);
     const std::vector<float> scales(2, 1.0f);
-    const auto packed = packed_weights::make(matrix_view<const std::int8_t>(codes.data(), 2, 16), 16, {granularity::per_channel, 0, scales});
+    const auto packed
+        = packed_weights::make(matrix_view<const std::int8_t>(codes.data(), 2, 16), 16, {granularity::per_channel, 0, scales});
     REQUIRE(packed);
     const std::vector<float> a(16, 1.0f);
     std::vector<float> c(2, 5.0f);
@@ -306,14 +308,14 @@ TEST_CASE("bad arguments of products name the rule and write nothing")
 
     const std::ptrdiff_t long_k = max_k(true, false, false) + 1;
     const std::vector<std::int8_t> long_codes(static_cast<std::size_t>(long_k), 1);
-    const auto long_packed = packed_weights::make(
-        matrix_view<const std::int8_t>(long_codes.data(), 1, long_k), long_k, {granularity::per_channel, 0, span<const float>(scales.data(), 1)});
+    const auto long_packed = packed_weights::make(matrix_view<const std::int8_t>(long_codes.data(), 1, long_k), long_k,
+        {granularity::per_channel, 0, span<const float>(scales.data(), 1)});
     REQUIRE(long_packed);
     const std::vector<std::uint8_t> long_a(static_cast<std::size_t>(long_k), 1);
     std::vector<std::byte> long_workspace(gemm_workspace(1, *long_packed));
     std::int32_t sum = 5;
     CHECK(gemm(matrix_view<const std::uint8_t>(long_a.data(), 1, long_k), {}, *long_packed, {}, matrix_view<std::int32_t>(&sum, 1, 1),
               long_workspace)
-        == status::k_too_large);
+          == status::k_too_large);
     CHECK(sum == 5);
 }

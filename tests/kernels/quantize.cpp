@@ -41,8 +41,8 @@ void compare(granularity kind, std::ptrdiff_t group, bool zero_points, std::ptrd
     reference::quantize(view, params, matrix_view<Q>(expected.data(), rows, elements, q_stride));
     std::vector<float> back(static_cast<std::size_t>((rows - 1) * stride + cols), 9.0f);
     const std::vector<float> back_canary = back;
-    reference::dequantize(matrix_view<const Q>(expected.data(), rows, elements, q_stride), params,
-        matrix_view<float>(back.data(), rows, cols, stride));
+    reference::dequantize(
+        matrix_view<const Q>(expected.data(), rows, elements, q_stride), params, matrix_view<float>(back.data(), rows, cols, stride));
 
     for (const backend b : test::usable_backends()) {
         INFO(to_string(b) << " rows " << rows << " cols " << cols << " group " << group);
@@ -53,7 +53,8 @@ void compare(granularity kind, std::ptrdiff_t group, bool zero_points, std::ptrd
         CHECK(test::same_bits(q.data(), expected.data(), q_count));
         test::guarded<float> y(static_cast<std::ptrdiff_t>(back.size()));
         std::memcpy(y.data(), back_canary.data(), back.size() * sizeof(float));
-        REQUIRE(dequantize(matrix_view<const Q>(q.data(), rows, elements, q_stride), params, matrix_view<float>(y.data(), rows, cols, stride))
+        REQUIRE(
+            dequantize(matrix_view<const Q>(q.data(), rows, elements, q_stride), params, matrix_view<float>(y.data(), rows, cols, stride))
             == status::ok);
         CHECK(test::same_bits(y.data(), back.data(), back.size()));
     }
@@ -135,7 +136,7 @@ TEST_CASE("choose_params covers the range, and refuses what is not finite")
         std::vector<float> bad = x;
         bad[5] = std::numeric_limits<float>::quiet_NaN();
         CHECK(choose_params<std::int8_t>({bad.data(), 2, 4}, scheme::symmetric, granularity::per_channel, 0, scales, {}, scratch)
-            == status::not_finite);
+              == status::not_finite);
     }
 }
 

@@ -54,7 +54,7 @@ struct pack_activations_args {
     std::ptrdiff_t a_stride;
     std::ptrdiff_t row_begin, row_end;
     std::ptrdiff_t k, group_size, groups, padded_k;
-    int weight_bits;        // 8 or 4: backends keep another order for each
+    int weight_bits;         // 8 or 4: backends keep another order for each
     std::int32_t zero_point; // of static activations
     std::byte* packed;
     float* row_scales;        // [rows]; pack_f32 writes it

@@ -81,8 +81,7 @@
 // clang-format on
 
 #define NIBBLE_TAG_PASTE_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) abi_##a##b##c##d##e##f##g##h##i##j##k##l##m##n##o
-#define NIBBLE_TAG_PASTE(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)                                                  \
-    NIBBLE_TAG_PASTE_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
-#define NIBBLE_ABI_TAG                                                                                                 \
-    NIBBLE_TAG_PASTE(NIBBLE_TAG_0, NIBBLE_TAG_1, NIBBLE_TAG_2, NIBBLE_TAG_3, NIBBLE_TAG_4, NIBBLE_TAG_5, NIBBLE_TAG_6, \
-        NIBBLE_TAG_7, NIBBLE_TAG_8, NIBBLE_TAG_9, NIBBLE_TAG_10, NIBBLE_TAG_11, NIBBLE_TAG_12, NIBBLE_TAG_13, NIBBLE_TAG_14)
+#define NIBBLE_TAG_PASTE(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) NIBBLE_TAG_PASTE_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
+#define NIBBLE_ABI_TAG                                                                                                               \
+    NIBBLE_TAG_PASTE(NIBBLE_TAG_0, NIBBLE_TAG_1, NIBBLE_TAG_2, NIBBLE_TAG_3, NIBBLE_TAG_4, NIBBLE_TAG_5, NIBBLE_TAG_6, NIBBLE_TAG_7, \
+        NIBBLE_TAG_8, NIBBLE_TAG_9, NIBBLE_TAG_10, NIBBLE_TAG_11, NIBBLE_TAG_12, NIBBLE_TAG_13, NIBBLE_TAG_14)

@@ -13,7 +13,7 @@
 
 #define NIBBLE_STRING_(text) #text
 #define NIBBLE_STRING(text) NIBBLE_STRING_(text)
-#define NIBBLE_VERSION_STRING                                                                                          \
+#define NIBBLE_VERSION_STRING \
     NIBBLE_STRING(NIBBLE_VERSION_MAJOR) "." NIBBLE_STRING(NIBBLE_VERSION_MINOR) "." NIBBLE_STRING(NIBBLE_VERSION_PATCH)
 
 #if defined(_MSC_VER) && !defined(__clang__)
@@ -34,19 +34,19 @@
 
 // Types and constants: equal in every translation unit of one version of nibble.
 #define NIBBLE_VERSION_NAMESPACE v0_1_0
-#define NIBBLE_BEGIN_TYPES                                                                                             \
-    namespace nibble {                                                                                                 \
+#define NIBBLE_BEGIN_TYPES \
+    namespace nibble {     \
     inline namespace NIBBLE_VERSION_NAMESPACE {
-#define NIBBLE_END_TYPES                                                                                               \
-    }                                                                                                                  \
+#define NIBBLE_END_TYPES \
+    }                    \
     }
 
 // Code: one copy for each set of compiler flags, since the linker keeps only one of several functions of the same name.
-#define NIBBLE_BEGIN                                                                                                   \
-    NIBBLE_BEGIN_TYPES                                                                                                 \
+#define NIBBLE_BEGIN   \
+    NIBBLE_BEGIN_TYPES \
     inline namespace NIBBLE_ABI_TAG {
-#define NIBBLE_END                                                                                                     \
-    }                                                                                                                  \
+#define NIBBLE_END \
+    }              \
     NIBBLE_END_TYPES
 
 #define NIBBLE_PRAGMA(text) _Pragma(#text)
@@ -54,11 +54,10 @@
 // Floating-point code whose bits are part of the contract stands between these two: no contraction of a product and a sum into
 // one rounding, none of -ffast-math, whatever the including file is compiled with.
 #if defined(__clang__)
-#define NIBBLE_STRICT_BEGIN                                                                                            \
+#define NIBBLE_STRICT_BEGIN \
     NIBBLE_PRAGMA(float_control(push)) NIBBLE_PRAGMA(float_control(precise, on)) NIBBLE_PRAGMA(clang fp contract(off))
 #define NIBBLE_STRICT_END NIBBLE_PRAGMA(float_control(pop))
 #else
-#define NIBBLE_STRICT_BEGIN                                                                                            \
-    NIBBLE_PRAGMA(GCC push_options) NIBBLE_PRAGMA(GCC optimize("no-fast-math", "fp-contract=off"))
+#define NIBBLE_STRICT_BEGIN NIBBLE_PRAGMA(GCC push_options) NIBBLE_PRAGMA(GCC optimize("no-fast-math", "fp-contract=off"))
 #define NIBBLE_STRICT_END NIBBLE_PRAGMA(GCC pop_options)
 #endif

@@ -22,8 +22,7 @@ public:
     {
     }
     template <class Range,
-        class = std::enable_if_t<std::is_convertible_v<
-            std::remove_pointer_t<decltype(std::declval<Range&>().data())> (*)[], T (*)[]>>,
+        class = std::enable_if_t<std::is_convertible_v<std::remove_pointer_t<decltype(std::declval<Range&>().data())> (*)[], T (*)[]>>,
         class = decltype(std::declval<Range&>().size())>
     NIBBLE_INLINE constexpr span(Range&& range) noexcept : data_(range.data()), size_(range.size())
     {

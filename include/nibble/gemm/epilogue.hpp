@@ -19,8 +19,8 @@ struct epilogue {
     activation function = activation::none;
     float clamp_low = -std::numeric_limits<float>::infinity();
     float clamp_high = std::numeric_limits<float>::infinity();
-    float output_scale = 1.0f;            ///< int8 and uint8 outputs
-    std::int32_t output_zero_point = 0;   ///< int8 and uint8 outputs
+    float output_scale = 1.0f;          ///< int8 and uint8 outputs
+    std::int32_t output_zero_point = 0; ///< int8 and uint8 outputs
 };
 
 NIBBLE_END_TYPES

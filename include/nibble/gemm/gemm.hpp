@@ -2,9 +2,9 @@
 //
 // a: m x k, row-major, any stride. w: packed weights, n x k. c: m x n, any stride. m = 1 is the matrix-vector product; a row's result does
 // not depend on how many rows are computed with it, nor on threads or backend; reference/gemm.hpp is the definition.
-//   float a x int8 or 4-bit w    a is quantized inside, per row: symmetric int8, scale = max|a| / 127; a row with a NaN or an infinity gives NaN
-//   int8 or uint8 a x int8 w     c of int32: the exact sum. c of float, int8, uint8: scaled by activation.scale and the weights' scales
-//   float a x float, half or bfloat16 w   one fused multiply-add per k, ascending
+//   float a x int8 or 4-bit w    a is quantized inside, per row: symmetric int8, scale = max|a| / 127; a row with a NaN or an infinity
+//   gives NaN int8 or uint8 a x int8 w     c of int32: the exact sum. c of float, int8, uint8: scaled by activation.scale and the weights'
+//   scales float a x float, half or bfloat16 w   one fused multiply-add per k, ascending
 // Scratch memory is the caller's: gemm_workspace() bytes, any alignment of 64. Nothing is allocated.
 #pragma once
 
@@ -23,7 +23,8 @@ struct static_activations {
     std::int32_t zero_point = 0;
 };
 
-/// The greatest k whose exact sum fits int32 for any data: |a - za| <= 255 and |w - zw| <= 255 with zero points, 255 * 128 or 128 * 128 without.
+/// The greatest k whose exact sum fits int32 for any data: |a - za| <= 255 and |w - zw| <= 255 with zero points, 255 * 128 or 128 * 128
+/// without.
 NIBBLE_INLINE constexpr std::ptrdiff_t max_k(bool unsigned_activations, bool activation_zero_point, bool weight_zero_points) noexcept
 {
     const std::ptrdiff_t a = unsigned_activations || activation_zero_point ? 255 : 128;
@@ -41,10 +42,10 @@ inline std::size_t gemm_workspace(std::ptrdiff_t m, packed_weights_view w) noexc
 namespace detail {
 
 template <class C>
-inline constexpr gemm_output output_of = std::is_same_v<C, std::int32_t> ? gemm_output::s32
-    : std::is_same_v<C, float>                                           ? gemm_output::f32
-    : std::is_same_v<C, std::int8_t>                                     ? gemm_output::s8
-                                                                         : gemm_output::u8;
+inline constexpr gemm_output output_of = std::is_same_v<C, std::int32_t>  ? gemm_output::s32
+                                         : std::is_same_v<C, float>       ? gemm_output::f32
+                                         : std::is_same_v<C, std::int8_t> ? gemm_output::s8
+                                                                          : gemm_output::u8;
 
 template <class A, class C>
 inline status check_gemm(
@@ -174,11 +175,11 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         args.a_stride = a.stride;
     }
 
-    const auto kernel = w.type == weight_type::s8 ? table.gemm_w8
-        : w.type == weight_type::u4               ? table.gemm_w4
-        : w.type == weight_type::f32              ? table.gemm_f32
-        : w.type == weight_type::f16              ? table.gemm_half
-                                                  : table.gemm_bfloat16;
+    const auto kernel = w.type == weight_type::s8    ? table.gemm_w8
+                        : w.type == weight_type::u4  ? table.gemm_w4
+                        : w.type == weight_type::f32 ? table.gemm_f32
+                        : w.type == weight_type::f16 ? table.gemm_half
+                                                     : table.gemm_bfloat16;
     // Tasks of at most 64 rows, so that packed activations stay in the second-level cache, by 8 panels.
     constexpr std::ptrdiff_t task_rows = 64, task_panels = 8;
     const std::ptrdiff_t panels = (w.n + packed_panel - 1) / packed_panel;
@@ -217,8 +218,8 @@ inline status gemm(matrix_view<const A> a, static_activations s, packed_weights_
 
 /// One row: y = epilogue(w x).
 template <class C, class Executor = serial_executor>
-inline status gemv(span<const float> x, packed_weights_view w, const epilogue& e, span<C> y, span<std::byte> workspace,
-    Executor&& executor = Executor {})
+inline status gemv(
+    span<const float> x, packed_weights_view w, const epilogue& e, span<C> y, span<std::byte> workspace, Executor&& executor = Executor {})
 {
     return gemm(matrix_view<const float>(x.data(), 1, static_cast<std::ptrdiff_t>(x.size())), w, e,
         matrix_view<C>(y.data(), 1, static_cast<std::ptrdiff_t>(y.size())), workspace, executor);

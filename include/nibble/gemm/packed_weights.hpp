@@ -104,7 +104,7 @@ inline status lay_out(packed_weights_view& w) noexcept
     std::ptrdiff_t bytes = 0;
     if (w.quantized()) {
         const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * 16 + (w.type == weight_type::s8 ? 64 : 0)
-            + (w.has_zero_points ? (w.type == weight_type::s8 ? 64 : 16) : 0);
+                                       + (w.has_zero_points ? (w.type == weight_type::s8 ? 64 : 16) : 0);
         bytes = w.groups * section + w.padded_k * (w.type == weight_type::s8 ? 16 : 8);
     } else {
         bytes = w.k * (w.type == weight_type::f32 ? 64 : 32);
@@ -148,8 +148,8 @@ NIBBLE_INLINE std::int32_t code_at(const W* row, std::ptrdiff_t k) noexcept
 
 /// The bytes that pack() writes for an n x k matrix of W; group_size 0 means one scale a channel.
 template <class W>
-inline result<std::size_t> packed_size(std::ptrdiff_t n, std::ptrdiff_t k, std::ptrdiff_t group_size = 0, bool zero_points = false,
-    packing_options options = {}) noexcept
+inline result<std::size_t> packed_size(
+    std::ptrdiff_t n, std::ptrdiff_t k, std::ptrdiff_t group_size = 0, bool zero_points = false, packing_options options = {}) noexcept
 {
     packed_weights_view w = detail::describe<W>(n, k, group_size, zero_points, options);
     if (const status s = detail::lay_out(w); s != status::ok)
@@ -189,7 +189,8 @@ inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noex
 
 /// Packs quantized weights. w: n x k (n x ceil(k / 2) pairs for 4 bits), k given since pairs do not tell it; params: of the rows of w.
 template <class W>
-inline status pack(matrix_view<const W> w, std::ptrdiff_t k, quant_params_view params, span<std::byte> out, packing_options options = {}) noexcept
+inline status pack(
+    matrix_view<const W> w, std::ptrdiff_t k, quant_params_view params, span<std::byte> out, packing_options options = {}) noexcept
 {
     static_assert(std::is_same_v<W, std::int8_t> || code_traits<W>::per_element == 2, "int8, int4x2 or uint4x2");
     if (const status s = check(w); s != status::ok)

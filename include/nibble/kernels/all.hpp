@@ -147,6 +147,7 @@ inline
 #endif
 const kernel_table* const* compiled_tables() noexcept
 {
+    // clang-format off
     static constexpr const kernel_table* tables[] = {
         &scalar::table,
 #if NIBBLE_COMPILE_X86
@@ -174,6 +175,7 @@ const kernel_table* const* compiled_tables() noexcept
         nullptr,
 #endif
     };
+    // clang-format on
     return tables;
 }
 #endif

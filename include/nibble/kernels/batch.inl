@@ -13,7 +13,10 @@ using arch = xsimd::fma3<xsimd::avx2>;
 using floats = xsimd::batch<float, arch>;
 using words = xsimd::batch<std::int32_t, arch>;
 
-static_assert(floats::size == (NIBBLE_ISA >= NIBBLE_ISA_NEON ? 4 : NIBBLE_ISA >= NIBBLE_ISA_AVX512 ? 16 : 8),
+static_assert(floats::size
+                  == (NIBBLE_ISA >= NIBBLE_ISA_NEON     ? 4
+                      : NIBBLE_ISA >= NIBBLE_ISA_AVX512 ? 16
+                                                        : 8),
     "this xsimd was not compiled for this backend");
 
 // a * b + c with one rounding. (xsimd 8's fma for AVX-512 multiplies and adds, with two.)
@@ -160,8 +163,7 @@ inline floats load_bfloat16(const void* p) noexcept
     std::memcpy(h, p, 8);
     return floats(vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(h), 16)));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return floats(
-        _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p))), 16)));
+    return floats(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p))), 16)));
 #else
     return floats(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))), 16)));
 #endif

@@ -32,9 +32,7 @@ struct float_gemm {
         {
             constexpr std::size_t vectors = panel_columns / width;
             floats acc[Rows][Panels][vectors];
-            unroll<Rows>([&](auto r) {
-                unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { acc[r][p][v] = floats(0.0f); }); });
-            });
+            unroll<Rows>([&](auto r) { unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { acc[r][p][v] = floats(0.0f); }); }); });
             const float* a = reinterpret_cast<const float*>(args.a) + row * args.a_stride;
             const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
             for (std::ptrdiff_t k = 0; k < args.k; ++k) {
@@ -42,7 +40,8 @@ struct float_gemm {
                     unroll<vectors>([&](auto v) {
                         const floats weight = Weight::load(w + p * args.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
                         unroll<Rows>([&](auto r) {
-                            acc[r][p][v] = fused(floats(a[static_cast<std::ptrdiff_t>(std::size_t(r)) * args.a_stride + k]), weight, acc[r][p][v]);
+                            acc[r][p][v]
+                                = fused(floats(a[static_cast<std::ptrdiff_t>(std::size_t(r)) * args.a_stride + k]), weight, acc[r][p][v]);
                         });
                     });
                 });

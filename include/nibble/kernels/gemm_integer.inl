@@ -46,10 +46,14 @@ struct integer_gemm {
         using stored = std::conditional_t<Bits == 8, activation8, std::int8_t>;
 
         // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the block's activations at a.
-        static void accumulate(
-            words (&acc)[Rows][Panels][vectors], const std::byte* codes, std::size_t panel_bytes, const stored* a, std::ptrdiff_t padded) noexcept
+        static void accumulate(words (&acc)[Rows][Panels][vectors], const std::byte* codes, std::size_t panel_bytes, const stored* a,
+            std::ptrdiff_t padded) noexcept
         {
             constexpr std::size_t vector_bytes = words::size * 4;
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
+            if constexpr (Rows % 2 == 0 && Panels == 1)
+                return accumulate_pairs<Bits, Rows, vectors>(acc, codes, a, padded);
+#endif
             if constexpr (Bits == 8) {
                 for (std::ptrdiff_t k = 0; k < padded; k += 4, codes += 4 * panel_columns, a += 4 * Rows)
                     unroll<Panels>([&](auto p) {
@@ -62,9 +66,8 @@ struct integer_gemm {
                 for (std::ptrdiff_t k = 0; k < padded;) {
                     const std::ptrdiff_t stop = padded - k < 4 * chain_quads ? padded : k + 4 * chain_quads;
                     chain4 chain[Rows][Panels][vectors];
-                    unroll<Rows>([&](auto r) {
-                        unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { chain[r][p][v] = empty_chain(); }); });
-                    });
+                    unroll<Rows>(
+                        [&](auto r) { unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { chain[r][p][v] = empty_chain(); }); }); });
                     for (; k < stop; k += 8, codes += 4 * panel_columns, a += 8 * Rows)
                         unroll<Panels>([&](auto p) {
                             unroll<vectors>([&](auto v) {
@@ -94,19 +97,19 @@ struct integer_gemm {
             // uint8 activations are stored minus 128, int8 ones as they are.
             const std::int32_t shift = (Bits == 8 ? activation_offset(args.signed_activations) : 0) - args.zero_point;
             for (std::ptrdiff_t g = 0; g < args.groups; ++g) {
-                const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
+                const std::ptrdiff_t begin = g * args.group_size,
+                                     length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
                 const std::ptrdiff_t padded = (length + 7) / 8 * 8;
                 words acc[Rows][Panels][vectors];
-                unroll<Rows>([&](auto r) {
-                    unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { acc[r][p][v] = words(0); }); });
-                });
+                unroll<Rows>([&](auto r) { unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { acc[r][p][v] = words(0); }); }); });
                 const group_cursor first = read_group<Bits>(args, w, padded);
                 accumulate(acc, first.codes, args.panel_bytes, a, padded);
                 for (int p = 0; p < Panels; ++p) {
                     const group_cursor group = read_group<Bits>(args, w + static_cast<std::size_t>(p) * args.panel_bytes, padded);
                     for (std::size_t v = 0; v < vectors; ++v) {
                         const std::size_t lane = v * words::size;
-                        const floats scale = args.half_scales ? load_half(group.scales + 2 * lane) : as_floats(load_words(group.scales + 4 * lane));
+                        const floats scale
+                            = args.half_scales ? load_half(group.scales + 2 * lane) : as_floats(load_words(group.scales + 4 * lane));
                         for (int r = 0; r < Rows; ++r) {
                             const words row_sum(args.group_sums[(row + r) * args.groups + g]);
                             words sum = acc[r][p][v];

@@ -1,5 +1,8 @@
 // The kernels that use integer products, and the table.
 #include "dot.inl"
 #include "pack_activations.inl"
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
+#include "neon_i8mm/matrix_products.inl"
+#endif
 #include "gemm_integer.inl"
 #include "table.inl"

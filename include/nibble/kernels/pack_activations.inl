@@ -9,7 +9,10 @@ inline constexpr std::ptrdiff_t code_chunk = 256;
 struct dynamic_source {
     const float* x;
     quantizer rule;
-    void codes(std::ptrdiff_t begin, std::ptrdiff_t count, std::uint8_t* out) const noexcept { quantize_bytes(x + begin, out, count, rule); }
+    void codes(std::ptrdiff_t begin, std::ptrdiff_t count, std::uint8_t* out) const noexcept
+    {
+        quantize_bytes(x + begin, out, count, rule);
+    }
 };
 struct static_source {
     const std::uint8_t* x;

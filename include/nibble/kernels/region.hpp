@@ -46,14 +46,14 @@
 #endif
 
 #if defined(__clang__)
-#define NIBBLE_REGION_BEGIN(options)                                                                                   \
+#define NIBBLE_REGION_BEGIN(options) \
     NIBBLE_STRICT_BEGIN NIBBLE_PRAGMA(clang attribute push(__attribute__((target(options))), apply_to = function))
 #define NIBBLE_REGION_END NIBBLE_PRAGMA(clang attribute pop) NIBBLE_STRICT_END
 #else
 // GCC's own AVX-512 intrinsics trip -Wmaybe-uninitialized (GCC bug 105593).
-#define NIBBLE_REGION_BEGIN(options)                                                                                   \
-    NIBBLE_STRICT_BEGIN NIBBLE_PRAGMA(GCC target(options)) NIBBLE_PRAGMA(GCC diagnostic push)                          \
-    NIBBLE_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized") NIBBLE_PRAGMA(GCC diagnostic ignored "-Wuninitialized")
+#define NIBBLE_REGION_BEGIN(options)                                                          \
+    NIBBLE_STRICT_BEGIN NIBBLE_PRAGMA(GCC target(options)) NIBBLE_PRAGMA(GCC diagnostic push) \
+        NIBBLE_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized") NIBBLE_PRAGMA(GCC diagnostic ignored "-Wuninitialized")
 #define NIBBLE_REGION_END NIBBLE_PRAGMA(GCC diagnostic pop) NIBBLE_STRICT_END
 #endif
 

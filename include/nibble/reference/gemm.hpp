@@ -22,8 +22,7 @@ inline C finish(float sum, float activation_scale, const epilogue& e, std::ptrdi
     if constexpr (std::is_same_v<C, float>)
         return v;
     else
-        return static_cast<C>(
-            quantize(v, 1.0f / e.output_scale, e.output_zero_point, code_traits<C>::qmin, code_traits<C>::qmax));
+        return static_cast<C>(quantize(v, 1.0f / e.output_scale, e.output_zero_point, code_traits<C>::qmin, code_traits<C>::qmax));
 }
 
 /// Integer activations x quantized weights, the params those of w's rows. w: n x k codes.
