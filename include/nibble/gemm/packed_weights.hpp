@@ -135,6 +135,29 @@ inline packed_weights_view describe(
     return w;
 }
 
+/// Lays the view out, checks the caller's memory, writes the header and clears the panels.
+inline status begin_packed(packed_weights_view& view, span<std::byte> out) noexcept
+{
+    if (const status s = lay_out(view); s != status::ok)
+        return s;
+    if (out.data() == nullptr)
+        return status::null_pointer;
+    if (out.size() < total_bytes(view))
+        return status::buffer_too_small;
+    packed_header header {};
+    std::memcpy(header.mark, "nibblepw", 8);
+    header.layout = packed_layout;
+    header.type = view.type;
+    header.half_scales = view.half_scales;
+    header.has_zero_points = view.has_zero_points;
+    header.n = view.n;
+    header.k = view.k;
+    header.group_size = view.group_size;
+    std::memcpy(out.data(), &header, sizeof header);
+    std::memset(out.data() + sizeof header, 0, total_bytes(view) - sizeof header);
+    return status::ok;
+}
+
 template <class W>
 NIBBLE_INLINE std::int32_t code_at(const W* row, std::ptrdiff_t k) noexcept
 {
@@ -205,29 +228,13 @@ inline status pack(
     const bool store_zero_points = !params.zero_points.empty() || std::is_same_v<W, uint4x2>;
     packed_weights_view view
         = detail::describe<W>(n, k, params.kind == granularity::per_group ? params.group_size : 0, store_zero_points, options);
-    if (const status s = detail::lay_out(view); s != status::ok)
-        return s;
-    if (out.data() == nullptr)
-        return status::null_pointer;
-    if (out.size() < detail::total_bytes(view))
-        return status::buffer_too_small;
     if (options.half_scales)
         for (const float scale : params.scales)
             if (const float kept = to_float(to_half(scale)); float_bits(kept) != float_bits(scale))
                 return status::scale_not_half;
-
-    packed_header header {};
-    std::memcpy(header.mark, "nibblepw", 8);
-    header.layout = packed_layout;
-    header.type = view.type;
-    header.half_scales = view.half_scales;
-    header.has_zero_points = view.has_zero_points;
-    header.n = n;
-    header.k = k;
-    header.group_size = view.group_size;
-    std::memcpy(out.data(), &header, sizeof header);
-    std::byte* at = out.data() + sizeof header;
-    std::memset(at, 0, detail::total_bytes(view) - sizeof header);
+    if (const status s = detail::begin_packed(view, out); s != status::ok)
+        return s;
+    std::byte* at = out.data() + sizeof(packed_header);
 
     constexpr bool wide = std::is_same_v<W, std::int8_t>;
     const params_steps steps = steps_of(params.kind, k, params.group_size);
@@ -282,22 +289,9 @@ inline status pack(matrix_view<const W> w, span<std::byte> out) noexcept
     if (const status s = check(w); s != status::ok)
         return s;
     packed_weights_view view = detail::describe<W>(w.rows, w.cols, 0, false, {});
-    if (const status s = detail::lay_out(view); s != status::ok)
+    if (const status s = detail::begin_packed(view, out); s != status::ok)
         return s;
-    if (out.data() == nullptr)
-        return status::null_pointer;
-    if (out.size() < detail::total_bytes(view))
-        return status::buffer_too_small;
-    packed_header header {};
-    std::memcpy(header.mark, "nibblepw", 8);
-    header.layout = packed_layout;
-    header.type = view.type;
-    header.n = w.rows;
-    header.k = w.cols;
-    header.group_size = view.group_size;
-    std::memcpy(out.data(), &header, sizeof header);
-    std::byte* at = out.data() + sizeof header;
-    std::memset(at, 0, detail::total_bytes(view) - sizeof header);
+    std::byte* at = out.data() + sizeof(packed_header);
     for (std::ptrdiff_t panel = 0; panel < w.rows; panel += packed_panel, at += view.panel_bytes)
         for (std::ptrdiff_t c = 0; c < packed_panel && panel + c < w.rows; ++c)
             for (std::ptrdiff_t i = 0; i < w.cols; ++i)
