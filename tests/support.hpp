@@ -45,7 +45,7 @@ private:
     std::uint64_t state_;
 };
 
-// `count` elements that end at an unreadable page (or start after one): reading or writing one byte outside faults.
+// `count` elements that end where an unreadable page begins, or begin where one ends: one byte outside on that side faults.
 template <class T>
 class guarded {
 public:

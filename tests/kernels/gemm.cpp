@@ -55,13 +55,13 @@ void check_everywhere(const std::vector<C>& expected, std::ptrdiff_t m, std::ptr
         for (const bool threaded : {false, true}) {
             INFO(to_string(b) << " m " << m << " n " << n << " threaded " << threaded);
             REQUIRE(force_backend(b) == status::ok);
-            test::guarded<C> c((m - 1) * stride + n);
+            test::guarded<C> c((m - 1) * stride + n, threaded);
             std::memset(c.data(), 0x5a, c.size() * sizeof(C));
             std::vector<C> framed(c.size());
             std::memcpy(framed.data(), c.data(), c.size() * sizeof(C));
             for (std::ptrdiff_t i = 0; i < m; ++i)
                 std::memcpy(framed.data() + i * stride, expected.data() + i * n, static_cast<std::size_t>(n) * sizeof(C));
-            test::guarded<std::byte> workspace(static_cast<std::ptrdiff_t>(workspace_size));
+            test::guarded<std::byte> workspace(static_cast<std::ptrdiff_t>(workspace_size), threaded);
             REQUIRE(
                 run(matrix_view<C>(c.data(), m, n, stride), span<std::byte>(workspace.data(), workspace.size()), threaded) == status::ok);
             CHECK(test::same_bits(c.data(), framed.data(), framed.size()));
@@ -93,7 +93,7 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
     packing_options options = {}, bool poison = false)
 {
     const std::ptrdiff_t a_stride = k + 1, elements = elements_for<W>(k);
-    test::guarded<float> a((m - 1) * a_stride + k);
+    test::guarded<float> a((m - 1) * a_stride + k, n % 2 == 0);
     test::random random(5);
     for (std::size_t i = 0; i < a.size(); ++i)
         a[i] = random.real();
@@ -107,7 +107,7 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
     const matrix_view<const W> view(codes.data(), n, elements);
     const auto packed = packed_weights::make(view, k, w.params, options);
     REQUIRE(packed);
-    test::guarded<std::byte> memory(static_cast<std::ptrdiff_t>(packed->bytes().size()));
+    test::guarded<std::byte> memory(static_cast<std::ptrdiff_t>(packed->bytes().size()), m % 2 == 0);
     const packed_weights_view placed = copy_to_guarded(*packed, memory);
 
     std::vector<std::int8_t> q(static_cast<std::size_t>(m * k));
@@ -125,7 +125,7 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
 template <class A, class C>
 void compare_static(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::int32_t zero_point, bool weight_zeros, const epilogue& e)
 {
-    test::guarded<A> a(m * k);
+    test::guarded<A> a(m * k, n % 2 == 0);
     const auto codes = random_codes<A>(a.size(), 23);
     std::memcpy(a.data(), codes.data(), a.size());
     const auto w_codes = random_codes<std::int8_t>(static_cast<std::size_t>(n * k), 29);
@@ -145,7 +145,7 @@ void compare_static(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::i
 template <class W>
 void compare_float(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, const epilogue& e)
 {
-    test::guarded<float> a(m * k);
+    test::guarded<float> a(m * k, n % 2 == 0);
     test::random random(31);
     for (std::size_t i = 0; i < a.size(); ++i)
         a[i] = random.real();
@@ -161,7 +161,7 @@ void compare_float(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, const e
     const matrix_view<const W> view(w.data(), n, k);
     const auto packed = packed_weights::make(view);
     REQUIRE(packed);
-    test::guarded<std::byte> memory(static_cast<std::ptrdiff_t>(packed->bytes().size()));
+    test::guarded<std::byte> memory(static_cast<std::ptrdiff_t>(packed->bytes().size()), m % 2 == 0);
     const packed_weights_view placed = copy_to_guarded(*packed, memory);
     std::vector<float> expected(static_cast<std::size_t>(m * n));
     reference::gemm<W, float>({a.data(), m, k}, view, e, matrix_view<float>(expected.data(), m, n));

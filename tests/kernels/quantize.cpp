@@ -21,7 +21,7 @@ template <class Q>
 void compare(granularity kind, std::ptrdiff_t group, bool zero_points, std::ptrdiff_t rows, std::ptrdiff_t cols)
 {
     const std::ptrdiff_t stride = cols + 3, elements = elements_for<Q>(cols), q_stride = elements + 2;
-    test::guarded<float> x(rows > 0 ? (rows - 1) * stride + cols : 0);
+    test::guarded<float> x((rows - 1) * stride + cols, !zero_points);
     fill(x.data(), x.size(), static_cast<std::uint64_t>(cols * 31 + rows));
     const std::size_t count = static_cast<std::size_t>(params_count(kind, rows, cols, group));
     std::vector<float> scales(count);
@@ -47,11 +47,11 @@ void compare(granularity kind, std::ptrdiff_t group, bool zero_points, std::ptrd
     for (const backend b : test::usable_backends()) {
         INFO(to_string(b) << " rows " << rows << " cols " << cols << " group " << group);
         REQUIRE(force_backend(b) == status::ok);
-        test::guarded<Q> q(static_cast<std::ptrdiff_t>(q_count));
+        test::guarded<Q> q(static_cast<std::ptrdiff_t>(q_count), zero_points);
         std::memcpy(static_cast<void*>(q.data()), canary.data(), q_count * sizeof(Q));
         REQUIRE(quantize(view, params, matrix_view<Q>(q.data(), rows, elements, q_stride)) == status::ok);
         CHECK(test::same_bits(q.data(), expected.data(), q_count));
-        test::guarded<float> y(static_cast<std::ptrdiff_t>(back.size()));
+        test::guarded<float> y(static_cast<std::ptrdiff_t>(back.size()), zero_points);
         std::memcpy(y.data(), back_canary.data(), back.size() * sizeof(float));
         REQUIRE(
             dequantize(matrix_view<const Q>(q.data(), rows, elements, q_stride), params, matrix_view<float>(y.data(), rows, cols, stride))
