@@ -32,7 +32,7 @@ quietly "$cmake" -S "$root" -B "$work/nibble" \
   -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=OFF
 quietly "$cmake" --install "$work/nibble" --prefix "$work/installed"
 mv "$work/installed" "$work/prefix"
-if grep -rn -e "$root" -e "$work" -e /usr/ "$work/prefix/share"; then
+if grep -rn -e "$root/" -e "$work/" -e /usr/ "$work/prefix/share"; then
   echo "FAILED: the package names folders of the machine it was made on"
   exit 1
 fi
