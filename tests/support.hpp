@@ -74,6 +74,16 @@ private:
     std::ptrdiff_t size_;
 };
 
+// The last task first: results must not depend on the order.
+struct reversed_executor {
+    template <class Function>
+    void parallel_for(std::size_t count, Function&& function) const
+    {
+        while (count-- > 0)
+            function(count);
+    }
+};
+
 template <class T>
 bool same_bits(const T* a, const T* b, std::size_t count)
 {

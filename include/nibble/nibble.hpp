@@ -6,5 +6,7 @@
 #include "gguf/reader.hpp"
 #include "quantize/convert.hpp"
 #include "quantize/quantize.hpp"
+#include "quantize/requantize.hpp"
 #include "reference/gemm.hpp"
 #include "reference/quantize.hpp"
+#include "reference/requantize.hpp"

@@ -5,21 +5,24 @@
 #include <cstdint>
 
 #include "../core/config.hpp"
+#include "../quantize/rule.hpp"
 
 NIBBLE_BEGIN_TYPES
 
-/// A matrix of floats against a matrix of codes. Column c of a row belongs to group c / group_size; the scale of (row, group) is
-/// scales[row * row_step + group * group_step], likewise the zero point, where zero_points == nullptr means 0.
+/// A matrix of floats against a matrix of codes. The scale of element (r, c) is scales[r / block_rows * row_step + c / group_size *
+/// group_step], likewise the zero point, where zero_points == nullptr means 0.
 struct quantize_args {
     const float* x;
     std::ptrdiff_t x_stride;
     void* q;
     std::ptrdiff_t q_stride; // in elements of the code type: pairs for 4 bits
-    std::ptrdiff_t rows, cols, group_size;
+    std::ptrdiff_t row_begin, row_end, cols, block_rows, group_size;
     const float* scales;
     const std::int32_t* zero_points;
     std::ptrdiff_t row_step, group_step;
     std::int32_t qmin, qmax;
+    quantize_rule rule;
+    float* scales_out; // where quantize_absmax_8 and _4 write the scales they choose: [row * groups + group]
 };
 
 struct dequantize_args {
@@ -27,17 +30,18 @@ struct dequantize_args {
     std::ptrdiff_t q_stride;
     float* x;
     std::ptrdiff_t x_stride;
-    std::ptrdiff_t rows, cols, group_size;
+    std::ptrdiff_t row_begin, row_end, cols, block_rows, group_size;
     const float* scales;
     const std::int32_t* zero_points;
     std::ptrdiff_t row_step, group_step;
 };
 
-/// The least and the greatest value of each (row, group), at [row * groups + group]; both NaN if the group holds a NaN or infinity.
+/// The least and the greatest value of each block of block_rows x group_size, at [block * groups + group]; both NaN if the block holds a
+/// NaN or an infinity.
 struct range_args {
     const float* x;
     std::ptrdiff_t x_stride;
-    std::ptrdiff_t rows, cols, group_size;
+    std::ptrdiff_t rows, cols, block_rows, group_size;
     float* low;
     float* high;
 };
@@ -59,6 +63,29 @@ struct pack_activations_args {
     std::byte* packed;
     float* row_scales;        // [rows]; pack_f32 writes it
     std::int32_t* group_sums; // [rows][groups]: the sum of (a - zero_point)
+};
+
+/// How int32 becomes int8 or uint8; quantize/requantize.hpp states the modes.
+enum class requantize_mode : std::uint8_t { float_ties_to_even, double_rounding, single_rounding };
+
+struct requantize_params {
+    requantize_mode mode;
+    bool zero_point_first;
+    std::ptrdiff_t step; // 0: one scale or multiplier for all columns; 1: one each
+    const float* scale;
+    const std::int32_t* multiplier;
+    const std::int32_t* shift;
+    const std::int32_t* bias; // one a column, or null
+    std::int32_t zero_point, low, high;
+};
+
+struct requantize_args {
+    const std::int32_t* x;
+    std::ptrdiff_t x_stride;
+    void* q;
+    std::ptrdiff_t q_stride;
+    std::ptrdiff_t row_begin, row_end, cols;
+    requantize_params params;
 };
 
 enum class gemm_output : std::uint8_t { s32, f32, s8, u8 };
@@ -89,6 +116,7 @@ struct gemm_args {
     float clamp_low, clamp_high;
     float output_inverse_scale;
     std::int32_t output_zero_point;
+    const requantize_params* requantize; // or null: then all above
 };
 
 struct kernel_table {

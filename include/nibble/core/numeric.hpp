@@ -86,6 +86,20 @@ NIBBLE_INLINE float float_from_bits(std::uint32_t u) noexcept
     return x;
 }
 
+/// x itself, which the compiler cannot see through: a product and a sum on its two sides stay two roundings.
+NIBBLE_INLINE float opaque(float x) noexcept
+{
+#if defined(__x86_64__)
+    __asm__("" : "+x"(x));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(x));
+#else
+    volatile float kept = x;
+    x = kept;
+#endif
+    return x;
+}
+
 // All conversions work on bits, so that no floating-point mode and no compiler flag can change them.
 
 NIBBLE_INLINE half to_half(float x) noexcept

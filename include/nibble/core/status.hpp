@@ -16,10 +16,12 @@ enum class [[nodiscard]] status : std::uint8_t {
     shape_mismatch,          ///< two operands do not have the sizes that the operation needs of them
     size_overflow,           ///< the number of bytes does not fit std::ptrdiff_t
     group_size_invalid,      ///< a group size is below 1, or odd for 4-bit codes, which are stored in pairs
+    granularity_unsupported, ///< this operation does not take parameters of this granularity
     params_count_mismatch,   ///< the number of scales or zero points does not fit shape and granularity
     scale_invalid,           ///< a scale is not finite, or not above zero
     scale_not_half,          ///< scales are to be stored as half, and one of them is not exactly a half
     zero_point_out_of_range, ///< a zero point is no value of the integer type
+    multiplier_invalid,      ///< a fixed-point multiplier is negative, or its shift outside [-31, 31]
     k_too_large,             ///< at this k an int32 accumulator could overflow
     not_finite,              ///< the data holds a NaN or an infinity
     buffer_too_small,        ///< the caller's memory has fewer bytes than the size function said
@@ -53,10 +55,12 @@ constexpr const char* to_string(status s) noexcept
     case status::shape_mismatch: return "two operands do not have the sizes that the operation needs of them";
     case status::size_overflow: return "the number of bytes does not fit std::ptrdiff_t";
     case status::group_size_invalid: return "the group size is below 1, or odd for 4-bit codes, which are stored in pairs";
+    case status::granularity_unsupported: return "this operation does not take parameters of this granularity";
     case status::params_count_mismatch: return "the number of scales or zero points does not fit shape and granularity";
     case status::scale_invalid: return "a scale is not finite, or not above zero";
     case status::scale_not_half: return "scales are to be stored as half, and one of them is not exactly a half: round them first";
     case status::zero_point_out_of_range: return "a zero point is no value of the integer type";
+    case status::multiplier_invalid: return "a fixed-point multiplier is negative, or its shift is outside [-31, 31]";
     case status::k_too_large: return "at this k an int32 accumulator could overflow: split k";
     case status::not_finite: return "the data holds a NaN or an infinity";
     case status::buffer_too_small: return "the caller's memory is smaller than the size function says";

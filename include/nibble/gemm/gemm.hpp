@@ -2,15 +2,20 @@
 //
 // a: m x k, row-major, any stride. w: packed weights, n x k. c: m x n, any stride. m = 1 is the matrix-vector product; a row's result does
 // not depend on how many rows are computed with it, nor on threads or backend; reference/gemm.hpp is the definition.
-//   float a x int8 or 4-bit w    a is quantized inside, per row: symmetric int8, scale = max|a| / 127; a row with a NaN or an infinity
-//   gives NaN int8 or uint8 a x int8 w     c of int32: the exact sum. c of float, int8, uint8: scaled by activation.scale and the weights'
-//   scales float a x float, half or bfloat16 w   one fused multiply-add per k, ascending
+//
+//   float a x int8 or 4-bit w              a is quantized inside, per row: symmetric int8, scale = max|a| / 127; a row with a NaN or an
+//                                          infinity gives NaN
+//   int8 or uint8 a x int8 w               c of int32: the exact sum. c of float, int8, uint8: scaled by the activations' and the
+//                                          weights' scales. With a requantization: the exact sum requantized, in floats or fixed point
+//   float a x float, half or bfloat16 w    one fused multiply-add per k, ascending
+//
 // Scratch memory is the caller's: gemm_workspace() bytes, any alignment of 64. Nothing is allocated.
 #pragma once
 
 #include "../backend/backend.hpp"
 #include "../backend/fp_mode.hpp"
 #include "../core/memory.hpp"
+#include "../quantize/requantize.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "packed_weights.hpp"
@@ -97,7 +102,7 @@ inline status check_gemm(
 
 template <class A, class C, class Executor>
 inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c,
-    span<std::byte> workspace, Executor&& executor)
+    span<std::byte> workspace, Executor&& executor, const requantize_params* requantize = nullptr)
 {
     constexpr bool float_a = std::is_same_v<A, float>;
     if (const status bad = check_gemm(a, w, e, s, c); bad != status::ok)
@@ -134,6 +139,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.output_inverse_scale = 1.0f / e.output_scale;
     args.output_zero_point = e.output_zero_point;
     args.zero_point = s.zero_point;
+    args.requantize = requantize;
 
     constexpr std::ptrdiff_t pack_rows = 16;
     const std::ptrdiff_t m = a.rows;
@@ -214,6 +220,22 @@ inline status gemm(matrix_view<const A> a, static_activations s, packed_weights_
 {
     static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
     return detail::run_gemm(a, w, e, s, c, workspace, executor);
+}
+
+/// int8 or uint8 activations, the exact sums requantized to int8 or uint8. r holds what the sums are scaled by: neither the weights' own
+/// scales nor a scale of the activations is applied.
+template <class A, class C, class Executor = serial_executor,
+    class = std::enable_if_t<std::is_same_v<C, std::int8_t> || std::is_same_v<C, std::uint8_t>>>
+inline status gemm(matrix_view<const A> a, std::int32_t a_zero_point, packed_weights_view w, const requantization& r, matrix_view<C> c,
+    span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
+    if (w.groups > 1)
+        return status::grouped_weights;
+    requantize_params params {};
+    if (const status s = detail::check_requantization<C>(r, w.n, params); s != status::ok)
+        return s;
+    return detail::run_gemm(a, w, epilogue {}, static_activations {1.0f, a_zero_point}, c, workspace, executor, &params);
 }
 
 /// One row: y = epilogue(w x).

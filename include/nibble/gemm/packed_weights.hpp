@@ -222,6 +222,8 @@ inline status pack(
         return status::negative_size;
     if (w.cols != elements_for<W>(k))
         return status::shape_mismatch;
+    if (params.kind == granularity::per_column || params.kind == granularity::per_block)
+        return status::granularity_unsupported;
     if (const status s = check_params<W>(params, w.rows, k); s != status::ok)
         return s;
     const std::ptrdiff_t n = w.rows;

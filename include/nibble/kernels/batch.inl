@@ -75,6 +75,106 @@ inline words round_to_int(floats x) noexcept
 #endif
 }
 
+template <int N>
+inline words shift_right_logical(words n) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(n), N)));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_srli_epi32(n, N));
+#else
+    return words(_mm256_srli_epi32(n, N));
+#endif
+}
+
+template <int N>
+inline words shift_right_arithmetic(words n) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vshrq_n_s32(n, N));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_srai_epi32(n, N));
+#else
+    return words(_mm256_srai_epi32(n, N));
+#endif
+}
+
+// Each lane by its own count in [0, 31].
+inline words shift_left_by(words x, words n) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vshlq_s32(x, n));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_sllv_epi32(x, n));
+#else
+    return words(_mm256_sllv_epi32(x, n));
+#endif
+}
+
+inline words shift_right_by(words x, words n) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vshlq_s32(x, vnegq_s32(n)));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_srav_epi32(x, n));
+#else
+    return words(_mm256_srav_epi32(x, n));
+#endif
+}
+
+#if NIBBLE_ISA == NIBBLE_ISA_AVX2
+// AVX2 shifts 64 bits only without the sign: 2^63 is added before and taken back after.
+inline __m256i rounded_product_64(__m256i a, __m256i b, __m256i shift) noexcept
+{
+    const __m256i nudge = _mm256_sllv_epi64(_mm256_set1_epi64x(1), _mm256_add_epi64(shift, _mm256_set1_epi64x(30)));
+    const __m256i sum = _mm256_add_epi64(_mm256_mul_epi32(a, b), nudge), down = _mm256_add_epi64(shift, _mm256_set1_epi64x(31));
+    const __m256i top = _mm256_set1_epi64x(INT64_MIN);
+    return _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(sum, top), down), _mm256_srlv_epi64(top, down));
+}
+#elif NIBBLE_ISA < NIBBLE_ISA_NEON
+inline __m512i rounded_product_64(__m512i a, __m512i b, __m512i shift) noexcept
+{
+    const __m512i nudge = _mm512_sllv_epi64(_mm512_set1_epi64(1), _mm512_add_epi64(shift, _mm512_set1_epi64(30)));
+    const __m512i sum = _mm512_add_epi64(_mm512_mul_epi32(a, b), nudge);
+    return _mm512_srav_epi64(sum, _mm512_add_epi64(shift, _mm512_set1_epi64(31)));
+}
+#endif
+
+// (x * m + 2^(30 + n)) >> (31 + n) in 64 bits; m is not negative, n in [0, 31].
+inline words rounded_product(words x, words m, words n) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    const int32x4_t down = vsubq_s32(vdupq_n_s32(-31), n);
+    const int64x2_t low = vrshlq_s64(vmull_s32(vget_low_s32(x), vget_low_s32(m)), vmovl_s32(vget_low_s32(down)));
+    const int64x2_t high = vrshlq_s64(vmull_high_s32(x, m), vmovl_high_s32(down));
+    return words(vcombine_s32(vmovn_s64(low), vmovn_s64(high)));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    const __m512i even = rounded_product_64(x, m, _mm512_and_si512(n, _mm512_set1_epi64(0xffffffff)));
+    const __m512i odd = rounded_product_64(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(m, 32), _mm512_srli_epi64(n, 32));
+    return words(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
+#else
+    const __m256i even = rounded_product_64(x, m, _mm256_and_si256(n, _mm256_set1_epi64x(0xffffffff)));
+    const __m256i odd = rounded_product_64(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(m, 32), _mm256_srli_epi64(n, 32));
+    return words(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa));
+#endif
+}
+
+// x itself, which the compiler cannot see through: a product and a sum on its two sides stay two roundings.
+inline floats opaque(floats x) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    float32x4_t v = x;
+    __asm__("" : "+w"(v));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    __m512 v = x;
+    __asm__("" : "+v"(v));
+#else
+    __m256 v = x;
+    __asm__("" : "+x"(v));
+#endif
+    return floats(v);
+}
+
 inline words shift_to_exponent(words n) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
@@ -183,34 +283,44 @@ inline void store_bfloat16(floats x, void* p) noexcept
     std::memcpy(p, h, sizeof h);
 }
 
+// The least and the greatest of all lanes; no lane is NaN, and which of two zeros comes back is left open.
 inline float lowest_lane(floats v) noexcept
 {
-    float lane[floats::size];
-    v.store_unaligned(lane);
-    float best = lane[0];
-    for (float x : lane)
-        best = x < best ? x : best;
-    return best;
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return vminvq_f32(v);
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return _mm512_reduce_min_ps(v);
+#else
+    __m128 m = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_min_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_min_ss(m, _mm_movehdup_ps(m)));
+#endif
 }
 
 inline float highest_lane(floats v) noexcept
 {
-    float lane[floats::size];
-    v.store_unaligned(lane);
-    float best = lane[0];
-    for (float x : lane)
-        best = x > best ? x : best;
-    return best;
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return vmaxvq_f32(v);
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return _mm512_reduce_max_ps(v);
+#else
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+#endif
 }
 
 inline std::int32_t highest_lane(words v) noexcept
 {
-    std::int32_t lane[words::size];
-    v.store_unaligned(lane);
-    std::int32_t best = lane[0];
-    for (std::int32_t x : lane)
-        best = x > best ? x : best;
-    return best;
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return vmaxvq_s32(v);
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return _mm512_reduce_max_epi32(v);
+#else
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1)));
+#endif
 }
 
 } // namespace NIBBLE_BACKEND_NAME

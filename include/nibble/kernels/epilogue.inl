@@ -36,7 +36,7 @@ inline void finish_row(const gemm_args& args, const float* sums, std::ptrdiff_t 
             const quantizer rule {args.output_inverse_scale, static_cast<float>(qmin - args.output_zero_point),
                 static_cast<float>(qmin + 255 - args.output_zero_point), args.output_zero_point};
             std::uint8_t codes[floats::size];
-            store_low_bytes(rule(v), codes);
+            store_low_bytes(rule(v, 0), codes);
             std::memcpy(static_cast<std::uint8_t*>(args.c) + row * args.c_stride + column + j, codes, count);
         }
     }
@@ -44,18 +44,6 @@ inline void finish_row(const gemm_args& args, const float* sums, std::ptrdiff_t 
 
 // Rows of activations are taken in blocks of 4, then 2, then 1, counted from row_begin.
 inline constexpr std::ptrdiff_t block_rows(std::ptrdiff_t remaining) noexcept { return remaining >= 4 ? 4 : remaining >= 2 ? 2 : 1; }
-
-// step(integral_constant) for 0 ... Count - 1, unrolled so that arrays indexed by it live in registers.
-template <class Step, std::size_t... I>
-inline __attribute__((always_inline)) void unroll_each(Step& step, std::index_sequence<I...>) noexcept
-{
-    (step(std::integral_constant<std::size_t, I> {}), ...);
-}
-template <std::size_t Count, class Step>
-inline __attribute__((always_inline)) void unroll(Step step) noexcept
-{
-    unroll_each(step, std::make_index_sequence<Count> {});
-}
 
 // tile<Rows, Panels> for all tiles of the range: as many panels at once as the backend likes, the rest one by one.
 template <template <int, int> class Tile>

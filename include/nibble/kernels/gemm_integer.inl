@@ -122,7 +122,7 @@ struct integer_gemm {
                                 sum = sum - (args.has_zero_points ? load_u8(group.zero_points + lane) : words(8)) * row_sum;
                             }
                             const std::size_t at = static_cast<std::size_t>(p) * panel_columns + lane;
-                            if (args.output == gemm_output::s32)
+                            if (args.output == gemm_output::s32 || args.requantize)
                                 sum.store_unaligned(exact[r] + at);
                             else
                                 fused(to_float(sum), scale, floats::load_unaligned(sums[r] + at)).store_unaligned(sums[r] + at);
@@ -135,7 +135,10 @@ struct integer_gemm {
             const std::ptrdiff_t column = panel * panel_columns, left = args.n - column;
             const std::ptrdiff_t columns = left < Panels * panel_columns ? left : Panels * panel_columns;
             for (int r = 0; r < Rows; ++r) {
-                if (args.output == gemm_output::s32)
+                if (args.requantize)
+                    requantize_row(*args.requantize, exact[r], column, columns,
+                        static_cast<std::uint8_t*>(args.c) + (row + r) * args.c_stride + column);
+                else if (args.output == gemm_output::s32)
                     std::memcpy(static_cast<std::int32_t*>(args.c) + (row + r) * args.c_stride + column, exact[r],
                         static_cast<std::size_t>(columns) * sizeof(std::int32_t));
                 else

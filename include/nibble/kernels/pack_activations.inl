@@ -79,12 +79,9 @@ inline void pack_f32(const pack_activations_args& args) noexcept
     pack_rows<std::int8_t>(args, [&](std::ptrdiff_t row) noexcept {
         const float* x = static_cast<const float*>(args.a) + row * args.a_stride;
         const std::int32_t top = greatest_magnitude(x, args.k);
-        const bool finite = top < 0x7f800000;
-        float scale = finite ? float_from_bits(static_cast<std::uint32_t>(top)) / 127.0f : 1.0f;
-        if (scale < 1.17549435e-38f)
-            scale = 1.0f;
-        args.row_scales[row] = finite ? scale : float_from_bits(0x7fc00000u);
-        return dynamic_source {x, quantizer {1.0f / scale, -127.0f, 127.0f, 0}};
+        const float scale = absmax_scale(top, 127.0f);
+        args.row_scales[row] = scale;
+        return dynamic_source {x, quantizer {top < 0x7f800000 ? 1.0f / scale : 1.0f, -127.0f, 127.0f, 0}};
     });
 }
 inline void pack_s8(const pack_activations_args& args) noexcept

@@ -1,93 +1,190 @@
-// Quantize, dequantize, range.
+// Quantize, dequantize, ranges.
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-inline constexpr std::ptrdiff_t width = static_cast<std::ptrdiff_t>(floats::size);
+inline floats zero_if_nan(floats t) noexcept { return select(t == t, t, floats(0.0f)); }
+inline floats floor_of(floats t) noexcept
+{
+    const floats whole = to_float(truncate_to_int(t));
+    return whole - select(t < whole, floats(1.0f), floats(0.0f));
+}
 
-// One (row, group)'s rule: q = clamp(round(x * inverse) + zero_point), NaN giving the zero point. Clamping before rounding is the same
-// since both bounds are integers, and keeps the conversion to int in range.
+// The rule of one scale and zero point that most quantization uses: times 1 / scale, ties to even, then the zero point. Clamping before
+// rounding is the same since both bounds are integers, and keeps the conversion to int in range.
 struct quantizer {
     float inverse, low, high;
     std::int32_t zero_point;
 
-    words operator()(floats x) const noexcept
+    void prepare(std::ptrdiff_t, std::ptrdiff_t) const noexcept {}
+    words operator()(floats x, std::ptrdiff_t) const noexcept
     {
-        const floats t = x * floats(inverse);
-        const floats in_range = min(max(select(t == t, t, floats(0.0f)), floats(low)), floats(high));
-        return round_to_int(in_range) + words(zero_point);
+        const floats t = zero_if_nan(x * floats(inverse));
+        return round_to_int(min(max(t, floats(low)), floats(high))) + words(zero_point);
     }
 };
 
-// count codes as bytes.
-template <class Rule>
-inline void quantize_bytes(const float* x, std::uint8_t* q, std::ptrdiff_t count, const Rule& rule) noexcept
+// x is finite and scale = max|x| / qmax, so nothing can leave the range.
+struct absmax_quantizer {
+    float inverse;
+
+    void prepare(std::ptrdiff_t, std::ptrdiff_t) const noexcept {}
+    words operator()(floats x, std::ptrdiff_t) const noexcept { return round_to_int(x * floats(inverse)); }
+};
+
+// 32 random bits a lane from those of its column: two rounds of multiply and shift, with a key of the row before each.
+inline words random_lanes(words column, std::uint32_t key0, std::uint32_t key1) noexcept
 {
+    const auto mix = [](words h) noexcept {
+        h = (h ^ shift_right_logical<16>(h)) * words(0x7feb352d);
+        return (h ^ shift_right_logical<15>(h)) * words(static_cast<std::int32_t>(0x846ca68bu));
+    };
+    const words h = mix((column * words(static_cast<std::int32_t>(0x9e3779b9u))) ^ words(static_cast<std::int32_t>(key0)));
+    return mix(h + words(static_cast<std::int32_t>(key1)));
+}
+
+// Any rule, and any scales: one for the group, or one a column.
+class general_quantizer {
+public:
+    general_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept : args_(args)
+    {
+        const stochastic_keys keys(args.rule.seed, row);
+        key0_ = keys.first;
+        key1_ = keys.second;
+    }
+
+    void set(std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+    {
+        begin_ = begin;
+        const float half = args_.rule.round == rounding::half_up ? 0.5f : 0.0f;
+        for (std::ptrdiff_t i = 0; i < chunk; ++i) {
+            const std::ptrdiff_t at = i < count ? i * step : 0;
+            const std::int32_t zero_point = zero_points ? zero_points[at] : 0, after = args_.rule.zero_point_first ? 0 : zero_point;
+            scale_[i] = scales[at];
+            add_[i] = static_cast<float>(zero_point - after) + half;
+            low_[i] = static_cast<float>(args_.qmin - after);
+            high_[i] = static_cast<float>(args_.qmax - after);
+            after_[i] = after;
+        }
+    }
+
+    // For scales that differ from column to column, before each chunk.
+    void prepare(std::ptrdiff_t column, std::ptrdiff_t count) noexcept
+    {
+        if (args_.group_size == 1)
+            set(column, count, row_scales_ + column * args_.group_step,
+                row_zero_points_ ? row_zero_points_ + column * args_.group_step : nullptr, args_.group_step);
+        else
+            begin_ = column;
+    }
+    void set_row(const float* scales, const std::int32_t* zero_points) noexcept
+    {
+        row_scales_ = scales;
+        row_zero_points_ = zero_points;
+    }
+
+    words operator()(floats x, std::ptrdiff_t column) const noexcept
+    {
+        const std::ptrdiff_t i = column - begin_;
+        const floats scale = floats::load_unaligned(scale_ + i), low = floats::load_unaligned(low_ + i),
+                     high = floats::load_unaligned(high_ + i);
+        const floats t = args_.rule.divide ? quotient(x, scale) : x * quotient(floats(1.0f), scale);
+        const floats u = opaque(zero_if_nan(t)) + floats::load_unaligned(add_ + i);
+        return rounded(min(max(u, low), high), column) + words::load_unaligned(after_ + i);
+    }
+
+private:
+    words rounded(floats u, std::ptrdiff_t column) const noexcept
+    {
+        const floats one(1.0f), zero(0.0f);
+        switch (args_.rule.round) {
+        case rounding::ties_to_even: return round_to_int(u);
+        case rounding::half_away_from_zero: {
+            const floats whole = to_float(truncate_to_int(u)), rest = u - whole;
+            return truncate_to_int(whole + select(rest < floats(0.5f), zero, one) - select(floats(-0.5f) < rest, zero, one));
+        }
+        case rounding::half_up: return truncate_to_int(floor_of(u));
+        case rounding::toward_zero: return truncate_to_int(u);
+        case rounding::stochastic: {
+            alignas(64) static constexpr std::int32_t lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+            const words columns = words::load_unaligned(lanes) + words(static_cast<std::int32_t>(static_cast<std::uint32_t>(column)));
+            const floats noise = to_float(shift_right_logical<8>(random_lanes(columns, key0_, key1_))) * floats(0x1p-24f);
+            const floats below = floor_of(u);
+            return truncate_to_int(below + select(noise < u - below, one, zero));
+        }
+        }
+        return round_to_int(u);
+    }
+
+    const quantize_args& args_;
+    const float* row_scales_ = nullptr;
+    const std::int32_t* row_zero_points_ = nullptr;
+    std::uint32_t key0_, key1_;
+    std::ptrdiff_t begin_ = 0;
+    float scale_[chunk], add_[chunk], low_[chunk], high_[chunk];
+    std::int32_t after_[chunk];
+};
+
+// Columns [begin, begin + count) of a row, whose first code is at q; begin is at a whole byte of q.
+template <int Bits, class Rule>
+inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin, std::ptrdiff_t count, Rule& rule) noexcept
+{
+    const auto step = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
+        words codes[chunk_vectors];
+        unroll<chunk_vectors>([&](auto i) {
+            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            codes[i] = rule(floats::load_unaligned(from + lane), column + lane);
+        });
+        store_codes<Bits>(codes, to);
+    };
     std::ptrdiff_t i = 0;
-    for (; i + width <= count; i += width)
-        store_low_bytes(rule(floats::load_unaligned(x + i)), q + i);
+    for (; i + chunk <= count; i += chunk) {
+        rule.prepare(begin + i, chunk);
+        step(x + begin + i, q + (begin + i) * Bits / 8, begin + i);
+    }
     if (i < count) {
-        float from[floats::size] = {};
-        std::uint8_t to[floats::size];
-        const std::size_t rest = static_cast<std::size_t>(count - i);
-        std::memcpy(from, x + i, rest * sizeof(float));
-        store_low_bytes(rule(floats::load_unaligned(from)), to);
-        std::memcpy(q + i, to, rest);
+        float from[chunk] = {};
+        std::uint8_t to[chunk];
+        const std::ptrdiff_t rest = count - i, bits = rest * Bits;
+        std::memcpy(from, x + begin + i, static_cast<std::size_t>(rest) * sizeof(float));
+        rule.prepare(begin + i, rest);
+        step(from, to, begin + i);
+        if (bits % 8 != 0)
+            to[bits / 8] &= static_cast<std::uint8_t>((1 << bits % 8) - 1);
+        std::memcpy(q + (begin + i) * Bits / 8, to, static_cast<std::size_t>((bits + 7) / 8));
     }
 }
 
-// 2 * pairs codes to pairs of nibbles, the first in the low half; codes has at least 8 readable bytes for every 4 pairs begun.
-inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t* pairs, std::ptrdiff_t count) noexcept
+template <class Rule>
+inline void quantize_bytes(const float* x, std::uint8_t* q, std::ptrdiff_t count, Rule rule) noexcept
 {
-    for (std::ptrdiff_t i = 0; i < count; i += 4) {
-        std::uint64_t v;
-        std::memcpy(&v, codes + 2 * i, 8);
-        v &= 0x0f0f0f0f0f0f0f0full;
-        v = (v | v >> 4) & 0x00ff00ff00ff00ffull;
-        v = (v | v >> 8) & 0x0000ffff0000ffffull;
-        const std::uint32_t packed = static_cast<std::uint32_t>(v | v >> 16);
-        std::memcpy(pairs + i, &packed, static_cast<std::size_t>(count - i < 4 ? count - i : 4));
-    }
+    quantize_span<8>(x, q, 0, count, rule);
 }
-
-// pairs of nibbles to bytes in [0, 15]; flip = 0x88... turns int4 codes s into s + 8. codes has room for 8 bytes for every 4 pairs begun.
-inline void unpack_nibbles(const std::uint8_t* pairs, std::uint8_t* codes, std::ptrdiff_t count, std::uint32_t flip) noexcept
-{
-    for (std::ptrdiff_t i = 0; i < count; i += 4) {
-        std::uint32_t packed = 0;
-        std::memcpy(&packed, pairs + i, static_cast<std::size_t>(count - i < 4 ? count - i : 4));
-        std::uint64_t v = packed ^ flip;
-        v = (v | v << 16) & 0x0000ffff0000ffffull;
-        v = (v | v << 8) & 0x00ff00ff00ff00ffull;
-        v = (v | v << 4) & 0x0f0f0f0f0f0f0f0full;
-        std::memcpy(codes + 2 * i, &v, 8);
-    }
-}
-
-inline constexpr std::ptrdiff_t nibble_chunk = 128;
 
 template <int Bits>
 inline void quantize_matrix(const quantize_args& args) noexcept
 {
-    for (std::ptrdiff_t r = 0; r < args.rows; ++r) {
+    const quantize_rule& rule = args.rule;
+    const bool plain = rule.round == rounding::ties_to_even && !rule.divide && !rule.zero_point_first && args.group_size != 1;
+    for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
         const float* x = args.x + r * args.x_stride;
         std::uint8_t* q = static_cast<std::uint8_t*>(args.q) + r * args.q_stride;
-        for (std::ptrdiff_t begin = 0, g = 0; begin < args.cols; begin += args.group_size, ++g) {
-            const std::ptrdiff_t at = r * args.row_step + g * args.group_step;
+        const std::ptrdiff_t row = r / args.block_rows * args.row_step;
+        general_quantizer general(args, r);
+        if (args.group_size == 1) {
+            general.set_row(args.scales + row, args.zero_points ? args.zero_points + row : nullptr);
+            quantize_span<Bits>(x, q, 0, args.cols, general);
+            continue;
+        }
+        for (std::ptrdiff_t begin = 0, at = row; begin < args.cols; begin += args.group_size, at += args.group_step) {
             const std::int32_t zero_point = args.zero_points ? args.zero_points[at] : 0;
-            const quantizer rule {
-                1.0f / args.scales[at], static_cast<float>(args.qmin - zero_point), static_cast<float>(args.qmax - zero_point), zero_point};
-            const std::ptrdiff_t end = args.cols - begin < args.group_size ? args.cols : begin + args.group_size;
-            if constexpr (Bits == 8) {
-                quantize_bytes(x + begin, q + begin, end - begin, rule);
+            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+            if (plain) {
+                quantizer simple {1.0f / args.scales[at], static_cast<float>(args.qmin - zero_point),
+                    static_cast<float>(args.qmax - zero_point), zero_point};
+                quantize_span<Bits>(x, q, begin, count, simple);
             } else {
-                for (std::ptrdiff_t i = begin; i < end; i += nibble_chunk) {
-                    std::uint8_t codes[nibble_chunk + 8] = {};
-                    const std::ptrdiff_t count = end - i < nibble_chunk ? end - i : nibble_chunk;
-                    quantize_bytes(x + i, codes, count, rule);
-                    if (count % 2 != 0)
-                        codes[count] = 0;
-                    pack_nibbles(codes, q + i / 2, (count + 1) / 2);
-                }
+                general.set(begin, chunk, args.scales + at, &zero_point, 0);
+                quantize_span<Bits>(x, q, begin, count, general);
             }
         }
     }
@@ -95,48 +192,119 @@ inline void quantize_matrix(const quantize_args& args) noexcept
 
 inline void quantize_8(const quantize_args& args) noexcept { quantize_matrix<8>(args); }
 inline void quantize_4(const quantize_args& args) noexcept { quantize_matrix<4>(args); }
+inline void quantize_2(const quantize_args& args) noexcept { quantize_matrix<2>(args); }
 
-template <bool Signed>
-inline void dequantize_bytes(const std::uint8_t* q, float* x, std::ptrdiff_t count, float scale, std::int32_t zero_point) noexcept
+// The bits of the greatest |x|: as integers, magnitudes of floats sort like the floats, and NaN comes above infinity.
+inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noexcept
 {
-    const auto value = [&](const std::uint8_t* p) noexcept {
-        const words code = Signed ? load_s8(p) : load_u8(p);
-        return to_float(code - words(zero_point)) * floats(scale);
-    };
+    const words mask(0x7fffffff);
+    words top[4] = {words(0), words(0), words(0), words(0)};
     std::ptrdiff_t i = 0;
+    for (; i + 4 * width <= count; i += 4 * width)
+        unroll<4>([&](auto v) {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(v)::value) * width;
+            top[v] = max(top[v], as_words(floats::load_unaligned(x + i + lane)) & mask);
+        });
+    words all = max(max(top[0], top[1]), max(top[2], top[3]));
     for (; i + width <= count; i += width)
-        value(q + i).store_unaligned(x + i);
-    if (i < count) {
-        std::uint8_t from[floats::size] = {};
-        float to[floats::size];
-        const std::size_t rest = static_cast<std::size_t>(count - i);
-        std::memcpy(from, q + i, rest);
-        value(from).store_unaligned(to);
-        std::memcpy(x + i, to, rest * sizeof(float));
+        all = max(all, as_words(floats::load_unaligned(x + i)) & mask);
+    std::int32_t best = highest_lane(all);
+    for (; i < count; ++i) {
+        const std::int32_t magnitude = static_cast<std::int32_t>(float_bits(x[i]) & 0x7fffffffu);
+        best = magnitude > best ? magnitude : best;
+    }
+    return best;
+}
+
+// The symmetric scale of a group whose greatest magnitude has the bits `top`; NaN if that is not finite.
+inline float absmax_scale(std::int32_t top, float qmax) noexcept
+{
+    if (top >= 0x7f800000)
+        return float_from_bits(0x7fc00000u);
+    const float scale = float_from_bits(static_cast<std::uint32_t>(top)) / qmax;
+    return scale < 1.17549435e-38f ? 1.0f : scale;
+}
+
+template <int Bits>
+inline void quantize_absmax(const quantize_args& args) noexcept
+{
+    const float qmax = static_cast<float>(args.qmax);
+    for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
+        const float* x = args.x + r * args.x_stride;
+        std::uint8_t* q = static_cast<std::uint8_t*>(args.q) + r * args.q_stride;
+        std::ptrdiff_t out = r * args.row_step;
+        for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size, ++out) {
+            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+            const std::int32_t top = greatest_magnitude(x + begin, count);
+            const float scale = absmax_scale(top, qmax);
+            args.scales_out[out] = scale;
+            if (top < 0x7f800000) {
+                absmax_quantizer rule {1.0f / scale};
+                quantize_span<Bits>(x, q, begin, count, rule);
+            } else {
+                quantizer rule {1.0f, -qmax, qmax, 0};
+                quantize_span<Bits>(x, q, begin, count, rule);
+            }
+        }
+    }
+}
+
+inline void quantize_absmax_8(const quantize_args& args) noexcept { quantize_absmax<8>(args); }
+inline void quantize_absmax_4(const quantize_args& args) noexcept { quantize_absmax<4>(args); }
+
+// Columns [begin, begin + count) of a row; scales[0], or with PerColumn scales[i * step] for column begin + i.
+template <int Bits, bool Signed, bool PerColumn>
+inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales,
+    const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+{
+    float scale[chunk];
+    std::int32_t zero_point[chunk];
+    const words group_zero(zero_points && !PerColumn ? zero_points[0] : 0);
+    const floats group_scale(scales[0]);
+    const auto values = [&](const std::uint8_t* from, float* to) noexcept {
+        unroll<chunk_vectors>([&](auto i) {
+            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            const words zero = PerColumn ? words::load_unaligned(zero_point + lane) : group_zero;
+            const floats s = PerColumn ? floats::load_unaligned(scale + lane) : group_scale;
+            (to_float(load_codes<Bits, Signed>(from, i) - zero) * s).store_unaligned(to + lane);
+        });
+    };
+    for (std::ptrdiff_t i = 0; i < count; i += chunk) {
+        const std::ptrdiff_t part = count - i < chunk ? count - i : chunk;
+        if constexpr (PerColumn)
+            for (std::ptrdiff_t lane = 0; lane < chunk; ++lane) {
+                const std::ptrdiff_t at = lane < part ? (i + lane) * step : 0;
+                scale[lane] = scales[at];
+                zero_point[lane] = zero_points ? zero_points[at] : 0;
+            }
+        const std::uint8_t* from = q + (begin + i) * Bits / 8;
+        if (part == chunk) {
+            values(from, x + begin + i);
+        } else {
+            std::uint8_t codes[chunk] = {};
+            float reals[chunk];
+            std::memcpy(codes, from, static_cast<std::size_t>((part * Bits + 7) / 8));
+            values(codes, reals);
+            std::memcpy(x + begin + i, reals, static_cast<std::size_t>(part) * sizeof(float));
+        }
     }
 }
 
 template <int Bits, bool Signed>
 inline void dequantize_matrix(const dequantize_args& args) noexcept
 {
-    for (std::ptrdiff_t r = 0; r < args.rows; ++r) {
+    for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
         const std::uint8_t* q = static_cast<const std::uint8_t*>(args.q) + r * args.q_stride;
         float* x = args.x + r * args.x_stride;
-        for (std::ptrdiff_t begin = 0, g = 0; begin < args.cols; begin += args.group_size, ++g) {
-            const std::ptrdiff_t at = r * args.row_step + g * args.group_step;
-            const float scale = args.scales[at];
-            const std::int32_t zero_point = args.zero_points ? args.zero_points[at] : 0;
-            const std::ptrdiff_t end = args.cols - begin < args.group_size ? args.cols : begin + args.group_size;
-            if constexpr (Bits == 8) {
-                dequantize_bytes<Signed>(q + begin, x + begin, end - begin, scale, zero_point);
-            } else {
-                for (std::ptrdiff_t i = begin; i < end; i += nibble_chunk) {
-                    std::uint8_t codes[nibble_chunk + 8];
-                    const std::ptrdiff_t count = end - i < nibble_chunk ? end - i : nibble_chunk;
-                    unpack_nibbles(q + i / 2, codes, (count + 1) / 2, Signed ? 0x88888888u : 0u);
-                    dequantize_bytes<false>(codes, x + i, count, scale, zero_point + (Signed ? 8 : 0));
-                }
-            }
+        const std::ptrdiff_t row = r / args.block_rows * args.row_step;
+        const auto at = [&](std::ptrdiff_t offset) noexcept { return args.zero_points ? args.zero_points + row + offset : nullptr; };
+        if (args.group_size == 1) {
+            dequantize_span<Bits, Signed, true>(q, x, 0, args.cols, args.scales + row, at(0), args.group_step);
+            continue;
+        }
+        for (std::ptrdiff_t begin = 0, group = 0; begin < args.cols; begin += args.group_size, group += args.group_step) {
+            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+            dequantize_span<Bits, Signed, false>(q, x, begin, count, args.scales + row + group, at(group), 0);
         }
     }
 }
@@ -145,47 +313,80 @@ inline void dequantize_s8(const dequantize_args& args) noexcept { dequantize_mat
 inline void dequantize_u8(const dequantize_args& args) noexcept { dequantize_matrix<8, false>(args); }
 inline void dequantize_s4(const dequantize_args& args) noexcept { dequantize_matrix<4, true>(args); }
 inline void dequantize_u4(const dequantize_args& args) noexcept { dequantize_matrix<4, false>(args); }
+inline void dequantize_s2(const dequantize_args& args) noexcept { dequantize_matrix<2, true>(args); }
+inline void dequantize_u2(const dequantize_args& args) noexcept { dequantize_matrix<2, false>(args); }
 
-// The bits of the greatest |x|: as integers, magnitudes of floats sort like the floats, and NaN comes above infinity.
-inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noexcept
-{
-    const words mask(0x7fffffff);
-    words top(0);
-    std::ptrdiff_t i = 0;
-    for (; i + width <= count; i += width)
-        top = max(top, as_words(floats::load_unaligned(x + i)) & mask);
-    std::int32_t best = highest_lane(top);
-    for (; i < count; ++i) {
-        const std::int32_t magnitude = static_cast<std::int32_t>(float_bits(x[i]) & 0x7fffffffu);
-        best = magnitude > best ? magnitude : best;
+// The running range of a block, and the greatest magnitude in it.
+struct lane_range {
+    floats low, high;
+    words top;
+    void take(floats x) noexcept
+    {
+        low = min(low, x);
+        high = max(high, x);
+        top = max(top, as_words(x) & words(0x7fffffff));
     }
-    return best;
+};
+
+// Which zero min and max return differs from CPU to CPU, hence the sums with 0.
+inline void store_range(float low, float high, std::int32_t top, float& low_out, float& high_out) noexcept
+{
+    const bool finite = top < 0x7f800000;
+    low_out = finite ? low + 0.0f : float_from_bits(0x7fc00000u);
+    high_out = finite ? high + 0.0f : float_from_bits(0x7fc00000u);
 }
 
 inline void range_f32(const range_args& args) noexcept
 {
-    for (std::ptrdiff_t r = 0, out = 0; r < args.rows; ++r) {
-        for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size, ++out) {
-            const float* x = args.x + r * args.x_stride + begin;
+    float* low = args.low;
+    float* high = args.high;
+    for (std::ptrdiff_t first = 0; first < args.rows; first += args.block_rows) {
+        const std::ptrdiff_t end = args.rows - first < args.block_rows ? args.rows : first + args.block_rows;
+        if (args.group_size == 1) {
+            for (std::ptrdiff_t c = 0; c < args.cols; c += width) {
+                const std::ptrdiff_t count = args.cols - c < width ? args.cols - c : width;
+                const auto load = [&](std::ptrdiff_t r) noexcept {
+                    if (count == width)
+                        return floats::load_unaligned(args.x + r * args.x_stride + c);
+                    float lanes[floats::size] = {};
+                    std::memcpy(lanes, args.x + r * args.x_stride + c, static_cast<std::size_t>(count) * sizeof(float));
+                    return floats::load_unaligned(lanes);
+                };
+                lane_range range {load(first), load(first), words(0)};
+                for (std::ptrdiff_t r = first; r < end; ++r)
+                    range.take(load(r));
+                float lows[floats::size], highs[floats::size];
+                std::int32_t tops[words::size];
+                range.low.store_unaligned(lows);
+                range.high.store_unaligned(highs);
+                range.top.store_unaligned(tops);
+                for (std::ptrdiff_t i = 0; i < count; ++i)
+                    store_range(lows[i], highs[i], tops[i], *low++, *high++);
+            }
+            continue;
+        }
+        for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size) {
             const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
-            if (greatest_magnitude(x, count) >= 0x7f800000) {
-                args.low[out] = args.high[out] = float_from_bits(0x7fc00000u);
-                continue;
+            const float start = args.x[first * args.x_stride + begin];
+            lane_range range {floats(start), floats(start), words(0)};
+            float least = start, greatest = start;
+            std::int32_t top = 0;
+            for (std::ptrdiff_t r = first; r < end; ++r) {
+                const float* x = args.x + r * args.x_stride + begin;
+                std::ptrdiff_t i = 0;
+                for (; i + width <= count; i += width)
+                    range.take(floats::load_unaligned(x + i));
+                for (; i < count; ++i) {
+                    const std::int32_t magnitude = static_cast<std::int32_t>(float_bits(x[i]) & 0x7fffffffu);
+                    top = magnitude > top ? magnitude : top;
+                    least = x[i] < least ? x[i] : least;
+                    greatest = x[i] > greatest ? x[i] : greatest;
+                }
             }
-            floats low(x[0]), high(x[0]);
-            std::ptrdiff_t i = 0;
-            for (; i + width <= count; i += width) {
-                low = min(low, floats::load_unaligned(x + i));
-                high = max(high, floats::load_unaligned(x + i));
-            }
-            float least = lowest_lane(low), greatest = highest_lane(high);
-            for (; i < count; ++i) {
-                least = x[i] < least ? x[i] : least;
-                greatest = x[i] > greatest ? x[i] : greatest;
-            }
-            // Which zero min and max return differs from CPU to CPU.
-            args.low[out] = least == 0.0f ? 0.0f : least;
-            args.high[out] = greatest == 0.0f ? 0.0f : greatest;
+            const float lane_least = lowest_lane(range.low), lane_greatest = highest_lane(range.high);
+            const std::int32_t lane_top = highest_lane(range.top);
+            store_range(lane_least < least ? lane_least : least, lane_greatest > greatest ? lane_greatest : greatest,
+                lane_top > top ? lane_top : top, *low++, *high++);
         }
     }
 }

@@ -1,78 +1,130 @@
 // Quantization parameters: real = scale * (q - zero_point).
-// Rows of a matrix are channels; groups run along a row. The parameter of element (r, c) stands at
+// The parameter of element (r, c) of a rows x cols matrix stands at
 //   per_tensor   [0]
-//   per_channel  [r]
-//   per_group    [r * groups + c / group_size], groups = ceil(cols / group_size); the last group of a row may be shorter
+//   per_channel  [r]                                   rows are channels, as in weights
+//   per_column   [c]
+//   per_group    [r * groups + c / group_size]         groups = ceil(cols / group_size); the last group of a row may be shorter
+//   per_block    [r / block_rows * groups + c / group_size]
+// A tensor of more dimensions, quantized along one axis, is outer matrices of axis x inner, each per_channel; onnx.hpp does that.
+//
+// The parameters of a range [lo, hi], widened to hold 0, onto codes [qmin, qmax] by params_formula, affine (symmetric in brackets, where
+// middle = 0, or 128 for uint8, and reach = max(-lo, hi)):
+//   nibble   double: scale = (hi - lo) / (qmax - qmin), rounded to float;  zero_point = even(qmin - lo / scale)   [reach / (qmax - middle)]
+//   onnx     float:  scale = (hi - lo) / (qmax - qmin);  zero_point = even(qmin - lo / scale)                     [2 reach / (qmax - qmin)]
+//   tflite   double: as nibble, the zero point with the double scale, from lo or from hi, whichever sum of magnitudes is less, half away
+//   pytorch  float:  as onnx, zero_point = qmin - even(lo / scale); scale at least 2^-23                          [reach / ((qmax - qmin) /
+//   2)] fbgemm   hi - lo in float, then double as tflite, ties to even
+// Clamped to [qmin, qmax]. A range without extent, or a scale below the least normal float: scale 1 (fbgemm 0.1, pytorch 2^-23).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "../core/numeric.hpp"
 #include "../core/status.hpp"
 #include "../core/view.hpp"
+#include "rule.hpp"
 
 NIBBLE_BEGIN_TYPES
 
-enum class granularity : std::uint8_t { per_tensor, per_channel, per_group };
-
-/// symmetric: zero_point = 0 and scale = max|x| / qmax. affine: the range, widened to hold 0, onto [qmin, qmax].
-enum class scheme : std::uint8_t { symmetric, affine };
+enum class granularity : std::uint8_t { per_tensor, per_channel, per_group, per_column, per_block };
 
 struct quant_params_view {
     granularity kind = granularity::per_tensor;
-    std::ptrdiff_t group_size = 0;           ///< per_group only
+    std::ptrdiff_t group_size = 0;           ///< columns of a group or block
     span<const float> scales;                ///< finite and above zero
     span<const std::int32_t> zero_points {}; ///< empty: all 0
+    std::ptrdiff_t block_rows = 1;           ///< per_block only
 };
 
-/// How many scales a rows x cols matrix has.
+/// How many scales a rows x cols matrix has; 0 for sizes that are not valid.
 NIBBLE_INLINE constexpr std::ptrdiff_t params_count(
-    granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t group_size = 0) noexcept
+    granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t group_size = 0, std::ptrdiff_t block_rows = 1) noexcept
 {
     switch (kind) {
     case granularity::per_tensor: return 1;
     case granularity::per_channel: return rows;
+    case granularity::per_column: return cols;
     case granularity::per_group: return group_size < 1 ? 0 : rows * (cols / group_size + (cols % group_size != 0));
+    case granularity::per_block:
+        return group_size < 1 || block_rows < 1
+                   ? 0
+                   : (rows / block_rows + (rows % block_rows != 0)) * (cols / group_size + (cols % group_size != 0));
     }
     return 0;
 }
+
+struct code_limits {
+    std::int32_t qmin, qmax;
+};
+
+/// The codes of Q that a range allows.
+template <class Q>
+NIBBLE_INLINE constexpr code_limits codes_of(code_range range) noexcept
+{
+    constexpr std::int32_t qmin = code_traits<Q>::qmin, qmax = code_traits<Q>::qmax;
+    switch (range) {
+    case code_range::full: break;
+    case code_range::narrow: return {qmin + 1, qmax};
+    case code_range::reduced: return {qmin / 2, qmax / 2};
+    }
+    return {qmin, qmax};
+}
+
+struct scale_and_zero_point {
+    float scale;
+    std::int32_t zero_point;
+};
 
 NIBBLE_END_TYPES
 
 NIBBLE_BEGIN
 
-/// The distances, in parameters, from row to row and from group to group, and the group size as kernels use it.
+/// The distances, in parameters, from block to block of rows and from group to group, and their sizes as kernels use them.
 struct params_steps {
-    std::ptrdiff_t row = 0, group = 0, group_size = 1;
+    std::ptrdiff_t row = 0, group = 0, group_size = 1, block_rows = 1;
 };
 
-NIBBLE_INLINE constexpr params_steps steps_of(granularity kind, std::ptrdiff_t cols, std::ptrdiff_t group_size) noexcept
+NIBBLE_INLINE constexpr params_steps steps_of(
+    granularity kind, std::ptrdiff_t cols, std::ptrdiff_t group_size, std::ptrdiff_t block_rows = 1) noexcept
 {
     const std::ptrdiff_t whole = cols > 0 ? cols : 1;
     switch (kind) {
-    case granularity::per_tensor: return {0, 0, whole};
-    case granularity::per_channel: return {1, 0, whole};
-    case granularity::per_group: return {cols / group_size + (cols % group_size != 0), 1, group_size};
+    case granularity::per_tensor: return {0, 0, whole, 1};
+    case granularity::per_channel: return {1, 0, whole, 1};
+    case granularity::per_column: return {0, 1, 1, 1};
+    case granularity::per_group: return {cols / group_size + (cols % group_size != 0), 1, group_size, 1};
+    case granularity::per_block: return {cols / group_size + (cols % group_size != 0), 1, group_size, block_rows};
     }
     return {};
 }
+
+/// Whether groups and blocks have sizes that codes of Q can be stored in.
+template <class Q>
+inline status check_grouping(granularity kind, std::ptrdiff_t group_size, std::ptrdiff_t block_rows) noexcept
+{
+    if (kind != granularity::per_group && kind != granularity::per_block)
+        return status::ok;
+    const bool whole_bytes = group_size % code_traits<Q>::per_element == 0 || (kind == granularity::per_block && group_size == 1);
+    return group_size < 1 || !whole_bytes || block_rows < 1 ? status::group_size_invalid : status::ok;
+}
+
+NIBBLE_INLINE constexpr bool valid_scale(std::uint32_t bits) noexcept { return bits != 0 && bits < 0x7f800000u; }
 
 /// Whether parameters fit a rows x cols matrix of Q.
 template <class Q>
 inline status check_params(quant_params_view p, std::ptrdiff_t rows, std::ptrdiff_t cols) noexcept
 {
-    if (p.kind == granularity::per_group && (p.group_size < 1 || p.group_size % code_traits<Q>::per_element != 0))
-        return status::group_size_invalid;
-    const std::size_t count = static_cast<std::size_t>(params_count(p.kind, rows, cols, p.group_size));
+    if (const status s = check_grouping<Q>(p.kind, p.group_size, p.block_rows); s != status::ok)
+        return s;
+    const std::size_t count = static_cast<std::size_t>(params_count(p.kind, rows, cols, p.group_size, p.block_rows));
     if (p.scales.size() != count || (!p.zero_points.empty() && p.zero_points.size() != count))
         return status::params_count_mismatch;
     if ((p.scales.data() == nullptr || (!p.zero_points.empty() && p.zero_points.data() == nullptr)) && count != 0)
         return status::null_pointer;
-    for (std::size_t i = 0; i < count; ++i) {
-        const std::uint32_t bits = float_bits(p.scales[i]);
-        if (bits == 0 || bits >= 0x7f800000u)
+    for (std::size_t i = 0; i < count; ++i)
+        if (!valid_scale(float_bits(p.scales[i])))
             return status::scale_invalid;
-    }
     for (std::size_t i = 0; i < p.zero_points.size(); ++i)
         if (p.zero_points[i] < code_traits<Q>::qmin || p.zero_points[i] > code_traits<Q>::qmax)
             return status::zero_point_out_of_range;
@@ -80,3 +132,101 @@ inline status check_params(quant_params_view p, std::ptrdiff_t rows, std::ptrdif
 }
 
 NIBBLE_END
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+
+namespace detail {
+
+inline std::int32_t clamp_zero_point(double at, code_limits codes) noexcept
+{
+    return at < codes.qmin ? codes.qmin : at > codes.qmax ? codes.qmax : static_cast<std::int32_t>(at);
+}
+
+/// The zero point of TFLite and FBGEMM: from the end of the range whose two terms are smaller.
+inline double nearer_zero_point(double lo, double hi, double scale, code_limits codes) noexcept
+{
+    const double low = lo / scale, high = hi / scale;
+    const double low_error = std::abs(static_cast<double>(codes.qmin)) + std::abs(low);
+    const double high_error = std::abs(static_cast<double>(codes.qmax)) + std::abs(high);
+    return low_error < high_error ? codes.qmin - low : codes.qmax - high;
+}
+
+inline float next_power_of_two(float scale) noexcept
+{
+    const std::uint32_t bits = (float_bits(scale) + 0x7fffffu) & 0x7f800000u;
+    return float_from_bits(bits < 0x7f000000u ? bits : 0x7f000000u);
+}
+
+/// onnx's float differences may overflow, hence the upper bound.
+inline float normal_or_one(double scale) noexcept
+{
+    const float rounded = static_cast<float>(scale);
+    return rounded < 1.17549435e-38f ? 1.0f : rounded > 3.40282347e+38f ? 3.40282347e+38f : rounded;
+}
+
+} // namespace detail
+
+/// The parameters of one range; the head of this file has the formulas. lo and hi are finite. The caller's floating-point mode is the
+/// default one.
+inline scale_and_zero_point params_of_range(float lo, float hi, params_rule rule, code_limits codes) noexcept
+{
+    lo = lo < 0.0f ? lo : 0.0f;
+    hi = hi > 0.0f ? hi : 0.0f;
+    const double qmin = codes.qmin, qmax = codes.qmax;
+    const float span_of_codes = static_cast<float>(codes.qmax - codes.qmin);
+    const auto finished = [&](float scale) noexcept { return rule.power_of_two ? detail::next_power_of_two(scale) : scale; };
+    if (rule.how == scheme::symmetric) {
+        const std::int32_t middle = codes.qmin < 0 ? 0 : (codes.qmax + 1) / 2;
+        const float reach = hi > -lo ? hi : -lo;
+        float scale = 0.0f;
+        switch (rule.formula) {
+        case params_formula::onnx: scale = detail::normal_or_one(static_cast<double>(2.0f * reach / span_of_codes)); break;
+        case params_formula::pytorch: {
+            const float exact = reach / (span_of_codes / 2.0f);
+            scale = exact > 0x1p-23f ? exact : 0x1p-23f;
+            break;
+        }
+        case params_formula::nibble:
+        case params_formula::tflite:
+        case params_formula::fbgemm: scale = detail::normal_or_one(static_cast<double>(reach) / (codes.qmax - middle)); break;
+        }
+        return {finished(scale), middle};
+    }
+    switch (rule.formula) {
+    case params_formula::nibble: break;
+    case params_formula::onnx: {
+        const float scale = finished(detail::normal_or_one(static_cast<double>((hi - lo) / span_of_codes)));
+        const float at = static_cast<float>(codes.qmin) - lo / scale;
+        return {scale, detail::clamp_zero_point(static_cast<double>(std::nearbyint(at)), codes)};
+    }
+    case params_formula::pytorch: {
+        const float exact = detail::normal_or_one(static_cast<double>((hi - lo) / span_of_codes));
+        const float scale = finished(lo == hi || exact < 0x1p-23f ? 0x1p-23f : exact);
+        return {scale, detail::clamp_zero_point(qmin - static_cast<double>(std::nearbyint(lo / scale)), codes)};
+    }
+    case params_formula::tflite: {
+        const double exact = (static_cast<double>(hi) - static_cast<double>(lo)) / (qmax - qmin);
+        if (lo == hi || static_cast<float>(exact) < 1.17549435e-38f)
+            return {1.0f, codes.qmin > 0 ? codes.qmin : 0};
+        const double scale = rule.power_of_two ? static_cast<double>(finished(static_cast<float>(exact))) : exact;
+        return {static_cast<float>(scale),
+            detail::clamp_zero_point(
+                std::round(detail::nearer_zero_point(static_cast<double>(lo), static_cast<double>(hi), scale, codes)), codes)};
+    }
+    case params_formula::fbgemm: {
+        const float reach = hi - lo < 3.40282347e+38f ? hi - lo : 3.40282347e+38f;
+        const double exact = static_cast<double>(reach) / (qmax - qmin);
+        const double whole = static_cast<float>(exact) < 1.17549435e-38f ? 0.1 : exact;
+        const double scale = rule.power_of_two ? static_cast<double>(finished(static_cast<float>(whole))) : whole;
+        return {static_cast<float>(scale),
+            detail::clamp_zero_point(
+                std::nearbyint(detail::nearer_zero_point(static_cast<double>(lo), static_cast<double>(hi), scale, codes)), codes)};
+    }
+    }
+    const float scale = finished(detail::normal_or_one((static_cast<double>(hi) - static_cast<double>(lo)) / (qmax - qmin)));
+    return {scale, detail::clamp_zero_point(std::nearbyint(qmin - static_cast<double>(lo) / static_cast<double>(scale)), codes)};
+}
+
+NIBBLE_END
+NIBBLE_STRICT_END

@@ -1,15 +1,16 @@
-// Quantize and dequantize matrices of float32: to and from int8, uint8, int4x2 and uint4x2.
-//   quantize    q = clamp(round(x * (1 / scale)) + zero_point, qmin, qmax)   1 / scale is rounded once to float, then the product; ties to
-//               even; NaN gives zero_point, an infinity the end of the range
+// Quantize and dequantize matrices of float32: to and from int8, uint8, int4x2, uint4x2, int2x4 and uint2x4.
+//   quantize    by default q = clamp(round(x * (1 / scale)) + zero_point): 1 / scale is rounded once to float, then the product; ties to
+//               even. rule.hpp has all other rules, and presets of what other systems do
 //   dequantize  x = float(q - zero_point) * scale
-// The bits are the same on every backend; reference/quantize.hpp is their definition.
-// Codes of 4 bits stand two in a byte, column 2i in the low half; a row of an odd number of columns ends with a zero half.
+// The bits are the same on every backend and for every executor; reference/quantize.hpp is their definition.
+// Codes of 4 or 2 bits stand two or four in a byte, the first lowest; what is left of a row's last byte is zero.
 #pragma once
 
 #include "../backend/backend.hpp"
 #include "../backend/fp_mode.hpp"
 #include "../core/numeric.hpp"
 #include "../core/view.hpp"
+#include "../gemm/executor.hpp"
 #include "params.hpp"
 
 NIBBLE_BEGIN
@@ -17,118 +18,176 @@ NIBBLE_BEGIN
 namespace detail {
 
 template <class Q>
-inline status check_quantize(std::ptrdiff_t rows, std::ptrdiff_t cols, matrix_view<Q> q, quant_params_view p) noexcept
+inline status check_codes(std::ptrdiff_t rows, std::ptrdiff_t cols, matrix_view<Q> q) noexcept
 {
     if (const status s = check(q); s != status::ok)
         return s;
-    if (q.rows != rows || q.cols != elements_for<std::remove_const_t<Q>>(cols))
-        return status::shape_mismatch;
-    return check_params<std::remove_const_t<Q>>(p, rows, cols);
+    return q.rows != rows || q.cols != elements_for<std::remove_const_t<Q>>(cols) ? status::shape_mismatch : status::ok;
+}
+
+/// kernel(args) for all rows, about 64 K elements a task.
+template <class Args, class Executor>
+inline void run_rows(void (*kernel)(const Args&) noexcept, const Args& args, Executor&& executor)
+{
+    const std::ptrdiff_t task = args.cols < 65536 ? 65536 / args.cols : 1;
+    executor.parallel_for(static_cast<std::size_t>((args.row_end + task - 1) / task), [&](std::size_t i) {
+        Args part = args;
+        part.row_begin = static_cast<std::ptrdiff_t>(i) * task;
+        part.row_end = args.row_end - part.row_begin < task ? args.row_end : part.row_begin + task;
+        const default_fp_mode mode;
+        kernel(part);
+    });
+}
+
+template <class Q>
+inline quantize_args make_quantize_args(matrix_view<const float> x, matrix_view<Q> q, params_steps steps, quantize_rule rule) noexcept
+{
+    const code_limits codes = codes_of<Q>(rule.range);
+    quantize_args args {};
+    args.x = x.data;
+    args.x_stride = x.stride;
+    args.q = q.data;
+    args.q_stride = q.stride;
+    args.row_end = x.rows;
+    args.cols = x.cols;
+    args.block_rows = steps.block_rows;
+    args.group_size = steps.group_size;
+    args.row_step = steps.row;
+    args.group_step = steps.group;
+    args.qmin = codes.qmin;
+    args.qmax = codes.qmax;
+    args.rule = rule;
+    return args;
 }
 
 } // namespace detail
 
-/// x: rows x cols; q: rows x cols, or rows x ceil(cols / 2) for 4-bit pairs.
-template <class Q>
-inline status quantize(matrix_view<const float> x, quant_params_view p, matrix_view<Q> q) noexcept
+/// x: rows x cols; q: rows x cols, or rows x ceil(cols / 2) pairs, or rows x ceil(cols / 4) quads.
+template <class Q, class Executor = serial_executor>
+inline status quantize(
+    matrix_view<const float> x, quant_params_view p, matrix_view<Q> q, quantize_rule rule = {}, Executor&& executor = Executor {})
 {
     if (const status s = check(x); s != status::ok)
         return s;
-    if (const status s = detail::check_quantize(x.rows, x.cols, q, p); s != status::ok)
+    if (const status s = detail::check_codes(x.rows, x.cols, q); s != status::ok)
+        return s;
+    if (const status s = check_params<Q>(p, x.rows, x.cols); s != status::ok)
         return s;
     if (x.empty())
         return status::ok;
-    const params_steps steps = steps_of(p.kind, x.cols, p.group_size);
-    const quantize_args args {x.data, x.stride, q.data, q.stride, x.rows, x.cols, steps.group_size, p.scales.data(),
-        p.zero_points.empty() ? nullptr : p.zero_points.data(), steps.row, steps.group, code_traits<Q>::qmin, code_traits<Q>::qmax};
-    const default_fp_mode mode;
-    (code_traits<Q>::per_element == 2 ? kernels().quantize_4 : kernels().quantize_8)(args);
+    quantize_args args = detail::make_quantize_args(x, q, steps_of(p.kind, x.cols, p.group_size, p.block_rows), rule);
+    args.scales = p.scales.data();
+    args.zero_points = p.zero_points.empty() ? nullptr : p.zero_points.data();
+    const kernel_table& table = kernels();
+    constexpr int each = code_traits<Q>::per_element;
+    detail::run_rows(each == 1 ? table.quantize_8 : each == 2 ? table.quantize_4 : table.quantize_2, args, executor);
     return status::ok;
 }
 
-template <class Q>
-inline status dequantize(matrix_view<const Q> q, quant_params_view p, matrix_view<float> x) noexcept
+/// Symmetric quantization with scales from the data, in one pass: scale = max|x| / qmax of each row or group, narrow codes, ties to even.
+/// The codes and scales are those of choose_params and quantize. A group with a NaN or an infinity gets the scale NaN, which nothing
+/// else here accepts.
+/// Q: int8 or int4x2. p.kind: per_channel or per_group; scales: params_count.
+template <class Q, class Executor = serial_executor>
+inline status quantize_dynamic(matrix_view<const float> x, granularity kind, std::ptrdiff_t group_size, span<float> scales,
+    matrix_view<Q> q, Executor&& executor = Executor {})
 {
+    static_assert(code_traits<Q>::qmin < 0 && code_traits<Q>::per_element <= 2, "int8 or int4x2");
     if (const status s = check(x); s != status::ok)
         return s;
-    if (const status s = detail::check_quantize(x.rows, x.cols, q, p); s != status::ok)
+    if (const status s = detail::check_codes(x.rows, x.cols, q); s != status::ok)
         return s;
-    if (x.empty())
-        return status::ok;
-    const params_steps steps = steps_of(p.kind, x.cols, p.group_size);
-    const dequantize_args args {q.data, q.stride, x.data, x.stride, x.rows, x.cols, steps.group_size, p.scales.data(),
-        p.zero_points.empty() ? nullptr : p.zero_points.data(), steps.row, steps.group};
-    const default_fp_mode mode;
-    if constexpr (std::is_same_v<Q, std::int8_t>)
-        kernels().dequantize_s8(args);
-    else if constexpr (std::is_same_v<Q, std::uint8_t>)
-        kernels().dequantize_u8(args);
-    else if constexpr (std::is_same_v<Q, int4x2>)
-        kernels().dequantize_s4(args);
-    else
-        kernels().dequantize_u4(args);
-    return status::ok;
-}
-
-/// Scales (and zero points, for affine) from the data; `low` is scratch for params_count floats. not_finite if x holds NaN or infinity.
-///   symmetric  scale = max|x| / qmax
-///   affine     lo = min(x, 0), hi = max(x, 0); scale = (hi - lo) / (qmax - qmin); zero_point = round(qmin - lo / scale), in double
-/// A scale below the least normal float becomes 1: such a group quantizes to its zero point.
-template <class Q>
-inline status choose_params(matrix_view<const float> x, scheme how, granularity kind, std::ptrdiff_t group_size, span<float> scales,
-    span<std::int32_t> zero_points, span<float> low) noexcept
-{
-    if (const status s = check(x); s != status::ok)
+    if (kind != granularity::per_channel && kind != granularity::per_group)
+        return status::granularity_unsupported;
+    if (const status s = check_grouping<Q>(kind, group_size, 1); s != status::ok)
         return s;
-    if (kind == granularity::per_group && (group_size < 1 || group_size % code_traits<Q>::per_element != 0))
-        return status::group_size_invalid;
-    const std::size_t count = static_cast<std::size_t>(params_count(kind, x.rows, x.cols, group_size));
-    if (scales.size() != count || (how == scheme::affine ? zero_points.size() != count : !zero_points.empty()))
+    if (scales.size() != static_cast<std::size_t>(params_count(kind, x.rows, x.cols, group_size)))
         return status::params_count_mismatch;
-    const params_steps steps = steps_of(kind, x.cols, group_size);
-    const std::size_t ranges = kind == granularity::per_tensor ? static_cast<std::size_t>(x.rows) : count;
-    if (low.size() < 2 * ranges)
-        return status::buffer_too_small;
-    if ((count != 0 && scales.data() == nullptr) || (!zero_points.empty() && zero_points.data() == nullptr)
-        || (ranges != 0 && low.data() == nullptr))
+    if (check(scales) != status::ok)
         return status::null_pointer;
-    float* const high = low.data() + ranges;
+    if (x.empty()) {
+        for (float& scale : scales)
+            scale = 1.0f;
+        return status::ok;
+    }
+    quantize_rule rule;
+    rule.range = code_range::narrow;
+    quantize_args args = detail::make_quantize_args(x, q, steps_of(kind, x.cols, group_size), rule);
+    args.scales_out = scales.data();
+    const kernel_table& table = kernels();
+    detail::run_rows(code_traits<Q>::per_element == 1 ? table.quantize_absmax_8 : table.quantize_absmax_4, args, executor);
+    return status::ok;
+}
+
+template <class Q, class Executor = serial_executor>
+inline status dequantize(matrix_view<const Q> q, quant_params_view p, matrix_view<float> x, Executor&& executor = Executor {})
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (const status s = detail::check_codes(x.rows, x.cols, q); s != status::ok)
+        return s;
+    if (const status s = check_params<Q>(p, x.rows, x.cols); s != status::ok)
+        return s;
+    if (x.empty())
+        return status::ok;
+    const params_steps steps = steps_of(p.kind, x.cols, p.group_size, p.block_rows);
+    const dequantize_args args {q.data, q.stride, x.data, x.stride, 0, x.rows, x.cols, steps.block_rows, steps.group_size, p.scales.data(),
+        p.zero_points.empty() ? nullptr : p.zero_points.data(), steps.row, steps.group};
+    const kernel_table& table = kernels();
+    constexpr int each = code_traits<Q>::per_element;
+    constexpr bool is_signed = code_traits<Q>::qmin < 0;
+    detail::run_rows(each == 1   ? (is_signed ? table.dequantize_s8 : table.dequantize_u8)
+                     : each == 2 ? (is_signed ? table.dequantize_s4 : table.dequantize_u4)
+                                 : (is_signed ? table.dequantize_s2 : table.dequantize_u2),
+        args, executor);
+    return status::ok;
+}
+
+/// Scales (and zero points) from the data, by the formulas of params.hpp; not_finite if x holds a NaN or an infinity.
+/// zero_points: params_count, or empty for symmetric codes of a signed type. scratch: choose_params_scratch floats.
+template <class Q>
+inline status choose_params(matrix_view<const float> x, params_rule rule, granularity kind, std::ptrdiff_t group_size, span<float> scales,
+    span<std::int32_t> zero_points, span<float> scratch, std::ptrdiff_t block_rows = 1) noexcept
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (const status s = check_grouping<Q>(kind, group_size, block_rows); s != status::ok)
+        return s;
+    const std::size_t count = static_cast<std::size_t>(params_count(kind, x.rows, x.cols, group_size, block_rows));
+    const bool may_lack_zero_points = rule.how == scheme::symmetric && code_traits<Q>::qmin < 0;
+    if (scales.size() != count || (zero_points.size() != count && !(zero_points.empty() && may_lack_zero_points)))
+        return status::params_count_mismatch;
+    if (scratch.size() < 2 * count)
+        return status::buffer_too_small;
+    if (check(scales) != status::ok || check(zero_points) != status::ok || check(scratch) != status::ok)
+        return status::null_pointer;
+    float *const low = scratch.data(), *const high = low + count;
     const default_fp_mode mode;
-    if (x.cols == 0)
-        for (std::size_t i = 0; i < 2 * ranges; ++i)
-            low[i] = 0.0f;
-    else if (x.rows != 0)
-        kernels().range_f32({x.data, x.stride, x.rows, x.cols, steps.group_size, low.data(), high});
-    float all_low = 0.0f, all_high = 0.0f;
-    for (std::size_t i = 0; i < ranges; ++i) {
+    if (x.empty()) {
+        for (std::size_t i = 0; i < 2 * count; ++i)
+            scratch[i] = 0.0f;
+    } else {
+        const params_steps steps = steps_of(kind, x.cols, group_size, block_rows);
+        const bool all_rows = kind == granularity::per_tensor || kind == granularity::per_column;
+        kernels().range_f32({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
+    }
+    for (std::size_t i = 0; i < count; ++i)
         if ((float_bits(low[i]) & 0x7fffffffu) > 0x7f800000u)
             return status::not_finite;
-        all_low = low[i] < all_low ? low[i] : all_low;
-        all_high = high[i] > all_high ? high[i] : all_high;
-    }
-    constexpr double qmin = code_traits<Q>::qmin, qmax = code_traits<Q>::qmax;
     for (std::size_t i = 0; i < count; ++i) {
-        const double lo = kind == granularity::per_tensor ? all_low : low[i] < 0.0f ? low[i] : 0.0f;
-        const double hi = kind == granularity::per_tensor ? all_high : high[i] > 0.0f ? high[i] : 0.0f;
-        const double span_of_codes = how == scheme::affine ? qmax - qmin : (qmin < 0 ? qmax : (qmax + 1) / 2 - 1);
-        const double reach = how == scheme::affine ? hi - lo : (hi > -lo ? hi : -lo);
-        float scale = static_cast<float>(reach / span_of_codes);
-        if (scale < 1.17549435e-38f)
-            scale = 1.0f;
-        scales[i] = scale;
-        if (how == scheme::affine) {
-            const double at = std::nearbyint(qmin - lo / static_cast<double>(scale));
-            zero_points[i] = static_cast<std::int32_t>(at < qmin ? qmin : at > qmax ? qmax : at);
-        }
+        const scale_and_zero_point chosen = params_of_range(low[i], high[i], rule, codes_of<Q>(rule.range));
+        scales[i] = chosen.scale;
+        if (!zero_points.empty())
+            zero_points[i] = chosen.zero_point;
     }
     return status::ok;
 }
 
 /// Scratch floats that choose_params needs.
 NIBBLE_INLINE constexpr std::size_t choose_params_scratch(
-    granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t group_size = 0) noexcept
+    granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t group_size = 0, std::ptrdiff_t block_rows = 1) noexcept
 {
-    return 2 * static_cast<std::size_t>(kind == granularity::per_tensor ? rows : params_count(kind, rows, cols, group_size));
+    return 2 * static_cast<std::size_t>(params_count(kind, rows, cols, group_size, block_rows));
 }
 
 NIBBLE_END

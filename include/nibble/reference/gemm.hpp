@@ -22,7 +22,7 @@ inline C finish(float sum, float activation_scale, const epilogue& e, std::ptrdi
     if constexpr (std::is_same_v<C, float>)
         return v;
     else
-        return static_cast<C>(quantize(v, 1.0f / e.output_scale, e.output_zero_point, code_traits<C>::qmin, code_traits<C>::qmax));
+        return static_cast<C>(quantize(v, e.output_scale, e.output_zero_point, {}, codes_of<C>(code_range::full)));
 }
 
 /// Integer activations x quantized weights, the params those of w's rows. w: n x k codes.
@@ -66,9 +66,8 @@ inline float quantize_row(const float* x, std::ptrdiff_t k, std::int8_t* q) noex
     float scale = finite ? float_from_bits(top) / 127.0f : 1.0f;
     if (scale < 1.17549435e-38f)
         scale = 1.0f;
-    const float inverse = 1.0f / scale;
     for (std::ptrdiff_t l = 0; l < k; ++l)
-        q[l] = static_cast<std::int8_t>(quantize(x[l], inverse, 0, -127, 127));
+        q[l] = static_cast<std::int8_t>(quantize(x[l], scale, 0, {}, {-127, 127}));
     return finite ? scale : float_from_bits(0x7fc00000u);
 }
 

@@ -1,4 +1,4 @@
-// The definition of quantize, dequantize: one number at a time, plain C++. Every backend gives these bits.
+// The definition of quantize and dequantize: one number at a time, plain C++. Every backend gives these bits.
 #pragma once
 
 #include <cmath>
@@ -10,47 +10,78 @@ NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 namespace reference {
 
-/// q = clamp(round(x * inverse_scale) + zero_point, qmin, qmax), ties to even; NaN gives zero_point.
-inline std::int32_t quantize(float x, float inverse_scale, std::int32_t zero_point, std::int32_t qmin, std::int32_t qmax) noexcept
+/// 24 random bits of column `column`: two rounds of multiply and shift over the column number and the row's keys, as a real in [0, 1).
+inline float noise(stochastic_keys keys, std::ptrdiff_t column) noexcept
 {
-    const float t = x * inverse_scale;
+    const auto mix = [](std::uint32_t h) noexcept {
+        h = (h ^ h >> 16) * 0x7feb352du;
+        return (h ^ h >> 15) * 0x846ca68bu;
+    };
+    const std::uint32_t h = mix(mix(static_cast<std::uint32_t>(column) * 0x9e3779b9u ^ keys.first) + keys.second);
+    return static_cast<float>(h >> 8) * 0x1p-24f;
+}
+
+/// The code of x at (row, column); rule.hpp states it.
+inline std::int32_t quantize(float x, float scale, std::int32_t zero_point, quantize_rule rule, code_limits codes, std::ptrdiff_t row = 0,
+    std::ptrdiff_t column = 0) noexcept
+{
+    float t = rule.divide ? x / scale : opaque(x * (1.0f / scale));
     if ((float_bits(t) & 0x7fffffffu) > 0x7f800000u)
-        return zero_point;
-    const float low = static_cast<float>(qmin - zero_point), high = static_cast<float>(qmax - zero_point);
-    const float rounded = t < low ? low : t > high ? high : std::nearbyint(t);
-    return static_cast<std::int32_t>(rounded) + zero_point;
+        t = 0.0f;
+    const std::int32_t before = rule.zero_point_first ? zero_point : 0, after = zero_point - before;
+    const float low = static_cast<float>(codes.qmin - after), high = static_cast<float>(codes.qmax - after);
+    const float u = t + (static_cast<float>(before) + (rule.round == rounding::half_up ? 0.5f : 0.0f));
+    const float bounded = u < low ? low : high < u ? high : u;
+    float whole = 0.0f;
+    switch (rule.round) {
+    case rounding::ties_to_even: whole = std::nearbyint(bounded); break;
+    case rounding::half_away_from_zero: whole = std::round(bounded); break;
+    case rounding::half_up: whole = std::floor(bounded); break;
+    case rounding::toward_zero: whole = std::trunc(bounded); break;
+    case rounding::stochastic:
+        whole = std::floor(bounded);
+        whole += noise(stochastic_keys(rule.seed, row), column) < bounded - whole ? 1.0f : 0.0f;
+        break;
+    }
+    return static_cast<std::int32_t>(whole) + after;
 }
 
 template <class Q>
 inline void store_code(Q* row, std::ptrdiff_t column, std::int32_t code) noexcept
 {
-    if constexpr (code_traits<Q>::per_element == 1) {
+    constexpr int each = code_traits<Q>::per_element;
+    if constexpr (each == 1) {
         row[column] = static_cast<Q>(code);
     } else {
-        Q& pair = row[column / 2];
-        pair.bits = static_cast<std::uint8_t>(column % 2 == 0 ? code & 15 : (pair.bits & 15) | (code & 15) << 4);
+        constexpr unsigned bits = 8 / each, mask = (1u << bits) - 1;
+        Q& packed = row[column / each];
+        const unsigned shift = static_cast<unsigned>(column % each) * bits, kept = shift == 0 ? 0u : packed.bits & ((1u << shift) - 1);
+        packed.bits = static_cast<std::uint8_t>(kept | (static_cast<unsigned>(code) & mask) << shift);
     }
 }
 
 template <class Q>
 inline std::int32_t load_code(const Q* row, std::ptrdiff_t column) noexcept
 {
-    if constexpr (code_traits<Q>::per_element == 1)
+    constexpr int each = code_traits<Q>::per_element;
+    if constexpr (each == 1) {
         return row[column];
-    else
-        return column % 2 == 0 ? row[column / 2].first() : row[column / 2].second();
+    } else {
+        constexpr std::int32_t bits = 8 / each, mask = (1 << bits) - 1, sign = code_traits<Q>::qmin < 0 ? 1 << (bits - 1) : 0;
+        return ((row[column / each].bits >> column % each * bits & mask) ^ sign) - sign;
+    }
 }
 
 template <class Q>
-inline void quantize(matrix_view<const float> x, quant_params_view p, matrix_view<Q> q) noexcept
+inline void quantize(matrix_view<const float> x, quant_params_view p, matrix_view<Q> q, quantize_rule rule = {}) noexcept
 {
     const default_fp_mode mode;
-    const params_steps steps = steps_of(p.kind, x.cols, p.group_size);
+    const params_steps steps = steps_of(p.kind, x.cols, p.group_size, p.block_rows);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const std::size_t at = static_cast<std::size_t>(r * steps.row + c / steps.group_size * steps.group);
+            const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + c / steps.group_size * steps.group);
             const std::int32_t zero_point = p.zero_points.empty() ? 0 : p.zero_points[at];
-            store_code(q.row(r), c, quantize(x(r, c), 1.0f / p.scales[at], zero_point, code_traits<Q>::qmin, code_traits<Q>::qmax));
+            store_code(q.row(r), c, quantize(x(r, c), p.scales[at], zero_point, rule, codes_of<Q>(rule.range), r, c));
         }
 }
 
@@ -58,10 +89,10 @@ template <class Q>
 inline void dequantize(matrix_view<const Q> q, quant_params_view p, matrix_view<float> x) noexcept
 {
     const default_fp_mode mode;
-    const params_steps steps = steps_of(p.kind, x.cols, p.group_size);
+    const params_steps steps = steps_of(p.kind, x.cols, p.group_size, p.block_rows);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const std::size_t at = static_cast<std::size_t>(r * steps.row + c / steps.group_size * steps.group);
+            const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + c / steps.group_size * steps.group);
             const std::int32_t zero_point = p.zero_points.empty() ? 0 : p.zero_points[at];
             x(r, c) = static_cast<float>(load_code(q.row(r), c) - zero_point) * p.scales[at];
         }

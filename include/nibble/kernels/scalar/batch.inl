@@ -34,6 +34,27 @@ inline words operator*(words a, words b) noexcept
     return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) * static_cast<std::uint32_t>(b.v)));
 }
 inline words operator&(words a, words b) noexcept { return words(a.v & b.v); }
+inline words operator^(words a, words b) noexcept { return words(a.v ^ b.v); }
+template <int N>
+inline words shift_right_logical(words a) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) >> N));
+}
+template <int N>
+inline words shift_right_arithmetic(words a) noexcept
+{
+    return words(a.v >> N);
+}
+inline words shift_left_by(words a, words n) noexcept { return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) << n.v)); }
+inline words shift_right_by(words a, words n) noexcept { return words(a.v >> n.v); }
+inline words rounded_product(words x, words m, words n) noexcept
+{
+    const std::int64_t product = static_cast<std::int64_t>(x.v) * m.v + (std::int64_t {1} << (30 + n.v));
+    return words(static_cast<std::int32_t>(product >> (31 + n.v)));
+}
+inline bool operator==(words a, words b) noexcept { return a.v == b.v; }
+inline words select(bool c, words a, words b) noexcept { return c ? a : b; }
+inline words min(words a, words b) noexcept { return a.v < b.v ? a : b; }
 inline words max(words a, words b) noexcept { return a.v > b.v ? a : b; }
 
 inline floats operator+(floats a, floats b) noexcept { return floats(a.v + b.v); }
@@ -45,6 +66,7 @@ inline bool operator==(floats a, floats b) noexcept { return a.v == b.v; }
 inline floats min(floats a, floats b) noexcept { return a.v < b.v ? a : b; }
 inline floats max(floats a, floats b) noexcept { return a.v > b.v ? a : b; }
 inline floats fused(floats a, floats b, floats c) noexcept { return floats(std::fma(a.v, b.v, c.v)); }
+inline floats opaque(floats x) noexcept { return floats(nibble::opaque(x.v)); }
 inline floats select(bool c, floats a, floats b) noexcept { return c ? a : b; }
 inline floats to_float(words a) noexcept { return floats(static_cast<float>(a.v)); }
 
