@@ -86,6 +86,31 @@ inline words shift_to_exponent(words n) noexcept
 #endif
 }
 
+template <int Count>
+inline words shift_left(words v) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vshlq_n_s32(v, Count));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_slli_epi32(v, Count));
+#else
+    return words(_mm256_slli_epi32(v, Count));
+#endif
+}
+
+// Zeros come in from above, whatever the sign.
+template <int Count>
+inline words shift_right(words v) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(v), Count)));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_srli_epi32(v, Count));
+#else
+    return words(_mm256_srli_epi32(v, Count));
+#endif
+}
+
 // words::size bytes: the low byte of each lane.
 inline void store_low_bytes(words v, void* out) noexcept
 {
@@ -127,6 +152,24 @@ inline words load_u8(const void* p) noexcept
     return words(_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
 #else
     return words(_mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+#endif
+}
+
+// Half a byte for each lane, the first in the low half; `at` counts halves and is a multiple of the lanes.
+inline words load_nibbles(const std::uint8_t* p, std::ptrdiff_t at) noexcept
+{
+    p += at / 2;
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    const uint64x2_t b = vcombine_u64(vcreate_u64(p[0]), vcreate_u64(p[1]));
+    return words(vreinterpretq_s32_u64(vandq_u64(vorrq_u64(b, vshlq_n_u64(b, 28)), vdupq_n_u64(0x0000000f0000000full))));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    const __m512i b = _mm512_cvtepu8_epi64(_mm_loadl_epi64(static_cast<const __m128i*>(static_cast<const void*>(p))));
+    return words(_mm512_and_si512(_mm512_or_si512(b, _mm512_slli_epi64(b, 28)), _mm512_set1_epi32(15)));
+#else
+    std::int32_t four;
+    std::memcpy(&four, p, 4);
+    const __m256i b = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
+    return words(_mm256_and_si256(_mm256_or_si256(b, _mm256_slli_epi64(b, 28)), _mm256_set1_epi32(15)));
 #endif
 }
 

@@ -34,7 +34,12 @@ inline words operator*(words a, words b) noexcept
     return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) * static_cast<std::uint32_t>(b.v)));
 }
 inline words operator&(words a, words b) noexcept { return words(a.v & b.v); }
+inline words operator|(words a, words b) noexcept { return words(a.v | b.v); }
+inline bool operator<(words a, words b) noexcept { return a.v < b.v; }
+inline bool operator==(words a, words b) noexcept { return a.v == b.v; }
+inline words min(words a, words b) noexcept { return a.v < b.v ? a : b; }
 inline words max(words a, words b) noexcept { return a.v > b.v ? a : b; }
+inline words select(bool c, words a, words b) noexcept { return c ? a : b; }
 
 inline floats operator+(floats a, floats b) noexcept { return floats(a.v + b.v); }
 inline floats operator-(floats a, floats b) noexcept { return floats(a.v - b.v); }
@@ -52,9 +57,20 @@ inline words as_words(floats x) noexcept { return words(static_cast<std::int32_t
 inline floats as_floats(words x) noexcept { return floats(float_from_bits(static_cast<std::uint32_t>(x.v))); }
 inline words round_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(std::lrint(x.v))); }
 inline words shift_to_exponent(words n) noexcept { return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(n.v) << 23)); }
+template <int Count>
+inline words shift_left(words v) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) << Count));
+}
+template <int Count>
+inline words shift_right(words v) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) >> Count));
+}
 inline void store_low_bytes(words v, void* out) noexcept { *static_cast<std::uint8_t*>(out) = static_cast<std::uint8_t>(v.v); }
 inline words load_s8(const void* p) noexcept { return words(*static_cast<const std::int8_t*>(p)); }
 inline words load_u8(const void* p) noexcept { return words(*static_cast<const std::uint8_t*>(p)); }
+inline words load_nibbles(const std::uint8_t* p, std::ptrdiff_t at) noexcept { return words(p[at / 2] >> at % 2 * 4 & 15); }
 inline floats load_half(const void* p) noexcept
 {
     half h;
