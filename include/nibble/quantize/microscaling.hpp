@@ -18,9 +18,9 @@
 
 NIBBLE_BEGIN_TYPES
 
-/// Two enumerators have owners: scale_rule::floor with element_rounding::to_even is OCP MX 1.0; scale_rule::floor with
-/// element_rounding::ggml gives the codes of ggml's MXFP4, whose scale however comes from a rounded log2f, so that a maximum less than 50
-/// units in the last place below a power of two may count as the power.
+/// scale_rule::floor with element_rounding::to_even is OCP MX 1.0. scale_rule::floor with element_rounding::ggml gives the codes of ggml's
+/// MXFP4, which stores them in another order; its scale comes from a rounded log2f, so that a maximum less than 50 units in the last place
+/// below a power of two may count as that power.
 struct mx_options {
     scale_rule scale = scale_rule::floor;
     element_rounding rounding = element_rounding::to_even;
