@@ -50,13 +50,17 @@ template <class F>
 inline void pack_block(const std::uint8_t* codes, std::uint8_t* q, std::ptrdiff_t count) noexcept
 {
     if constexpr (F::sign_bit == 8) {
-        pack_nibbles(codes, q, (count + 1) / 2);
+        if (count == mx_block)
+            pack_nibbles(codes, q, mx_block / 2);
+        else
+            pack_nibbles(codes, q, (count + 1) / 2);
     } else if constexpr (F::sign_bit == 32) {
         for (std::ptrdiff_t i = 0; i < count; i += 4, q += 3) {
             std::uint32_t v;
             std::memcpy(&v, codes + i, 4);
             v = (v & 0x3fu) | (v >> 2 & 0xfc0u) | (v >> 4 & 0x3f000u) | (v >> 6 & 0xfc0000u);
-            std::memcpy(q, &v, 3);
+            for (int byte = 0; byte < 3; ++byte)
+                q[byte] = static_cast<std::uint8_t>(v >> 8 * byte);
         }
     } else {
         std::memcpy(q, codes, static_cast<std::size_t>(count));
@@ -126,8 +130,8 @@ inline void expand_block(const std::uint8_t* q, float* x, std::ptrdiff_t count, 
     std::uint8_t codes[mx_block + 8];
     if constexpr (F::sign_bit == 32) {
         for (std::ptrdiff_t i = 0; i < count; i += 4, q += 3) {
-            std::uint32_t v = 0;
-            std::memcpy(&v, q, 3);
+            // GCC copies three bytes through the stack, where the load waits for the stores.
+            std::uint32_t v = q[0] | static_cast<std::uint32_t>(q[1]) << 8 | static_cast<std::uint32_t>(q[2]) << 16;
             v = (v & 0x3fu) | (v & 0xfc0u) << 2 | (v & 0x3f000u) << 4 | (v & 0xfc0000u) << 6;
             std::memcpy(codes + i, &v, 4);
         }

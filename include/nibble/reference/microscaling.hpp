@@ -30,7 +30,8 @@ inline float8_e8m0 mx_scale(float amax, scale_rule rule) noexcept
     if (rule == scale_rule::even)
         m = std::ldexp(std::floor(std::ldexp(m, F::fraction_bits) + 0.5), -F::fraction_bits);
     int k = exponent - 1 - F::max_exponent + (m >= 2.0);
-    const double largest = std::ldexp(1.0 + std::ldexp(F::max_code & ((1 << F::fraction_bits) - 1), -F::fraction_bits), F::max_exponent);
+    const double largest = std::ldexp(
+        1.0 + std::ldexp(static_cast<double>(F::max_code & ((1 << F::fraction_bits) - 1)), -F::fraction_bits), F::max_exponent);
     if (rule == scale_rule::ceil && std::ldexp(static_cast<double>(amax), -k) > largest)
         ++k;
     return {static_cast<std::uint8_t>(k < -127 ? 0 : k > 127 ? 254 : k + 127)};
