@@ -111,6 +111,18 @@ inline words shift_right(words v) noexcept
 #endif
 }
 
+// a where c holds, else b. (xsimd 8's select of integers for AVX-512 does not compile without optimisation.)
+inline words choose(words::batch_bool_type c, words a, words b) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vbslq_s32(c, a, b));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_mask_blend_epi32(c, b, a));
+#else
+    return words(_mm256_blendv_epi8(b, a, c));
+#endif
+}
+
 // words::size bytes: the low byte of each lane.
 inline void store_low_bytes(words v, void* out) noexcept
 {

@@ -26,10 +26,10 @@ inline words encode_element(floats x) noexcept
 {
     const words bits = as_words(x), code = min(encode_magnitude<F, Ggml>(bits & words(0x7fffffff)), words(F::max_code));
     if constexpr (std::is_same_v<F, int8_magnitude>) {
-        return select(bits < words(0), words(0) - code, code);
+        return choose(bits < words(0), words(0) - code, code);
     } else {
         const words sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & words(F::sign_bit);
-        return Ggml ? select(code == words(0), code, code | sign) : code | sign;
+        return Ggml ? choose(code == words(0), code, code | sign) : code | sign;
     }
 }
 

@@ -19,9 +19,9 @@ inline words encode_magnitude(words magnitude) noexcept
     if constexpr (TiesTowardZero) {
         // Both differences are exact; half a unit above x means that a tie went up.
         const words above = as_words((sum - as_floats(words(anchor))) - x);
-        below = select(above == words(least_normal - ((F::fraction_bits + 1) << 23)), below - words(1), below);
+        below = choose(above == words(least_normal - ((F::fraction_bits + 1) << 23)), below - words(1), below);
     }
-    return select(magnitude < words(least_normal), below, normal);
+    return choose(magnitude < words(least_normal), below, normal);
 }
 
 template <class F>
@@ -31,7 +31,7 @@ inline words encode(floats x, overflow rule) noexcept
     const words limit(rule == overflow::saturate ? F::max_code : F::max_code + 1);
     const words code = min(encode_magnitude<F, false>(magnitude), limit);
     const words sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & words(F::sign_bit);
-    return select(words(0x7f800000) < magnitude, words(0x7f), code) | sign;
+    return choose(words(0x7f800000) < magnitude, words(0x7f), code) | sign;
 }
 
 template <class F>
@@ -41,11 +41,11 @@ inline floats decode(words code) noexcept
     const words magnitude = code & words(F::sign_bit - 1);
     const words normal = shift_left<23 - F::fraction_bits>(magnitude) + words((127 - F::bias) << 23);
     const floats below = to_float(magnitude) * as_floats(words((128 - F::bias - F::fraction_bits) << 23));
-    words v = select(magnitude < words(1 << F::fraction_bits), as_words(below), normal);
+    words v = choose(magnitude < words(1 << F::fraction_bits), as_words(below), normal);
     if constexpr (F::has_nan)
-        v = select(words(F::max_code) < magnitude, words(0x7fc00000), v);
+        v = choose(words(F::max_code) < magnitude, words(0x7fc00000), v);
     if constexpr (F::has_infinity)
-        v = select(magnitude == words(F::max_code + 1), words(0x7f800000), v);
+        v = choose(magnitude == words(F::max_code + 1), words(0x7f800000), v);
     return as_floats(v | sign);
 }
 

@@ -39,7 +39,7 @@ inline bool operator<(words a, words b) noexcept { return a.v < b.v; }
 inline bool operator==(words a, words b) noexcept { return a.v == b.v; }
 inline words min(words a, words b) noexcept { return a.v < b.v ? a : b; }
 inline words max(words a, words b) noexcept { return a.v > b.v ? a : b; }
-inline words select(bool c, words a, words b) noexcept { return c ? a : b; }
+inline words choose(bool c, words a, words b) noexcept { return c ? a : b; }
 
 inline floats operator+(floats a, floats b) noexcept { return floats(a.v + b.v); }
 inline floats operator-(floats a, floats b) noexcept { return floats(a.v - b.v); }
