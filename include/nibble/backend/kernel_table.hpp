@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "../core/config.hpp"
+#include "../core/formats.hpp"
+#include "../core/minifloat.hpp"
 #include "../quantize/rule.hpp"
 
 NIBBLE_BEGIN_TYPES
@@ -50,6 +52,48 @@ struct convert_args {
     const void* from;
     void* to;
     std::ptrdiff_t count;
+    overflow rule; // of 8-bit floats
+};
+
+/// How the scale of a microscaling block follows from the greatest magnitude in it, amax. 2^emax is the greatest power of two that the
+/// element type holds.
+enum class scale_rule : std::uint8_t {
+    floor, ///< 2^(floor(log2 amax) - emax), as OCP MX 1.0; the greatest elements may saturate
+    even,  ///< the same of amax rounded to the element's fraction bits, halves up
+    ceil,  ///< the least power of two with amax / scale not above the element's largest value
+};
+
+/// How microscaling elements are rounded; all saturate.
+enum class element_rounding : std::uint8_t {
+    to_even, ///< to nearest, ties to even; the sign of what rounds to zero is kept
+    ggml,    ///< to nearest, ties to the smaller magnitude; what rounds to zero is +0
+};
+
+/// A matrix of floats and one of codes in blocks of columns, a scale byte for each: E8M0 per 32 columns, or E4M3 per 16 for nvfp4.
+struct quantize_blocks_args {
+    const float* x;
+    std::ptrdiff_t x_stride;
+    std::uint8_t* q;
+    std::ptrdiff_t q_stride; // in bytes
+    std::uint8_t* scales;
+    std::ptrdiff_t scale_stride;
+    std::ptrdiff_t rows, cols;
+    storage_format format;
+    scale_rule rule;
+    element_rounding rounding;
+    float tensor_scale; // nvfp4
+};
+
+struct dequantize_blocks_args {
+    const std::uint8_t* q;
+    std::ptrdiff_t q_stride; // in bytes
+    const std::uint8_t* scales;
+    std::ptrdiff_t scale_stride;
+    float* x;
+    std::ptrdiff_t x_stride;
+    std::ptrdiff_t rows, cols;
+    storage_format format;
+    float tensor_scale; // nvfp4
 };
 
 /// Rows [row_begin, row_end) of the activations into the backend's own order, in blocks of rows; see kernels/pack_activations.inl.

@@ -1,8 +1,10 @@
-// Number formats as plain values: half (IEEE binary16), bfloat16, and pairs of 4-bit integers.
+// Number formats as plain values: half (IEEE binary16), bfloat16, pairs of 4-bit and quadruples of 2-bit integers. Formats of 8 and
+// fewer bits that are no integers: core/minifloat.hpp.
 //   half      1 sign, 5 exponent, 10 fraction bits; float -> half rounds to nearest, ties to even; overflow gives infinity
 //   bfloat16  the upper 16 bits of a float; float -> bfloat16 rounds to nearest, ties to even; subnormals are kept
 //   NaN       keeps its sign and the upper bits of its payload and becomes quiet, as F16C, AVX-512 and Arm do
 //   int4x2    two codes in [-8, 7], uint4x2: two in [0, 15]; the first of the pair in the low four bits (as ONNX and MatMulNBits)
+//   int2x4    four codes in [-2, 1], uint2x4: four in [0, 3]; the first in the lowest two bits (as ONNX)
 #pragma once
 
 #include <cstdint>
@@ -32,10 +34,22 @@ struct uint4x2 {
     NIBBLE_INLINE constexpr std::int32_t second() const noexcept { return bits >> 4; }
 };
 
+struct int2x4 {
+    std::uint8_t bits = 0;
+    NIBBLE_INLINE constexpr std::int32_t operator[](int i) const noexcept { return ((bits >> 2 * i & 3) ^ 2) - 2; }
+};
+
+struct uint2x4 {
+    std::uint8_t bits = 0;
+    NIBBLE_INLINE constexpr std::int32_t operator[](int i) const noexcept { return bits >> 2 * i & 3; }
+};
+
 NIBBLE_INLINE constexpr bool operator==(half a, half b) noexcept { return a.bits == b.bits; }
 NIBBLE_INLINE constexpr bool operator==(bfloat16 a, bfloat16 b) noexcept { return a.bits == b.bits; }
 NIBBLE_INLINE constexpr bool operator==(int4x2 a, int4x2 b) noexcept { return a.bits == b.bits; }
 NIBBLE_INLINE constexpr bool operator==(uint4x2 a, uint4x2 b) noexcept { return a.bits == b.bits; }
+NIBBLE_INLINE constexpr bool operator==(int2x4 a, int2x4 b) noexcept { return a.bits == b.bits; }
+NIBBLE_INLINE constexpr bool operator==(uint2x4 a, uint2x4 b) noexcept { return a.bits == b.bits; }
 
 /// What a code type holds: how many codes an element stores, and their range.
 template <class Q>
@@ -60,12 +74,22 @@ struct code_traits<uint4x2> {
     static constexpr int per_element = 2;
     static constexpr std::int32_t qmin = 0, qmax = 15;
 };
+template <>
+struct code_traits<int2x4> {
+    static constexpr int per_element = 4;
+    static constexpr std::int32_t qmin = -2, qmax = 1;
+};
+template <>
+struct code_traits<uint2x4> {
+    static constexpr int per_element = 4;
+    static constexpr std::int32_t qmin = 0, qmax = 3;
+};
 
 /// Elements that store `codes` codes.
 template <class Q>
 NIBBLE_INLINE constexpr std::ptrdiff_t elements_for(std::ptrdiff_t codes) noexcept
 {
-    return codes / code_traits<Q>::per_element + codes % code_traits<Q>::per_element;
+    return codes / code_traits<Q>::per_element + (codes % code_traits<Q>::per_element != 0);
 }
 
 NIBBLE_END_TYPES

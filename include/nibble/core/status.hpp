@@ -89,13 +89,13 @@ constexpr const char* to_string(status s) noexcept
 template <class T>
 class [[nodiscard]] result {
 public:
-    NIBBLE_INLINE result(status error) noexcept : error_(error) {}
-    NIBBLE_INLINE result(T value) noexcept : value_(std::move(value)), error_(status::ok) {}
+    NIBBLE_INLINE constexpr result(status error) noexcept : error_(error) {}
+    NIBBLE_INLINE constexpr result(T value) noexcept : value_(std::move(value)), error_(status::ok) {}
 
-    NIBBLE_INLINE explicit operator bool() const noexcept { return error_ == status::ok; }
-    NIBBLE_INLINE status error() const noexcept { return error_; }
-    NIBBLE_INLINE T& operator*() noexcept { return value_; }
-    NIBBLE_INLINE const T& operator*() const noexcept { return value_; }
+    NIBBLE_INLINE constexpr explicit operator bool() const noexcept { return error_ == status::ok; }
+    NIBBLE_INLINE constexpr status error() const noexcept { return error_; }
+    NIBBLE_INLINE constexpr T& operator*() noexcept { return value_; }
+    NIBBLE_INLINE constexpr const T& operator*() const noexcept { return value_; }
     NIBBLE_INLINE T* operator->() noexcept { return &value_; }
     NIBBLE_INLINE const T* operator->() const noexcept { return &value_; }
 

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "../backend/kernel_table.hpp"
+#include "../core/formats.hpp"
+#include "../core/minifloat.hpp"
 #include "../core/numeric.hpp"
 #include "region.hpp"
 

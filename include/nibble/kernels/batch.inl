@@ -75,27 +75,15 @@ inline words round_to_int(floats x) noexcept
 #endif
 }
 
-template <int N>
-inline words shift_right_logical(words n) noexcept
+template <int Count>
+inline words shift_right_arithmetic(words v) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(n), N)));
+    return words(vshrq_n_s32(v, Count));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_srli_epi32(n, N));
+    return words(_mm512_srai_epi32(v, Count));
 #else
-    return words(_mm256_srli_epi32(n, N));
-#endif
-}
-
-template <int N>
-inline words shift_right_arithmetic(words n) noexcept
-{
-#if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vshrq_n_s32(n, N));
-#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_srai_epi32(n, N));
-#else
-    return words(_mm256_srai_epi32(n, N));
+    return words(_mm256_srai_epi32(v, Count));
 #endif
 }
 
@@ -175,14 +163,40 @@ inline floats opaque(floats x) noexcept
     return floats(v);
 }
 
-inline words shift_to_exponent(words n) noexcept
+template <int Count>
+inline words shift_left(words v) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vshlq_n_s32(n, 23));
+    return words(vshlq_n_s32(v, Count));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_slli_epi32(n, 23));
+    return words(_mm512_slli_epi32(v, Count));
 #else
-    return words(_mm256_slli_epi32(n, 23));
+    return words(_mm256_slli_epi32(v, Count));
+#endif
+}
+
+// Zeros come in from above, whatever the sign.
+template <int Count>
+inline words shift_right(words v) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(v), Count)));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_srli_epi32(v, Count));
+#else
+    return words(_mm256_srli_epi32(v, Count));
+#endif
+}
+
+// a where c holds, else b. (xsimd 8's select of integers for AVX-512 does not compile without optimisation.)
+inline words choose(words::batch_bool_type c, words a, words b) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vbslq_s32(c, a, b));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_mask_blend_epi32(c, b, a));
+#else
+    return words(_mm256_blendv_epi8(b, a, c));
 #endif
 }
 

@@ -20,7 +20,7 @@ inline floats exp_bounded(floats x) noexcept
     p = fused(p, r, floats(1.66666657e-1f));
     p = fused(p, r, floats(0.5f));
     p = fused(p, r * r, r) + floats(1.0f);
-    return as_floats(as_words(p) + shift_to_exponent(n));
+    return as_floats(as_words(p) + shift_left<23>(n));
 }
 
 // x / (1 + e^-y)

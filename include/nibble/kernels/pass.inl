@@ -4,6 +4,8 @@
 #include "quantize.inl"
 #include "requantize.inl"
 #include "convert.inl"
+#include "minifloat.inl"
+#include "microscaling.inl"
 #include "epilogue.inl"
 #include "gemm_float.inl"
 #include "integer_pass.inl"

@@ -35,8 +35,8 @@ struct absmax_quantizer {
 inline words random_lanes(words column, std::uint32_t key0, std::uint32_t key1) noexcept
 {
     const auto mix = [](words h) noexcept {
-        h = (h ^ shift_right_logical<16>(h)) * words(0x7feb352d);
-        return (h ^ shift_right_logical<15>(h)) * words(static_cast<std::int32_t>(0x846ca68bu));
+        h = (h ^ shift_right<16>(h)) * words(0x7feb352d);
+        return (h ^ shift_right<15>(h)) * words(static_cast<std::int32_t>(0x846ca68bu));
     };
     const words h = mix((column * words(static_cast<std::int32_t>(0x9e3779b9u))) ^ words(static_cast<std::int32_t>(key0)));
     return mix(h + words(static_cast<std::int32_t>(key1)));
@@ -107,7 +107,7 @@ private:
         case rounding::stochastic: {
             alignas(64) static constexpr std::int32_t lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
             const words columns = words::load_unaligned(lanes) + words(static_cast<std::int32_t>(static_cast<std::uint32_t>(column)));
-            const floats noise = to_float(shift_right_logical<8>(random_lanes(columns, key0_, key1_))) * floats(0x1p-24f);
+            const floats noise = to_float(shift_right<8>(random_lanes(columns, key0_, key1_))) * floats(0x1p-24f);
             const floats below = floor_of(u);
             return truncate_to_int(below + select(noise < u - below, one, zero));
         }

@@ -28,14 +28,14 @@ inline floats load_columns(const float* p, std::ptrdiff_t count, bool each) noex
 inline words shift_left_saturating(words x, words n) noexcept
 {
     const words shifted = shift_left_by(x, n);
-    return select(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ words(0x7fffffff));
+    return choose(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ words(0x7fffffff));
 }
 
 // x / 2^n, half away from zero.
 inline words divide_by_power(words x, words n) noexcept
 {
     const words mask = shift_left_by(words(1), n) - words(1);
-    const words threshold = shift_right_logical<1>(mask) + shift_right_logical<31>(x);
+    const words threshold = shift_right<1>(mask) + shift_right<31>(x);
     return shift_right_by(x, n) - shift_right_arithmetic<31>(threshold - (x & mask));
 }
 

@@ -1,8 +1,10 @@
-// float32 to and from half and bfloat16; core/numeric.hpp has the rules and the conversion of one number.
+// float32 to and from half, bfloat16 and 8-bit floats; core/numeric.hpp and core/minifloat.hpp have the rules and the conversion of one
+// number.
 #pragma once
 
 #include "../backend/backend.hpp"
 #include "../backend/fp_mode.hpp"
+#include "../core/minifloat.hpp"
 #include "../core/numeric.hpp"
 #include "../core/view.hpp"
 
@@ -11,14 +13,15 @@ NIBBLE_BEGIN
 namespace detail {
 
 template <class From, class To>
-inline status convert(void (*kernel)(const convert_args&) noexcept, span<From> from, span<To> to) noexcept
+inline status convert(
+    void (*kernel)(const convert_args&) noexcept, span<From> from, span<To> to, overflow rule = overflow::saturate) noexcept
 {
     if (from.size() != to.size())
         return status::shape_mismatch;
     if (check(from) != status::ok || check(to) != status::ok)
         return status::null_pointer;
     const default_fp_mode mode;
-    kernel({from.data(), to.data(), static_cast<std::ptrdiff_t>(from.size())});
+    kernel({from.data(), to.data(), static_cast<std::ptrdiff_t>(from.size()), rule});
     return status::ok;
 }
 
@@ -28,5 +31,16 @@ inline status convert(span<const float> x, span<half> y) noexcept { return detai
 inline status convert(span<const half> x, span<float> y) noexcept { return detail::convert(kernels().half_to_f32, x, y); }
 inline status convert(span<const float> x, span<bfloat16> y) noexcept { return detail::convert(kernels().f32_to_bfloat16, x, y); }
 inline status convert(span<const bfloat16> x, span<float> y) noexcept { return detail::convert(kernels().bfloat16_to_f32, x, y); }
+
+inline status convert(span<const float> x, span<float8_e4m3> y, overflow rule = overflow::saturate) noexcept
+{
+    return detail::convert(kernels().f32_to_float8_e4m3, x, y, rule);
+}
+inline status convert(span<const float> x, span<float8_e5m2> y, overflow rule = overflow::saturate) noexcept
+{
+    return detail::convert(kernels().f32_to_float8_e5m2, x, y, rule);
+}
+inline status convert(span<const float8_e4m3> x, span<float> y) noexcept { return detail::convert(kernels().float8_e4m3_to_f32, x, y); }
+inline status convert(span<const float8_e5m2> x, span<float> y) noexcept { return detail::convert(kernels().float8_e5m2_to_f32, x, y); }
 
 NIBBLE_END

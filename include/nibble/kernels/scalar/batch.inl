@@ -34,28 +34,13 @@ inline words operator*(words a, words b) noexcept
     return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) * static_cast<std::uint32_t>(b.v)));
 }
 inline words operator&(words a, words b) noexcept { return words(a.v & b.v); }
+inline words operator|(words a, words b) noexcept { return words(a.v | b.v); }
 inline words operator^(words a, words b) noexcept { return words(a.v ^ b.v); }
-template <int N>
-inline words shift_right_logical(words a) noexcept
-{
-    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) >> N));
-}
-template <int N>
-inline words shift_right_arithmetic(words a) noexcept
-{
-    return words(a.v >> N);
-}
-inline words shift_left_by(words a, words n) noexcept { return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) << n.v)); }
-inline words shift_right_by(words a, words n) noexcept { return words(a.v >> n.v); }
-inline words rounded_product(words x, words m, words n) noexcept
-{
-    const std::int64_t product = static_cast<std::int64_t>(x.v) * m.v + (std::int64_t {1} << (30 + n.v));
-    return words(static_cast<std::int32_t>(product >> (31 + n.v)));
-}
+inline bool operator<(words a, words b) noexcept { return a.v < b.v; }
 inline bool operator==(words a, words b) noexcept { return a.v == b.v; }
-inline words select(bool c, words a, words b) noexcept { return c ? a : b; }
 inline words min(words a, words b) noexcept { return a.v < b.v ? a : b; }
 inline words max(words a, words b) noexcept { return a.v > b.v ? a : b; }
+inline words choose(bool c, words a, words b) noexcept { return c ? a : b; }
 
 inline floats operator+(floats a, floats b) noexcept { return floats(a.v + b.v); }
 inline floats operator-(floats a, floats b) noexcept { return floats(a.v - b.v); }
@@ -73,10 +58,31 @@ inline floats to_float(words a) noexcept { return floats(static_cast<float>(a.v)
 inline words as_words(floats x) noexcept { return words(static_cast<std::int32_t>(float_bits(x.v))); }
 inline floats as_floats(words x) noexcept { return floats(float_from_bits(static_cast<std::uint32_t>(x.v))); }
 inline words round_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(std::lrint(x.v))); }
-inline words shift_to_exponent(words n) noexcept { return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(n.v) << 23)); }
+template <int Count>
+inline words shift_left(words v) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) << Count));
+}
+template <int Count>
+inline words shift_right(words v) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) >> Count));
+}
 inline void store_low_bytes(words v, void* out) noexcept { *static_cast<std::uint8_t*>(out) = static_cast<std::uint8_t>(v.v); }
 inline words load_s8(const void* p) noexcept { return words(*static_cast<const std::int8_t*>(p)); }
 inline words load_u8(const void* p) noexcept { return words(*static_cast<const std::uint8_t*>(p)); }
+template <int Count>
+inline words shift_right_arithmetic(words v) noexcept
+{
+    return words(v.v >> Count);
+}
+inline words shift_left_by(words v, words n) noexcept { return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) << n.v)); }
+inline words shift_right_by(words v, words n) noexcept { return words(v.v >> n.v); }
+inline words rounded_product(words x, words m, words n) noexcept
+{
+    const std::int64_t product = static_cast<std::int64_t>(x.v) * m.v + (std::int64_t {1} << (30 + n.v));
+    return words(static_cast<std::int32_t>(product >> (31 + n.v)));
+}
 inline floats load_half(const void* p) noexcept
 {
     half h;
