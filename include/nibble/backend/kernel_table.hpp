@@ -158,7 +158,7 @@ struct gemm_args {
     const float* scale;     // [n] or null
     const float* bias;      // [n] or null
     float clamp_low, clamp_high;
-    float output_inverse_scale;
+    float output_scale;
     std::int32_t output_zero_point;
     const requantize_params* requantize; // or null: then all above
 };

@@ -3,7 +3,7 @@
 //   v = function(v)                        relu, gelu (erf), gelu_tanh, silu
 //   v = v < clamp_low ? clamp_low : v > clamp_high ? clamp_high : v
 //   int8 and uint8 outputs:  q = clamp(round(v * (1 / output_scale)) + output_zero_point), ties to even
-// NaN passes through all steps and becomes output_zero_point.
+// NaN passes through all steps; it becomes the NaN 0x7fc00000 in a float output, output_zero_point in an integer one.
 #pragma once
 
 #include <limits>

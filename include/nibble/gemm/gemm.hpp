@@ -78,8 +78,10 @@ inline status check_gemm(
         return status::params_count_mismatch;
     if (check(e.bias) != status::ok || check(e.scale) != status::ok)
         return status::null_pointer;
-    const auto nan = [](float x) { return (float_bits(x) & 0x7fffffffu) > 0x7f800000u; };
-    if (nan(e.clamp_low) || nan(e.clamp_high) || e.clamp_low > e.clamp_high)
+    // As integers: neither the caller's flags nor the caller's mode can change the answer.
+    const auto magnitude = [](const float& x) { return static_cast<std::int32_t>(float_bits(x) & 0x7fffffffu); };
+    const auto order = [&](const float& x) { return float_bits(x) >> 31 ? -magnitude(x) : magnitude(x); };
+    if (magnitude(e.clamp_low) > 0x7f800000 || magnitude(e.clamp_high) > 0x7f800000 || order(e.clamp_low) > order(e.clamp_high))
         return status::invalid_clamp;
     if (!float_a || (!std::is_same_v<C, float> && !std::is_same_v<C, std::int32_t>)) {
         const auto invalid = [](float x) { return float_bits(x) == 0 || float_bits(x) >= 0x7f800000u; };
@@ -136,7 +138,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.bias = e.bias.empty() ? nullptr : e.bias.data();
     args.clamp_low = e.clamp_low;
     args.clamp_high = e.clamp_high;
-    args.output_inverse_scale = 1.0f / e.output_scale;
+    args.output_scale = e.output_scale;
     args.output_zero_point = e.output_zero_point;
     args.zero_point = s.zero_point;
     args.requantize = requantize;

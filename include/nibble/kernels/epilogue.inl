@@ -24,6 +24,8 @@ inline void finish_row(const gemm_args& args, const float* sums, std::ptrdiff_t 
         v = bounded(v, args.clamp_low, args.clamp_high);
         if (args.output == gemm_output::f32) {
             float* c = static_cast<float*>(static_cast<void*>(args.c)) + row * args.c_stride + column + j;
+            // The sign and payload of a NaN that an operation makes differ from CPU to CPU.
+            v = select(v == v, v, floats(float_from_bits(0x7fc00000u)));
             if (count == floats::size) {
                 v.store_unaligned(c);
             } else {
@@ -33,7 +35,7 @@ inline void finish_row(const gemm_args& args, const float* sums, std::ptrdiff_t 
             }
         } else {
             const std::int32_t qmin = args.output == gemm_output::s8 ? -128 : 0;
-            const quantizer rule {args.output_inverse_scale, static_cast<float>(qmin - args.output_zero_point),
+            const quantizer rule {1.0f / args.output_scale, static_cast<float>(qmin - args.output_zero_point),
                 static_cast<float>(qmin + 255 - args.output_zero_point), args.output_zero_point};
             std::uint8_t codes[floats::size];
             store_low_bytes(rule(v, 0), codes);

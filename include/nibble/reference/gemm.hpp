@@ -20,7 +20,7 @@ inline C finish(float sum, float activation_scale, const epilogue& e, std::ptrdi
     v = apply(e.function, v);
     v = clamp(v, e.clamp_low, e.clamp_high);
     if constexpr (std::is_same_v<C, float>)
-        return v;
+        return is_nan(v) ? float_from_bits(0x7fc00000u) : v;
     else
         return static_cast<C>(quantize(v, e.output_scale, e.output_zero_point, {}, codes_of<C>(code_range::full)));
 }
