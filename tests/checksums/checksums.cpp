@@ -291,7 +291,7 @@ void choose(run& r)
                         set_bits(x[static_cast<std::size_t>(i)], random.bits() & (i % 2 ? 0x80000000u : 0x8000ffffu));
                 const std::ptrdiff_t count = params_count(l.kind, rows, cols, l.group);
                 std::vector<float> scales = untouched<float>(count), scratch(choose_params_scratch(l.kind, rows, cols, l.group));
-                std::vector<std::int32_t> zero_points = untouched<std::int32_t>(How == scheme::affine ? count : 0);
+                std::vector<std::int32_t> zero_points = untouched<std::int32_t>(How == scheme::affine || code_traits<Q>::qmin == 0 ? count : 0);
                 r.must(choose_params<Q>({x.data(), rows, cols}, How, l.kind, l.group, scales, zero_points, scratch));
                 r.output(scales);
                 r.output(zero_points);
