@@ -6,6 +6,8 @@
 #include "core/minifloat.hpp"
 #include "gemm/gemm.hpp"
 #include "gguf/reader.hpp"
+#include "onnx/matmul_nbits.hpp"
+#include "onnx/operators.hpp"
 #include "quantize/convert.hpp"
 #include "quantize/microscaling.hpp"
 #include "quantize/quantize.hpp"

@@ -46,6 +46,11 @@ inline std::int32_t quantize(float x, float scale, std::int32_t zero_point, quan
     return static_cast<std::int32_t>(whole) + after;
 }
 
+inline float dequantize(std::int32_t code, float scale, std::int32_t zero_point) noexcept
+{
+    return static_cast<float>(code - zero_point) * scale;
+}
+
 template <class Q>
 inline void store_code(Q* row, std::ptrdiff_t column, std::int32_t code) noexcept
 {
@@ -94,7 +99,7 @@ inline void dequantize(matrix_view<const Q> q, quant_params_view p, matrix_view<
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
             const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + c / steps.group_size * steps.group);
             const std::int32_t zero_point = p.zero_points.empty() ? 0 : p.zero_points[at];
-            x(r, c) = static_cast<float>(load_code(q.row(r), c) - zero_point) * p.scales[at];
+            x(r, c) = dequantize(load_code(q.row(r), c), p.scales[at], zero_point);
         }
 }
 
