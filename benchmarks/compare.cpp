@@ -1,27 +1,6 @@
 // nibble against OpenBLAS's float product, interleaved: each round times everything once, so that noise meets all alike. One thread.
 // usage: nibble_compare [ROUNDS]
-#include <algorithm>
-#include <chrono>
-
 #include "support.hpp"
-
-namespace {
-
-double median(std::vector<double> times)
-{
-    std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-    return times[times.size() / 2];
-}
-
-template <class Run>
-double seconds(Run run)
-{
-    const auto began = std::chrono::steady_clock::now();
-    run();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-}
-
-} // namespace
 
 int main(int argc, char** argv)
 {
@@ -50,14 +29,14 @@ int main(int argc, char** argv)
             std::vector<std::vector<double>> times(products.size() + 1);
             for (int round = 0; round < rounds; ++round) {
                 times[0].push_back(
-                    seconds([&] { cblas_sgemm(101, 111, 112, m, n, k, 1, products[0].a.data(), k, w.data(), k, 0, c.data(), n); }));
+                    bench::seconds([&] { cblas_sgemm(101, 111, 112, m, n, k, 1, products[0].a.data(), k, w.data(), k, 0, c.data(), n); }));
                 for (std::size_t p = 0; p < products.size(); ++p)
-                    times[p + 1].push_back(seconds([&] { products[p].run(); }));
+                    times[p + 1].push_back(bench::seconds([&] { products[p].run(); }));
             }
-            const double operations = 2e-9 * double(m) * double(n) * double(k), base = operations / median(times[0]);
+            const double operations = 2e-9 * double(m) * double(n) * double(k), base = operations / bench::median(times[0]);
             std::printf("%4d %4d %4d %-11s %9.1f", m, n, k, nibble::to_string(b), base);
             for (std::size_t p = 0; p < products.size(); ++p)
-                std::printf(" %8.1f (%4.2f)", operations / median(times[p + 1]), operations / median(times[p + 1]) / base);
+                std::printf(" %8.1f (%4.2f)", operations / bench::median(times[p + 1]), operations / bench::median(times[p + 1]) / base);
             std::printf("\n");
             std::fflush(stdout);
         }

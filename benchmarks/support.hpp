@@ -1,6 +1,8 @@
 // Shared by the benchmarks: data, and matrices of weights in every format.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -15,6 +17,20 @@ void openblas_set_num_threads(int count);
 }
 
 namespace bench {
+
+inline double median(std::vector<double> times)
+{
+    std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+    return times[times.size() / 2];
+}
+
+template <class Run>
+inline double seconds(Run run)
+{
+    const auto began = std::chrono::steady_clock::now();
+    run();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
 
 inline std::vector<float> data(std::ptrdiff_t count)
 {
