@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# ./go demo    quantizes and runs a real language model; figures and a picture go to build/demo
-# ./go test    builds everything and runs every test, on this CPU, under sanitizers and on emulated CPUs
-# ./go bench   measures every kernel; what follows goes to the benchmark program
+# ./go demo       quantizes and runs a real language model; figures and a picture go to build/demo
+# ./go test       builds everything and runs every test, on this CPU, under sanitizers and on emulated CPUs
+# ./go bench      measures every kernel; what follows goes to the benchmark program
+# ./go checksums  prints a hash of what every kernel computes, the same on every machine
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -37,11 +38,11 @@ make_in() {
   quietly "build ${folder#build/}" cmake --build "$folder" --target "$target" || return
 }
 
-# test_program FOLDER OPTION...: builds the test program alone, in another way.
-test_program() {
+# test_programs FOLDER OPTION...: builds the test programs alone, in another way.
+test_programs() {
   local folder=$1
   shift
-  make_in "$folder" nibble_tests -DNIBBLE_BUILD_TESTS=ON -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=OFF "$@"
+  make_in "$folder" nibble_test_programs -DNIBBLE_BUILD_TESTS=ON -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=OFF "$@"
 }
 
 demo() {
@@ -57,25 +58,25 @@ run_tests() {
   need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libbenchmark-dev libopenblas-dev clang-format-14
 
   # A build that fails does not keep the other tests from running.
-  test_program build/asan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=address,undefined || failed+=(asan)
-  test_program build/clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ || failed+=(clang)
-  test_program build/tsan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=thread || failed+=(tsan)
-  runs+=(-DNIBBLE_TEST_ASAN="$root/build/asan/tests/nibble_tests" -DNIBBLE_TEST_TSAN="$root/build/tsan/tests/nibble_tests"
-    -DNIBBLE_TEST_CLANG="$root/build/clang/tests/nibble_tests")
+  test_programs build/asan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=address,undefined || failed+=(asan)
+  test_programs build/clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ || failed+=(clang)
+  test_programs build/tsan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=thread || failed+=(tsan)
+  runs+=(-DNIBBLE_TEST_ASAN="$root/build/asan/tests" -DNIBBLE_TEST_TSAN="$root/build/tsan/tests"
+    -DNIBBLE_TEST_CLANG="$root/build/clang/tests")
 
   if [ "$(uname -m)" = x86_64 ]; then
     if tests/emulation/setup-aarch64; then
-      test_program build/aarch64 -DCMAKE_BUILD_TYPE=Release "${static[@]}" \
+      test_programs build/aarch64 -DCMAKE_BUILD_TYPE=Release "${static[@]}" \
         --toolchain cmake/toolchains/aarch64-linux-gnu.cmake || failed+=(aarch64)
-      runs+=(-DNIBBLE_TEST_AARCH64="$root/build/aarch64/tests/nibble_tests")
+      runs+=(-DNIBBLE_TEST_AARCH64="$root/build/aarch64/tests")
     else
       say "NOT RUN: the AArch64 backends, for want of the cross compiler or qemu"
       runs+=(-DNIBBLE_TEST_AARCH64=OFF)
     fi
     # Bochs 3.0, built once from Debian's source, is three times as fast as Debian 12's own, which does too.
     if tests/emulation/setup-avx512 --build-bochs || tests/emulation/setup-avx512; then
-      test_program build/emulated-x86 -DCMAKE_BUILD_TYPE=Release "${static[@]}" || failed+=(emulated-x86)
-      runs+=(-DNIBBLE_TEST_EMULATED_X86="$root/build/emulated-x86/tests/nibble_tests")
+      test_programs build/emulated-x86 -DCMAKE_BUILD_TYPE=Release "${static[@]}" || failed+=(emulated-x86)
+      runs+=(-DNIBBLE_TEST_EMULATED_X86="$root/build/emulated-x86/tests")
     else
       say "NOT RUN: the AVX-512 backends on emulated CPUs, for want of Bochs or a kernel for it"
       runs+=(-DNIBBLE_TEST_EMULATED_X86=OFF)
@@ -95,11 +96,18 @@ bench() {
   exec build/test/benchmarks/nibble_benchmarks "$@"
 }
 
+checksums() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2
+  make_in build/test nibble_checksums -DCMAKE_BUILD_TYPE=Release -DNIBBLE_BUILD_TESTS=ON
+  exec build/test/tests/nibble_checksums "$@"
+}
+
 verb=${1:-}
 [ $# = 0 ] || shift
 case $verb in
 demo) demo "$@" ;;
 test) run_tests "$@" ;;
 bench) bench "$@" ;;
+checksums) checksums "$@" ;;
 *) usage ;;
 esac

@@ -20,523 +20,125 @@
 #include <type_traits>
 #include <vector>
 
-#include <nibble/nibble.hpp>
-
-using namespace nibble;
+#include "operators.hpp"
 
 namespace {
-
-// Data. Integers and bits only: a float that is computed could depend on flags.
-
-class numbers {
-public:
-    explicit numbers(std::uint64_t seed) : state_(seed * 2 + 1) {}
-
-    std::uint32_t bits()
-    {
-        state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-        return static_cast<std::uint32_t>(state_ >> 33) ^ static_cast<std::uint32_t>(state_ >> 13);
-    }
-    std::int32_t integer(std::int32_t low, std::int32_t high)
-    {
-        return low + static_cast<std::int32_t>(bits() % static_cast<std::uint32_t>(high - low + 1));
-    }
-    // +-[2^low, 2^(high + 1))
-    std::uint32_t real(std::int32_t low, std::int32_t high)
-    {
-        const std::uint32_t exponent = static_cast<std::uint32_t>(127 + integer(low, high)) << 23;
-        return (bits() & 0x807fffffu) | exponent;
-    }
-    // Mostly ordinary; ties of quantization, both zeros, subnormals and the greatest numbers among them.
-    std::uint32_t finite()
-    {
-        static constexpr std::uint32_t special[]
-            = {0x00000000u, 0x80000000u, 0x3f000000u, 0xbf000000u, 0x3fc00000u, 0x40200000u, 0xc0200000u, 0x00000001u, 0x80000001u,
-                0x000adb45u, 0x807fffffu, 0x00800000u, 0x42fd0000u, 0xc3008000u, 0x7149f2cau, 0xff7fffffu};
-        return integer(0, 7) == 0 ? special[integer(0, 15)] : real(-9, 1);
-    }
-    std::uint32_t any()
-    {
-        static constexpr std::uint32_t special[] = {0x7f800000u, 0xff800000u, 0x7fc00000u, 0xffc12345u};
-        return integer(0, 15) == 0 ? special[integer(0, 3)] : finite();
-    }
-
-private:
-    std::uint64_t state_;
-};
-
-template <class T>
-void set_bits(T& x, std::uint32_t bits)
-{
-    std::memcpy(static_cast<void*>(&x), &bits, sizeof x);
-}
-
-template <class T, class Next>
-std::vector<T> filled(std::ptrdiff_t count, Next next)
-{
-    std::vector<T> x(static_cast<std::size_t>(count));
-    for (T& e : x)
-        set_bits(e, next());
-    return x;
-}
-
-// What outputs are before they are written: bytes between rows are hashed too, and must stay as they were.
-template <class T>
-std::vector<T> untouched(std::ptrdiff_t count)
-{
-    return filled<T>(count, [] { return 0xa5a5a5a5u; });
-}
-
-float scale_between(numbers& random, std::int32_t low, std::int32_t high)
-{
-    float s;
-    set_bits(s, random.real(low, high) & 0x7fffffffu);
-    return s;
-}
-
-// Runs.
-
-struct variant {
-    const char* name;
-    int threads;
-    bool single_rows, hostile_mode, reference;
-};
-
-struct executor {
-    int threads;
-
-    template <class Function>
-    void parallel_for(std::size_t count, Function&& function) const
-    {
-        std::atomic<std::size_t> next {0};
-        const auto work = [&] {
-            for (std::size_t i = next++; i < count; i = next++)
-                function(i);
-        };
-        std::vector<std::thread> others;
-        for (std::size_t t = 1; t < static_cast<std::size_t>(threads) && t < count; ++t)
-            others.emplace_back(work);
-        work();
-        for (std::thread& other : others)
-            other.join();
-    }
-};
-
-class run {
-public:
-    explicit run(const variant& how) : how_(how) {}
-
-    bool reference()
-    {
-        has_reference = true;
-        return how_.reference;
-    }
-    executor threads()
-    {
-        has_threads = true;
-        return {how_.threads};
-    }
-    template <class Function>
-    void rows(std::ptrdiff_t m, Function function)
-    {
-        has_rows = true;
-        const std::ptrdiff_t step = how_.single_rows ? 1 : m;
-        for (std::ptrdiff_t i = 0; i < m; i += step)
-            function(i, step);
-    }
-    void must(status s) const
-    {
-        if (s != status::ok) {
-            std::printf("refused: %s\n", to_string(s));
-            std::exit(1);
-        }
-    }
-    template <class T>
-    void output(const std::vector<T>& out)
-    {
-        static_assert(sizeof(T) <= 4, "no padding is hashed");
-        std::uint64_t hash = cases.empty() ? 0xcbf29ce484222325u : cases.back();
-        const unsigned char* bytes = reinterpret_cast<const unsigned char*>(out.data());
-        for (std::size_t i = 0; i < out.size() * sizeof(T); ++i)
-            hash = (hash ^ bytes[i]) * 0x100000001b3u;
-        cases.push_back(hash);
-    }
-
-    bool has_reference = false, has_threads = false, has_rows = false;
-    std::vector<std::uint64_t> cases; // the hash after each case
-
-private:
-    const variant& how_;
-};
-
-// Operations.
-
-void one(float x, half& y) { y = to_half(x); }
-void one(float x, bfloat16& y) { y = to_bfloat16(x); }
-void one(half x, float& y) { y = to_float(x); }
-void one(bfloat16 x, float& y) { y = to_float(x); }
-
-template <class From, class To>
-void convert_values(run& r)
-{
-    numbers random(1);
-    std::vector<From> x;
-    if constexpr (std::is_same_v<From, float>) {
-        // A third of the exponents around the ends of half's range.
-        x = filled<float>(6000, [&] { return random.integer(0, 2) ? random.bits() : random.real(-27, 17); });
-        const std::vector<float> hard = filled<float>(500, [&] { return random.any(); });
-        x.insert(x.end(), hard.begin(), hard.end());
-    } else {
-        std::uint32_t next = 0;
-        x = filled<From>(65536, [&] { return next++; });
-    }
-    for (const std::size_t count : {std::size_t {1}, std::size_t {7}, std::size_t {16}, std::size_t {31}, x.size()}) {
-        std::vector<To> y = untouched<To>(static_cast<std::ptrdiff_t>(count));
-        if (r.reference())
-            for (std::size_t i = 0; i < count; ++i)
-                one(x[i], y[i]);
-        else
-            r.must(convert(span<const From>(x.data(), count), span<To>(y)));
-        r.output(y);
-    }
-}
-
-struct layout {
-    granularity kind;
-    std::ptrdiff_t group;
-};
-constexpr layout layouts[] = {{granularity::per_tensor, 0}, {granularity::per_channel, 0}, {granularity::per_group, 2},
-    {granularity::per_group, 32}, {granularity::per_group, 130}};
-constexpr std::ptrdiff_t widths[] = {1, 2, 7, 8, 15, 16, 17, 31, 33, 64, 129, 301};
-
-template <class Q>
-struct parameters {
-    std::vector<float> scales;
-    std::vector<std::int32_t> zero_points;
-    quant_params_view view;
-
-    parameters(numbers& random, layout l, std::ptrdiff_t rows, std::ptrdiff_t cols, bool with_zero_points)
-    {
-        const std::ptrdiff_t count = params_count(l.kind, rows, cols, l.group);
-        // A power of two makes exact ties; now and then a subnormal, whose reciprocal may be infinite.
-        scales = filled<float>(count, [&] {
-            const std::int32_t which = random.integer(0, 15);
-            return which == 0 ? 0x00012345u : (random.real(-8, -4) & (which < 8 ? 0x7f800000u : 0x7fffffffu));
-        });
-        if (with_zero_points)
-            for (std::ptrdiff_t i = 0; i < count; ++i)
-                zero_points.push_back(random.integer(code_traits<Q>::qmin, code_traits<Q>::qmax));
-        view = {l.kind, l.group, scales, zero_points};
-    }
-};
-
-// each(random, rows, cols, parameters, stride) for many matrices.
-template <class Q, class Each>
-void for_matrices(Each each)
-{
-    numbers random(2);
-    for (const std::ptrdiff_t cols : widths)
-        for (const layout& l : layouts)
-            for (const bool zero_points : {false, true}) {
-                const std::ptrdiff_t rows = 1 + random.integer(0, 2);
-                each(random, rows, cols, parameters<Q>(random, l, rows, cols, zero_points));
-            }
-}
-
-template <class Q>
-void quantize_codes(run& r)
-{
-    for_matrices<Q>([&](numbers& random, std::ptrdiff_t rows, std::ptrdiff_t cols, const parameters<Q>& p) {
-        const std::ptrdiff_t stride = cols + 3, q_stride = elements_for<Q>(cols) + 1;
-        const std::vector<float> x = filled<float>(rows * stride, [&] { return random.any(); });
-        std::vector<Q> q = untouched<Q>(rows * q_stride);
-        const matrix_view<const float> from(x.data(), rows, cols, stride);
-        const matrix_view<Q> to(q.data(), rows, elements_for<Q>(cols), q_stride);
-        if (r.reference())
-            reference::quantize(from, p.view, to);
-        else
-            r.must(quantize(from, p.view, to));
-        r.output(q);
-    });
-}
-
-template <class Q>
-void dequantize_codes(run& r)
-{
-    for_matrices<Q>([&](numbers& random, std::ptrdiff_t rows, std::ptrdiff_t cols, const parameters<Q>& p) {
-        const std::ptrdiff_t stride = cols + 2, q_stride = elements_for<Q>(cols) + 1;
-        const std::vector<Q> q = filled<Q>(rows * q_stride, [&] { return random.bits(); });
-        std::vector<float> x = untouched<float>(rows * stride);
-        const matrix_view<const Q> from(q.data(), rows, elements_for<Q>(cols), q_stride);
-        const matrix_view<float> to(x.data(), rows, cols, stride);
-        if (r.reference())
-            reference::dequantize(from, p.view, to);
-        else
-            r.must(dequantize(from, p.view, to));
-        r.output(x);
-    });
-}
-
-template <class Q, scheme How>
-void choose(run& r)
-{
-    numbers random(3);
-    for (const std::ptrdiff_t cols : widths)
-        for (const layout& l : layouts)
-            for (const bool ordinary : {true, false}) {
-                const std::ptrdiff_t rows = 1 + random.integer(0, 2);
-                std::vector<float> x = filled<float>(rows * cols, [&] { return ordinary ? random.real(-3, 3) : random.finite(); });
-                if (random.integer(0, 3) == 0) // a row of zeros and subnormals
-                    for (std::ptrdiff_t i = 0; i < cols; ++i)
-                        set_bits(x[static_cast<std::size_t>(i)], random.bits() & (i % 2 ? 0x80000000u : 0x8000ffffu));
-                const std::ptrdiff_t count = params_count(l.kind, rows, cols, l.group);
-                std::vector<float> scales = untouched<float>(count), scratch(choose_params_scratch(l.kind, rows, cols, l.group));
-                std::vector<std::int32_t> zero_points = untouched<std::int32_t>(How == scheme::affine || code_traits<Q>::qmin == 0 ? count : 0);
-                r.must(choose_params<Q>({x.data(), rows, cols}, How, l.kind, l.group, scales, zero_points, scratch));
-                r.output(scales);
-                r.output(zero_points);
-                set_bits(x[x.size() / 2], 0xffc00001u);
-                if (choose_params<Q>({x.data(), rows, cols}, How, l.kind, l.group, scales, zero_points, scratch) != status::not_finite)
-                    r.must(status::not_finite);
-            }
-}
-
-// each(random, m, n, k, which) for the edges of tiles and for enough rows and columns to be several tasks.
-template <class Each>
-void for_products(Each each)
-{
-    static constexpr std::ptrdiff_t depths[] = {1, 33, 8, 7, 100, 31, 64, 2, 130};
-    numbers random(4);
-    int which = 0;
-    for (const std::ptrdiff_t m : {1, 2, 3, 5, 17})
-        for (const std::ptrdiff_t n : {1, 15, 16, 17, 66}) {
-            each(random, m, n, depths[which % 9], which);
-            ++which;
-        }
-    each(random, 70, 260, 24, which);
-}
-
-struct epilogue_data {
-    std::vector<float> scale, bias;
-    epilogue e;
-
-    epilogue_data(numbers& random, std::ptrdiff_t n, int which)
-    {
-        static constexpr activation functions[]
-            = {activation::none, activation::silu, activation::relu, activation::gelu, activation::gelu_tanh};
-        e.function = functions[which % 5];
-        if (which % 3 != 0) {
-            scale = filled<float>(n, [&] { return random.real(-2, 1); });
-            e.scale = scale;
-        }
-        if (which % 2 != 0) {
-            bias = filled<float>(n, [&] { return random.finite(); });
-            e.bias = bias;
-        }
-        if (which % 4 == 3) {
-            e.clamp_low = scale_between(random, -3, 0) - 4.0f;
-            e.clamp_high = scale_between(random, 0, 2);
-        }
-        e.output_scale = scale_between(random, -7, -3);
-        e.output_zero_point = random.integer(0, 100);
-    }
-};
-
-// compute(rows of c, workspace, first, count) fills a frame of c, all rows at once or one by one.
-template <class C, class Compute>
-void product_output(run& r, std::ptrdiff_t m, std::ptrdiff_t n, packed_weights_view w, Compute compute)
-{
-    const std::ptrdiff_t stride = n + 2;
-    std::vector<C> c = untouched<C>(m * stride);
-    std::vector<std::byte> workspace(gemm_workspace(m, w));
-    r.rows(m, [&](std::ptrdiff_t first, std::ptrdiff_t count) {
-        compute(matrix_view<C>(c.data() + first * stride, count, n, stride), span<std::byte>(workspace), first, count);
-    });
-    r.output(c);
-}
-
-template <class W>
-parameters<W> weight_parameters(numbers& random, std::ptrdiff_t n, std::ptrdiff_t k, int which, packing_options& options)
-{
-    static constexpr std::ptrdiff_t groups[] = {0, 32, 6, 0, 64, 10, 128};
-    const std::ptrdiff_t group = groups[which % 7];
-    parameters<W> p(random, {group ? granularity::per_group : granularity::per_channel, group}, n, k, which % 3 == 1);
-    options.half_scales = which % 2 == 0;
-    if (options.half_scales)
-        for (float& s : p.scales)
-            s = to_float(half {static_cast<std::uint16_t>(random.integer(0x1400, 0x2bff))});
-    return p;
-}
-
-// Float activations, quantized row by row: zeros, subnormals, infinities in whole rows, NaN.
-template <class W, class C>
-void gemm_dynamic(run& r)
-{
-    for_products([&](numbers& random, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, int which) {
-        const std::ptrdiff_t stride = k + 1, elements = elements_for<W>(k);
-        std::vector<float> a = filled<float>(m * stride, [&] { return random.real(-6, 1); });
-        for (std::ptrdiff_t i = 0; i < m * stride; ++i)
-            if (const std::ptrdiff_t row = i / stride % 8; row == 1 || row == 3)
-                set_bits(a[static_cast<std::size_t>(i)], row == 1 ? random.bits() & 0x800fffffu : random.finite());
-            else if (row == 4 && i % 7 == 0)
-                set_bits(a[static_cast<std::size_t>(i)], random.any());
-        const std::vector<W> codes = filled<W>(n * elements, [&] { return random.bits(); });
-        packing_options options;
-        const parameters<W> p = weight_parameters<W>(random, n, k, which, options);
-        const matrix_view<const W> w(codes.data(), n, elements);
-        const epilogue_data e(random, n, which);
-        const auto packed = packed_weights::make(w, k, p.view, options);
-        r.must(packed ? status::ok : packed.error());
-        product_output<C>(r, m, n, *packed, [&](matrix_view<C> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
-            const matrix_view<const float> rows(a.data() + first * stride, count, k, stride);
-            if (!r.reference())
-                return r.must(gemm(rows, *packed, e.e, c, workspace, r.threads()));
-            std::vector<std::int8_t> q(static_cast<std::size_t>(count * k));
-            std::vector<float> scales(static_cast<std::size_t>(count));
-            for (std::ptrdiff_t i = 0; i < count; ++i)
-                scales[static_cast<std::size_t>(i)] = reference::quantize_row(rows.row(i), k, q.data() + i * k);
-            reference::gemm<std::int8_t, W, C>({q.data(), count, k}, scales, {}, w, k, p.view, e.e, c);
-        });
-    });
-}
-
-template <class A, class C>
-void gemm_static(run& r)
-{
-    for_products([&](numbers& random, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, int which) {
-        const std::ptrdiff_t stride = k + 1;
-        const std::vector<A> a = filled<A>(m * stride, [&] { return which % 5 == 0 ? 0x80u * (random.bits() & 1u) : random.bits(); });
-        const std::vector<std::int8_t> codes = filled<std::int8_t>(n * k, [&] { return which % 5 == 1 ? 0x80u : random.bits(); });
-        packing_options options;
-        const parameters<std::int8_t> p
-            = weight_parameters<std::int8_t>(random, n, k, std::is_same_v<C, std::int32_t> ? which % 3 * 7 : which, options);
-        const matrix_view<const std::int8_t> w(codes.data(), n, k);
-        epilogue_data e(random, n, which);
-        if (std::is_same_v<C, std::int32_t>)
-            e.e = {};
-        const static_activations s {
-            scale_between(random, -8, -4), which % 2 ? random.integer(code_traits<A>::qmin, code_traits<A>::qmax) : 0};
-        const auto packed = packed_weights::make(w, k, p.view, options);
-        r.must(packed ? status::ok : packed.error());
-        product_output<C>(r, m, n, *packed, [&](matrix_view<C> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
-            const matrix_view<const A> rows(a.data() + first * stride, count, k, stride);
-            if (r.reference())
-                reference::gemm<A, std::int8_t, C>(rows, {}, s, w, k, p.view, e.e, c);
-            else
-                r.must(gemm(rows, s, *packed, e.e, c, workspace, r.threads()));
-        });
-    });
-}
-
-template <class W, class C>
-void gemm_float(run& r)
-{
-    for_products([&](numbers& random, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, int which) {
-        const std::ptrdiff_t stride = k + 1;
-        const auto number = [&] { return random.integer(0, 255) == 0 ? random.any() : random.real(-6, 1); };
-        const std::vector<float> a = filled<float>(m * stride, number);
-        const std::vector<W> weights = filled<W>(n * k, [&] {
-            const std::uint32_t bits = number();
-            float x;
-            set_bits(x, bits);
-            return std::is_same_v<W, float> ? bits : std::is_same_v<W, half> ? std::uint32_t {to_half(x).bits} : bits >> 16;
-        });
-        const matrix_view<const W> w(weights.data(), n, k);
-        const epilogue_data e(random, n, which);
-        const auto packed = packed_weights::make(w);
-        r.must(packed ? status::ok : packed.error());
-        product_output<C>(r, m, n, *packed, [&](matrix_view<C> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
-            const matrix_view<const float> rows(a.data() + first * stride, count, k, stride);
-            if (r.reference())
-                reference::gemm<W, C>(rows, w, e.e, c);
-            else
-                r.must(gemm(rows, *packed, e.e, c, workspace, r.threads()));
-        });
-    });
-}
-
-// Through a product with one weight a column and the activation 1: what the function makes of every kind of number.
-template <activation F>
-void activate(run& r)
-{
-    numbers random(5);
-    const std::vector<float> x = filled<float>(3001, [&] { return random.integer(0, 2) ? random.real(-12, 6) : random.any(); });
-    const std::vector<float> one {1.0f};
-    const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(x.size());
-    const matrix_view<const float> w(x.data(), n, 1);
-    epilogue e;
-    e.function = F;
-    const auto packed = packed_weights::make(w);
-    r.must(packed ? status::ok : packed.error());
-    std::vector<float> y = untouched<float>(n);
-    if (r.reference())
-        reference::gemm<float, float>({one.data(), 1, 1}, w, e, {y.data(), 1, n});
-    else
-        r.must(gemv(span<const float>(one), *packed, e, span<float>(y), {}, r.threads()));
-    r.output(y);
-}
-
-template <class W>
-void pack_codes(run& r)
-{
-    for_products([&](numbers& random, std::ptrdiff_t, std::ptrdiff_t n, std::ptrdiff_t k, int which) {
-        const std::vector<W> codes = filled<W>(n * elements_for<W>(k), [&] { return random.bits(); });
-        packing_options options;
-        const parameters<W> p = weight_parameters<W>(random, n, k, which, options);
-        const auto packed = packed_weights::make(matrix_view<const W>(codes.data(), n, elements_for<W>(k)), k, p.view, options);
-        r.must(packed ? status::ok : packed.error());
-        r.output(std::vector<std::byte>(packed->bytes().begin(), packed->bytes().end()));
-    });
-}
 
 struct operation {
     const char* name;
     void (*function)(run&);
+    const char* kernels; // those of kernels.inc that it runs
 };
 
 const operation operations[] = {
-    {"convert_f32_f16", convert_values<float, half>},
-    {"convert_f16_f32", convert_values<half, float>},
-    {"convert_f32_bf16", convert_values<float, bfloat16>},
-    {"convert_bf16_f32", convert_values<bfloat16, float>},
-    {"choose_params_s8_symmetric", choose<std::int8_t, scheme::symmetric>},
-    {"choose_params_s8_affine", choose<std::int8_t, scheme::affine>},
-    {"choose_params_u8_affine", choose<std::uint8_t, scheme::affine>},
-    {"choose_params_s4_symmetric", choose<int4x2, scheme::symmetric>},
-    {"choose_params_u4_symmetric", choose<uint4x2, scheme::symmetric>},
-    {"choose_params_u4_affine", choose<uint4x2, scheme::affine>},
-    {"quantize_s8", quantize_codes<std::int8_t>},
-    {"quantize_u8", quantize_codes<std::uint8_t>},
-    {"quantize_s4", quantize_codes<int4x2>},
-    {"quantize_u4", quantize_codes<uint4x2>},
-    {"dequantize_s8", dequantize_codes<std::int8_t>},
-    {"dequantize_u8", dequantize_codes<std::uint8_t>},
-    {"dequantize_s4", dequantize_codes<int4x2>},
-    {"dequantize_u4", dequantize_codes<uint4x2>},
-    {"pack_s8", pack_codes<std::int8_t>},
-    {"pack_s4", pack_codes<int4x2>},
-    {"pack_u4", pack_codes<uint4x2>},
-    {"gemm_f32_s8_f32", gemm_dynamic<std::int8_t, float>},
-    {"gemm_f32_s8_s8", gemm_dynamic<std::int8_t, std::int8_t>},
-    {"gemm_f32_s8_u8", gemm_dynamic<std::int8_t, std::uint8_t>},
-    {"gemm_f32_s4_f32", gemm_dynamic<int4x2, float>},
-    {"gemm_f32_s4_s8", gemm_dynamic<int4x2, std::int8_t>},
-    {"gemm_f32_u4_f32", gemm_dynamic<uint4x2, float>},
-    {"gemm_s8_s8_s32", gemm_static<std::int8_t, std::int32_t>},
-    {"gemm_s8_s8_f32", gemm_static<std::int8_t, float>},
-    {"gemm_s8_s8_s8", gemm_static<std::int8_t, std::int8_t>},
-    {"gemm_u8_s8_s32", gemm_static<std::uint8_t, std::int32_t>},
-    {"gemm_u8_s8_f32", gemm_static<std::uint8_t, float>},
-    {"gemm_u8_s8_u8", gemm_static<std::uint8_t, std::uint8_t>},
-    {"gemm_f32_f32_f32", gemm_float<float, float>},
-    {"gemm_f32_f32_s8", gemm_float<float, std::int8_t>},
-    {"gemm_f32_f16_f32", gemm_float<half, float>},
-    {"gemm_f32_bf16_f32", gemm_float<bfloat16, float>},
-    {"activation_relu", activate<activation::relu>},
-    {"activation_gelu", activate<activation::gelu>},
-    {"activation_gelu_tanh", activate<activation::gelu_tanh>},
-    {"activation_silu", activate<activation::silu>},
+    {"convert_f32_f16", convert_values<float, half>, "f32_to_half"},
+    {"convert_f16_f32", convert_values<half, float>, "half_to_f32"},
+    {"convert_f32_bf16", convert_values<float, bfloat16>, "f32_to_bfloat16"},
+    {"convert_bf16_f32", convert_values<bfloat16, float>, "bfloat16_to_f32"},
+    {"convert_f32_e4m3", convert_to_float8<float8_e4m3>, "f32_to_float8_e4m3"},
+    {"convert_e4m3_f32", convert_values<float8_e4m3, float>, "float8_e4m3_to_f32"},
+    {"convert_f32_e5m2", convert_to_float8<float8_e5m2>, "f32_to_float8_e5m2"},
+    {"convert_e5m2_f32", convert_values<float8_e5m2, float>, "float8_e5m2_to_f32"},
+    {"float6_e2m3", small_float<float6_e2m3>, ""},
+    {"float6_e3m2", small_float<float6_e3m2>, ""},
+    {"float4_e2m1", small_float<float4_e2m1>, ""},
+    {"float8_e8m0", e8m0, ""},
+    {"nf4", normal_float, ""},
+    {"choose_params_s8_symmetric", choose<std::int8_t, scheme::symmetric>, "range_f32"},
+    {"choose_params_s8_affine", choose<std::int8_t, scheme::affine>, "range_f32"},
+    {"choose_params_u8_affine", choose<std::uint8_t, scheme::affine>, "range_f32"},
+    {"choose_params_s4_symmetric", choose<int4x2, scheme::symmetric>, "range_f32"},
+    {"choose_params_u4_symmetric", choose<uint4x2, scheme::symmetric>, "range_f32"},
+    {"choose_params_u4_affine", choose<uint4x2, scheme::affine>, "range_f32"},
+    {"choose_params_nibble", choose_formula<params_formula::nibble>, "range_f32"},
+    {"choose_params_onnx", choose_formula<params_formula::onnx>, "range_f32"},
+    {"choose_params_tflite", choose_formula<params_formula::tflite>, "range_f32"},
+    {"choose_params_pytorch", choose_formula<params_formula::pytorch>, "range_f32"},
+    {"choose_params_fbgemm", choose_formula<params_formula::fbgemm>, "range_f32"},
+    {"quantize_s8", quantize_codes<std::int8_t>, "quantize_8"},
+    {"quantize_u8", quantize_codes<std::uint8_t>, "quantize_8"},
+    {"quantize_s4", quantize_codes<int4x2>, "quantize_4"},
+    {"quantize_u4", quantize_codes<uint4x2>, "quantize_4"},
+    {"quantize_s2", quantize_codes<int2x4>, "quantize_2"},
+    {"quantize_u2", quantize_codes<uint2x4>, "quantize_2"},
+    {"quantize_ties_to_even", quantize_rounding<rounding::ties_to_even>, "quantize_8 quantize_4 quantize_2"},
+    {"quantize_half_away_from_zero", quantize_rounding<rounding::half_away_from_zero>, "quantize_8 quantize_4 quantize_2"},
+    {"quantize_half_up", quantize_rounding<rounding::half_up>, "quantize_8 quantize_4 quantize_2"},
+    {"quantize_toward_zero", quantize_rounding<rounding::toward_zero>, "quantize_8 quantize_4 quantize_2"},
+    {"quantize_stochastic", quantize_rounding<rounding::stochastic>, "quantize_8 quantize_4 quantize_2"},
+    {"quantize_dynamic_s8", quantize_absmax<std::int8_t>, "quantize_absmax_8"},
+    {"quantize_dynamic_s4", quantize_absmax<int4x2>, "quantize_absmax_4"},
+    {"dequantize_s8", dequantize_codes<std::int8_t>, "dequantize_s8"},
+    {"dequantize_u8", dequantize_codes<std::uint8_t>, "dequantize_u8"},
+    {"dequantize_s4", dequantize_codes<int4x2>, "dequantize_s4"},
+    {"dequantize_u4", dequantize_codes<uint4x2>, "dequantize_u4"},
+    {"dequantize_s2", dequantize_codes<int2x4>, "dequantize_s2"},
+    {"dequantize_u2", dequantize_codes<uint2x4>, "dequantize_u2"},
+    {"quantize_mxfp4", quantize_mx_blocks<float4_e2m1x2>, "quantize_mx"},
+    {"quantize_mxfp6_e2m3", quantize_mx_blocks<float6_e2m3x4>, "quantize_mx"},
+    {"quantize_mxfp6_e3m2", quantize_mx_blocks<float6_e3m2x4>, "quantize_mx"},
+    {"quantize_mxfp8_e4m3", quantize_mx_blocks<float8_e4m3>, "quantize_mx"},
+    {"quantize_mxfp8_e5m2", quantize_mx_blocks<float8_e5m2>, "quantize_mx"},
+    {"quantize_mxint8", quantize_mx_blocks<std::int8_t>, "quantize_mx"},
+    {"dequantize_mxfp4", dequantize_mx_blocks<float4_e2m1x2>, "dequantize_mx"},
+    {"dequantize_mxfp6_e2m3", dequantize_mx_blocks<float6_e2m3x4>, "dequantize_mx"},
+    {"dequantize_mxfp6_e3m2", dequantize_mx_blocks<float6_e3m2x4>, "dequantize_mx"},
+    {"dequantize_mxfp8_e4m3", dequantize_mx_blocks<float8_e4m3>, "dequantize_mx"},
+    {"dequantize_mxfp8_e5m2", dequantize_mx_blocks<float8_e5m2>, "dequantize_mx"},
+    {"dequantize_mxint8", dequantize_mx_blocks<std::int8_t>, "dequantize_mx"},
+    {"quantize_nvfp4", quantize_nvfp4_blocks, "quantize_nvfp4"},
+    {"dequantize_nvfp4", dequantize_nvfp4_blocks, "dequantize_nvfp4"},
+    {"requantize_float", requantize_mode_of<requantize_mode::float_ties_to_even>, "requantize_s32"},
+    {"requantize_double_rounding", requantize_mode_of<requantize_mode::double_rounding>, "requantize_s32"},
+    {"requantize_single_rounding", requantize_mode_of<requantize_mode::single_rounding>, "requantize_s32"},
+    {"encode_multiplier", multipliers, ""},
+    {"pack_s8", pack_codes<std::int8_t>, ""},
+    {"pack_s4", pack_codes<int4x2>, ""},
+    {"pack_u4", pack_codes<uint4x2>, ""},
+    {"gemm_f32_s8_f32", gemm_dynamic<std::int8_t, float>, "pack_f32 gemm_w8"},
+    {"gemm_f32_s8_s8", gemm_dynamic<std::int8_t, std::int8_t>, "pack_f32 gemm_w8"},
+    {"gemm_f32_s8_u8", gemm_dynamic<std::int8_t, std::uint8_t>, "pack_f32 gemm_w8"},
+    {"gemm_f32_s4_f32", gemm_dynamic<int4x2, float>, "pack_f32 gemm_w4"},
+    {"gemm_f32_s4_s8", gemm_dynamic<int4x2, std::int8_t>, "pack_f32 gemm_w4"},
+    {"gemm_f32_u4_f32", gemm_dynamic<uint4x2, float>, "pack_f32 gemm_w4"},
+    {"gemm_s8_s8_s32", gemm_static<std::int8_t, std::int32_t>, "pack_s8 gemm_w8"},
+    {"gemm_s8_s8_f32", gemm_static<std::int8_t, float>, "pack_s8 gemm_w8"},
+    {"gemm_s8_s8_s8", gemm_static<std::int8_t, std::int8_t>, "pack_s8 gemm_w8"},
+    {"gemm_u8_s8_s32", gemm_static<std::uint8_t, std::int32_t>, "pack_u8 gemm_w8"},
+    {"gemm_u8_s8_f32", gemm_static<std::uint8_t, float>, "pack_u8 gemm_w8"},
+    {"gemm_u8_s8_u8", gemm_static<std::uint8_t, std::uint8_t>, "pack_u8 gemm_w8"},
+    {"gemm_requantize_float", gemm_requantize<requantize_mode::float_ties_to_even>, "gemm_w8"},
+    {"gemm_requantize_double_rounding", gemm_requantize<requantize_mode::double_rounding>, "gemm_w8"},
+    {"gemm_requantize_single_rounding", gemm_requantize<requantize_mode::single_rounding>, "gemm_w8"},
+    {"gemm_f32_f32_f32", gemm_float<float, float>, "gemm_f32"},
+    {"gemm_f32_f32_s8", gemm_float<float, std::int8_t>, "gemm_f32"},
+    {"gemm_f32_f16_f32", gemm_float<half, float>, "gemm_half"},
+    {"gemm_f32_bf16_f32", gemm_float<bfloat16, float>, "gemm_bfloat16"},
+    {"activation_relu", activate<activation::relu>, "gemm_f32"},
+    {"activation_gelu", activate<activation::gelu>, "gemm_f32"},
+    {"activation_gelu_tanh", activate<activation::gelu_tanh>, "gemm_f32"},
+    {"activation_silu", activate<activation::silu>, "gemm_f32"},
+    {"onnx_quantize_linear", onnx_linear<false>, "quantize_8 quantize_4 quantize_2"},
+    {"onnx_dequantize_linear", onnx_linear<true>, ""},
+    {"onnx_dynamic_quantize_linear", onnx_dynamic, "range_f32 quantize_8"},
+    {"onnx_matmul", onnx_matmul, "gemm_w8"},
+    {"onnx_matmul_nbits", onnx_nbits, ""},
 };
+
+// Every kernel must have a line above.
+const char* const all_kernels[] = {
+#define NIBBLE_KERNEL(name, args) #name,
+#include <nibble/kernels/kernels.inc>
+#undef NIBBLE_KERNEL
+};
+
+bool has_checksum(const std::string& kernel)
+{
+    for (const operation& op : operations)
+        if ((std::string(" ") + op.kernels + " ").find(" " + kernel + " ") != std::string::npos)
+            return true;
+    return false;
+}
 
 // The floating-point mode of a caller who flushes subnormals to zero and rounds up.
 #if defined(__x86_64__)
@@ -673,6 +275,12 @@ int main(int argc, char** argv)
         }
         std::printf("%s\n", order.back().c_str());
     }
+
+    for (const char* kernel : all_kernels)
+        if (!has_checksum(kernel)) {
+            std::printf("DIFFERENT %s: the kernel has no checksum: give it a line in `operations`\n", kernel);
+            ++failures;
+        }
 
     std::string on;
     for (const backend b : backends)

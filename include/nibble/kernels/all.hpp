@@ -15,6 +15,7 @@
 #include "../core/formats.hpp"
 #include "../core/minifloat.hpp"
 #include "../core/numeric.hpp"
+#include "../core/strict_math.hpp"
 #include "region.hpp"
 
 #if !defined(NIBBLE_EXTERN_KERNELS) || defined(NIBBLE_DEFINE_KERNELS)
@@ -47,6 +48,7 @@ NIBBLE_STRICT_END
 NIBBLE_REGION_BEGIN(NIBBLE_OPTIONS_AVX2)
 #define NIBBLE_ISA NIBBLE_ISA_AVX2
 #define NIBBLE_BACKEND_NAME avx2
+#include "xsimd/clang_intrinsics.inl"
 #define xsimd NIBBLE_XSIMD_AVX2
 #include "xsimd/private.inl"
 #undef xsimd
@@ -57,6 +59,7 @@ namespace xsimd = ::NIBBLE_XSIMD_AVX2;
 NIBBLE_END
 #include "batch.inl"
 #include "pass.inl"
+#include "xsimd/clang_intrinsics_end.inl"
 #undef NIBBLE_BACKEND_NAME
 #undef NIBBLE_ISA
 NIBBLE_REGION_END
@@ -66,6 +69,7 @@ NIBBLE_REGION_END
 NIBBLE_REGION_BEGIN(NIBBLE_OPTIONS_AVX512)
 #define NIBBLE_ISA NIBBLE_ISA_AVX512
 #define NIBBLE_BACKEND_NAME avx512
+#include "xsimd/clang_intrinsics.inl"
 #define xsimd NIBBLE_XSIMD_AVX512
 #include "xsimd/private.inl"
 #undef xsimd
@@ -76,6 +80,7 @@ namespace xsimd = ::NIBBLE_XSIMD_AVX512;
 NIBBLE_END
 #include "batch.inl"
 #include "pass.inl"
+#include "xsimd/clang_intrinsics_end.inl"
 #undef NIBBLE_BACKEND_NAME
 #undef NIBBLE_ISA
 NIBBLE_REGION_END

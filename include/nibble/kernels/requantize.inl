@@ -65,7 +65,7 @@ inline void requantize_row(
                                       : divide_by_power(rounded_product(scaled, multiplier, none), right);
             code = min(max(product, words(p.low - p.zero_point)), words(p.high - p.zero_point)) + zero_point;
         }
-        if (width == 1 || count == width) {
+        if (width == 1 || count == width) { // without the first, GCC 12 warns of the scalar backend's tail, which cannot be
             store_low_bytes(code, codes + j);
         } else {
             std::uint8_t bytes[floats::size];

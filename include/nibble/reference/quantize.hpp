@@ -1,9 +1,8 @@
 // The definition of quantize and dequantize: one number at a time, plain C++. Every backend gives these bits.
 #pragma once
 
-#include <cmath>
-
 #include "../backend/fp_mode.hpp"
+#include "../core/strict_math.hpp"
 #include "../quantize/params.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -31,15 +30,15 @@ inline std::int32_t quantize(float x, float scale, std::int32_t zero_point, quan
     const std::int32_t before = rule.zero_point_first ? zero_point : 0, after = zero_point - before;
     const float low = static_cast<float>(codes.qmin - after), high = static_cast<float>(codes.qmax - after);
     const float u = t + (static_cast<float>(before) + (rule.round == rounding::half_up ? 0.5f : 0.0f));
-    const float bounded = u < low ? low : high < u ? high : u;
+    const float bounded = strict::choose(u < low, low, strict::choose(high < u, high, u));
     float whole = 0.0f;
     switch (rule.round) {
-    case rounding::ties_to_even: whole = std::nearbyint(bounded); break;
-    case rounding::half_away_from_zero: whole = std::round(bounded); break;
-    case rounding::half_up: whole = std::floor(bounded); break;
-    case rounding::toward_zero: whole = std::trunc(bounded); break;
+    case rounding::ties_to_even: whole = strict::nearbyint(bounded); break;
+    case rounding::half_away_from_zero: whole = strict::round(bounded); break;
+    case rounding::half_up: whole = strict::floor(bounded); break;
+    case rounding::toward_zero: whole = strict::trunc(bounded); break;
     case rounding::stochastic:
-        whole = std::floor(bounded);
+        whole = strict::floor(bounded);
         whole += noise(stochastic_keys(rule.seed, row), column) < bounded - whole ? 1.0f : 0.0f;
         break;
     }

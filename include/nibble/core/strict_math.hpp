@@ -1,0 +1,42 @@
+// Float operations whose bits are part of the contract, for code between NIBBLE_STRICT_BEGIN and NIBBLE_STRICT_END. The pragmas there bind
+// operators only: clang gives -ffast-math's assumptions to the inline functions of <cmath>, to builtins (a fused multiply-add may become
+// two roundings) and to the conditional operator (no operand is NaN).
+#pragma once
+
+#include "numeric.hpp"
+
+#if defined(__clang__) && defined(__FAST_MATH__) && !defined(__aarch64__)
+// Under a name that the compiler does not know.
+extern "C" float nibble_libm_fmaf(float, float, float) noexcept __asm__("fmaf");
+#endif
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+namespace strict {
+
+/// c ? a : b
+NIBBLE_INLINE float choose(bool c, float a, float b) noexcept { return float_from_bits(c ? float_bits(a) : float_bits(b)); }
+
+/// a * b + c with one rounding
+NIBBLE_INLINE float fma(float a, float b, float c) noexcept
+{
+#if !defined(__clang__) || !defined(__FAST_MATH__)
+    return __builtin_fmaf(a, b, c);
+#elif defined(__aarch64__)
+    float sum;
+    __asm__("fmadd %s0, %s1, %s2, %s3" : "=w"(sum) : "w"(a), "w"(b), "w"(c));
+    return sum;
+#else
+    return nibble_libm_fmaf(a, b, c);
+#endif
+}
+
+NIBBLE_INLINE float nearbyint(float x) noexcept { return __builtin_nearbyintf(x); }
+NIBBLE_INLINE float round(float x) noexcept { return __builtin_roundf(x); }
+NIBBLE_INLINE float floor(float x) noexcept { return __builtin_floorf(x); }
+NIBBLE_INLINE float trunc(float x) noexcept { return __builtin_truncf(x); }
+NIBBLE_INLINE long lrint(float x) noexcept { return __builtin_lrintf(x); }
+
+} // namespace strict
+NIBBLE_END
+NIBBLE_STRICT_END
