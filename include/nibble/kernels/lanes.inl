@@ -20,12 +20,13 @@ inline __attribute__((always_inline)) void unroll(Step step) noexcept
     unroll_each(step, std::make_index_sequence<Count> {});
 }
 
-// A chunk of codes as bytes, and as int16, where the order of lanes is the backend's own.
-//   narrow            the low bytes of words in [-128, 255]; the int16 saturated to int8
-//   round_to_shorts   to nearest, ties to even, saturated; NaN and, on x86, what int32 cannot hold gives the least int16 (on Arm NaN gives
-//   0) round_is_exact    true where it gives 0 for NaN and the ends of int16 for all that is beyond them zero_shorts, lowest, any_least
-//   whether any lane of several chunks is the least int16 shifted           saturated sums with one number bounded           min(max(v,
-//   low), high) of int8 lanes store_bytes       the low Bits bits of each, 32 * Bits / 8 bytes, the first code lowest
+// A chunk of codes as bytes, and as int16, where the order of lanes is the backend's own:
+// - narrow: the low bytes of words in [-128, 255]; int16 saturated to int8
+// - round_to_shorts: to nearest, ties to even, saturated; NaN and, on x86, what int32 cannot hold give the least int16 (on Arm NaN gives 0)
+// - round_is_exact: NaN gives 0, and whatever is beyond int16 its nearer end
+// - zero_shorts, lowest, any_least: whether any lane of several chunks is the least int16
+// - shifted: saturated sums with one number; bounded: min(max(v, low), high) of int8 lanes
+// - store_bytes: the low Bits bits of each, 32 * Bits / 8 bytes, the first code lowest
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
 
 struct chunk_bytes {
@@ -54,10 +55,11 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
 {
     chunk_shorts s;
     for (std::ptrdiff_t i = 0; i < chunk; ++i) {
-        const float bounded = t[i].v < 32767.0f ? t[i].v : 32767.0f;
-        // What is not above -32768 is below it or NaN: so are the bits of a NaN, which a comparison under -ffast-math may miss.
+        const float below = t[i].v < 32767.0f ? t[i].v : 32767.0f, bounded = below < -32768.0f ? -32768.0f : below;
+        // A sum with 1.5 * 2^23 rounds to integers, which stand in its last bits. NaN is told by its bits, which -ffast-math leaves alone.
+        const std::int32_t rounded = static_cast<std::int32_t>(float_bits(bounded + 12582912.0f) - 0x4b400000u);
         const bool nan = (float_bits(t[i].v) & 0x7fffffffu) > 0x7f800000u;
-        s.v[i] = static_cast<std::int16_t>(nan || bounded < -32768.0f ? -32768 : std::lrint(bounded));
+        s.v[i] = static_cast<std::int16_t>(nan ? -32768 : rounded);
     }
     return s;
 }
@@ -71,10 +73,10 @@ inline chunk_shorts lowest(const chunk_shorts& a, const chunk_shorts& b) noexcep
 }
 inline bool any_least(const chunk_shorts& s) noexcept
 {
+    bool any = false;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
-        if (s.v[i] == -32768)
-            return true;
-    return false;
+        any |= s.v[i] == -32768;
+    return any;
 }
 inline chunk_shorts shifted(const chunk_shorts& a, std::int32_t by) noexcept
 {
@@ -320,9 +322,9 @@ inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
     if constexpr (Bits == 8) {
         return Signed ? load_s8(codes + floats::size * i) : load_u8(codes + floats::size * i);
     } else {
-        constexpr std::size_t bytes = floats::size * Bits / 8;
-        std::uint64_t lanes = 0;
-        std::memcpy(&lanes, codes + bytes * i, bytes);
+        constexpr std::size_t size = floats::size * Bits / 8;
+        std::conditional_t<size == 8, std::uint64_t, std::uint32_t> lanes = 0; // of just this size: GCC then broadcasts from memory
+        std::memcpy(&lanes, codes + size * i, size);
         constexpr int top = 32 - Bits;
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
         __m512i each = _mm512_set1_epi32(static_cast<int>(lanes));

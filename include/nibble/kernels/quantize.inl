@@ -65,6 +65,9 @@ public:
             high_[i] = static_cast<float>(args_.qmax - after);
             after_[i] = after;
         }
+        if (!args_.rule.divide)
+            for (std::ptrdiff_t i = 0; i < chunk; i += width)
+                quotient(floats(1.0f), floats::load_unaligned(scale_ + i)).store_unaligned(scale_ + i);
     }
 
     // For scales that differ from column to column, before each chunk.
@@ -87,7 +90,7 @@ public:
         const std::ptrdiff_t i = column - begin_;
         const floats scale = floats::load_unaligned(scale_ + i), low = floats::load_unaligned(low_ + i),
                      high = floats::load_unaligned(high_ + i);
-        const floats t = args_.rule.divide ? quotient(x, scale) : x * quotient(floats(1.0f), scale);
+        const floats t = args_.rule.divide ? quotient(x, scale) : x * scale;
         const floats u = opaque(zero_if_nan(t)) + floats::load_unaligned(add_ + i);
         return rounded(min(max(u, low), high), column) + words::load_unaligned(after_ + i);
     }
@@ -120,7 +123,8 @@ private:
     const std::int32_t* row_zero_points_ = nullptr;
     std::uint32_t key0_, key1_;
     std::ptrdiff_t begin_ = 0;
-    float scale_[chunk], add_[chunk], low_[chunk], high_[chunk];
+    float scale_[chunk]; // its reciprocal, unless the rule divides
+    float add_[chunk], low_[chunk], high_[chunk];
     std::int32_t after_[chunk];
 };
 
@@ -340,11 +344,11 @@ inline words greatest_magnitudes(const float* x) noexcept
     const words mask(0x7fffffff);
     words top[words::size];
     unroll<words::size>([&](auto c) {
-        top[c] = words(0);
         unroll<chunk_vectors>([&](auto v) {
             constexpr std::ptrdiff_t at
                 = static_cast<std::ptrdiff_t>(decltype(c)::value) * chunk + static_cast<std::ptrdiff_t>(decltype(v)::value) * width;
-            top[c] = max(top[c], as_words(floats::load_unaligned(x + at)) & mask);
+            const words magnitude = as_words(floats::load_unaligned(x + at)) & mask;
+            top[c] = decltype(v)::value == 0 ? magnitude : max(top[c], magnitude);
         });
     });
     return highest_lanes(top);
@@ -447,6 +451,22 @@ inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begi
     }
 }
 
+// `count` chunks, chunk c with scales[c * step] and zero_points[c * step].
+template <int Bits, bool Signed, bool HasZeroPoints>
+inline void dequantize_chunks(const std::uint8_t* q, float* x, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points,
+    std::ptrdiff_t step) noexcept
+{
+    for (std::ptrdiff_t c = 0; c < count; ++c, q += chunk * Bits / 8, x += chunk) {
+        const floats scale(scales[c * step]);
+        const words zero(HasZeroPoints ? zero_points[c * step] : 0);
+        unroll<chunk_vectors>([&](auto i) {
+            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            const words codes = load_codes<Bits, Signed>(q, i);
+            (to_float(HasZeroPoints ? codes - zero : codes) * scale).store_unaligned(x + lane);
+        });
+    }
+}
+
 template <int Bits, bool Signed>
 inline void dequantize_matrix(const dequantize_args& args) noexcept
 {
@@ -454,14 +474,31 @@ inline void dequantize_matrix(const dequantize_args& args) noexcept
         const std::uint8_t* q = static_cast<const std::uint8_t*>(args.q) + r * args.q_stride;
         float* x = args.x + r * args.x_stride;
         const std::ptrdiff_t row = r / args.block_rows * args.row_step;
-        const auto at = [&](std::ptrdiff_t offset) noexcept { return args.zero_points ? args.zero_points + row + offset : nullptr; };
+        const float* scales = args.scales + row;
+        const std::int32_t* zero_points = args.zero_points ? args.zero_points + row : nullptr;
         if (args.group_size == 1) {
-            dequantize_span<Bits, Signed, true>(q, x, 0, args.cols, args.scales + row, at(0), args.group_step);
+            dequantize_span<Bits, Signed, true>(q, x, 0, args.cols, scales, zero_points, args.group_step);
             continue;
         }
-        for (std::ptrdiff_t begin = 0, group = 0; begin < args.cols; begin += args.group_size, group += args.group_step) {
+        const auto chunks = [&](std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at, std::ptrdiff_t step) noexcept {
+            if (zero_points)
+                dequantize_chunks<Bits, Signed, true>(q + begin * Bits / 8, x + begin, count, scales + at, zero_points + at, step);
+            else
+                dequantize_chunks<Bits, Signed, false>(q + begin * Bits / 8, x + begin, count, scales + at, nullptr, step);
+        };
+        std::ptrdiff_t begin = 0, at = 0;
+        if (args.group_size == chunk && args.group_step == 1) {
+            at = args.cols / chunk;
+            begin = at * chunk;
+            chunks(0, at, 0, 1);
+        }
+        for (; begin < args.cols; begin += args.group_size, at += args.group_step) {
             const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
-            dequantize_span<Bits, Signed, false>(q, x, begin, count, args.scales + row + group, at(group), 0);
+            const std::ptrdiff_t whole = count / chunk * chunk;
+            chunks(begin, count / chunk, at, 0);
+            if (whole < count)
+                dequantize_span<Bits, Signed, false>(
+                    q, x, begin + whole, count - whole, scales + at, zero_points ? zero_points + at : nullptr, 0);
         }
     }
 }
