@@ -1,6 +1,8 @@
 // Element-wise operations against memcpy of the float side, interleaved: each round times everything once, so that noise meets all alike.
-// One thread, 16 rows of 4096 floats (256 KiB), in the second-level cache. A ratio of 1 is the speed of memcpy.
-// usage: nibble_elementwise_ratios [ROUNDS]
+// One thread, 16 rows of 4096 floats (256 KiB), in the second-level cache. A ratio of 1 is the speed of memcpy, which may use means that no
+// kernel has (on x86 a string instruction); loops that only copy, read or write vectors of 32 bytes show what is left for kernels.
+// usage: nibble_elementwise_ratios [ROUNDS] [OFFSET]
+//   OFFSET  bytes from the start of a cache line to the start of every array: 0, or 16 as malloc of large sizes gives it
 #include <functional>
 #include <string>
 
@@ -13,11 +15,70 @@ constexpr int repeats = 8; // of an operation in a timed interval
 
 using nibble::granularity;
 
+std::uintptr_t offset = 0;
+
+// An array at the offset, and no two at the same place in a page: a load that follows a store to the same place in another page waits.
+template <class T>
+class array {
+public:
+    explicit array(std::ptrdiff_t size) : size_(static_cast<std::size_t>(size)), storage_(size_ + 2 * page / sizeof(T))
+    {
+        static std::uintptr_t place = 0;
+        place = (place + 5 * line) % page;
+        const std::uintptr_t at = reinterpret_cast<std::uintptr_t>(storage_.data());
+        data_ = reinterpret_cast<T*>(at + (page - at % page) + place + offset);
+    }
+    T* data() { return data_; }
+    std::size_t size() const { return size_; }
+    nibble::span<T> view() { return {data_, size_}; }
+    nibble::span<const T> constant() { return {data_, size_}; }
+
+private:
+    static constexpr std::uintptr_t page = 4096, line = 64;
+    std::size_t size_;
+    std::vector<T> storage_;
+    T* data_;
+};
+
 template <class Q>
 struct codes {
-    std::vector<Q> q = std::vector<Q>(static_cast<std::size_t>(rows * nibble::elements_for<Q>(columns)));
+    array<Q> q {rows * nibble::elements_for<Q>(columns)};
     nibble::matrix_view<Q> view() { return {q.data(), rows, nibble::elements_for<Q>(columns)}; }
 };
+
+// What loops over vectors reach, eight floats at a time. The empty asm keeps the compiler from calling memcpy and memset instead.
+using eight = float __attribute__((vector_size(32), aligned(4)));
+#if defined(__x86_64__)
+#define WITH_AVX2 __attribute__((target("avx2")))
+#else
+#define WITH_AVX2
+#endif
+
+WITH_AVX2 void copy_loop(const float* x, float* y)
+{
+    for (std::ptrdiff_t i = 0; i < count; i += 32) {
+        for (std::ptrdiff_t v = 0; v < 32; v += 8)
+            *reinterpret_cast<eight*>(y + i + v) = *reinterpret_cast<const eight*>(x + i + v);
+        __asm__ volatile("" : "+r"(y));
+    }
+}
+WITH_AVX2 void read_loop(const float* x, float* y)
+{
+    eight sums[4] = {};
+    for (std::ptrdiff_t i = 0; i < count; i += 32)
+        for (std::ptrdiff_t v = 0; v < 4; ++v)
+            sums[v] += *reinterpret_cast<const eight*>(x + i + 8 * v);
+    *reinterpret_cast<eight*>(y) = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+WITH_AVX2 void write_loop(float* y)
+{
+    const eight one = {1, 1, 1, 1, 1, 1, 1, 1};
+    for (std::ptrdiff_t i = 0; i < count; i += 32) {
+        for (std::ptrdiff_t v = 0; v < 32; v += 8)
+            *reinterpret_cast<eight*>(y + i + v) = one;
+        __asm__ volatile("" : "+r"(y));
+    }
+}
 
 struct operation {
     std::string name;
@@ -29,9 +90,11 @@ struct operation {
 int main(int argc, char** argv)
 {
     const int rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : 31;
-    const std::vector<float> x = bench::data(count);
+    offset = argc > 2 ? static_cast<std::uintptr_t>(std::max(0, std::atoi(argv[2]))) / sizeof(float) * sizeof(float) : 0;
+    array<float> x(count), y(count);
+    const std::vector<float> numbers = bench::data(count);
+    std::copy(numbers.begin(), numbers.end(), x.data());
     const nibble::matrix_view<const float> from(x.data(), rows, columns);
-    std::vector<float> y(x.size());
     const nibble::matrix_view<float> to(y.data(), rows, columns);
     const auto count_of
         = [](granularity g, std::ptrdiff_t group) { return static_cast<std::size_t>(nibble::params_count(g, rows, columns, group)); };
@@ -42,14 +105,14 @@ int main(int argc, char** argv)
     codes<std::uint8_t> u8;
     codes<nibble::int4x2> s4;
     codes<nibble::uint4x2> u4;
-    std::vector<nibble::half> halves(x.size());
-    std::vector<nibble::bfloat16> brains(x.size());
-    std::vector<nibble::float8_e4m3> e4m3(x.size());
-    codes<nibble::float4_e2m1x2> fp4 {std::vector<nibble::float4_e2m1x2>(x.size() / 2)};
+    array<nibble::half> halves(count);
+    array<nibble::bfloat16> brains(count);
+    array<nibble::float8_e4m3> e4m3(count);
+    array<nibble::float4_e2m1x2> fp4(count / 2);
     std::vector<nibble::float8_e8m0> mx_scales(x.size() / 32);
-    std::vector<std::int32_t> sums(x.size());
+    array<std::int32_t> sums(count);
     for (std::size_t i = 0; i < sums.size(); ++i)
-        sums[i] = static_cast<std::int32_t>(x[i] * 100000.0f);
+        sums.data()[i] = static_cast<std::int32_t>(numbers[i] * 100000.0f);
     const nibble::matrix_view<const std::int32_t> from_sums(sums.data(), rows, columns);
     const std::vector<float> requantize_scale(columns, 0.001f);
     const std::vector<std::int32_t> multiplier(columns, 1400000000), shift(columns, -9);
@@ -63,7 +126,7 @@ int main(int argc, char** argv)
     random.round = nibble::rounding::stochastic;
 
     using bench::require;
-    const nibble::matrix_view<nibble::float4_e2m1x2> fp4_view(fp4.q.data(), rows, columns / 2);
+    const nibble::matrix_view<nibble::float4_e2m1x2> fp4_view(fp4.data(), rows, columns / 2);
     const nibble::matrix_view<nibble::float8_e8m0> mx_view(mx_scales.data(), rows, columns / 32);
     const operation operations[] = {
         {"f32 -> s8, one scale",
@@ -107,12 +170,12 @@ int main(int argc, char** argv)
                 require(nibble::dequantize(
                     nibble::matrix_view<const nibble::uint4x2>(u4.view()), {granularity::per_group, 32, each_group, zero_points}, to));
             }},
-        {"f32 -> half", [&] { require(nibble::convert(nibble::span<const float>(x), nibble::span<nibble::half>(halves))); }},
-        {"half -> f32", [&] { require(nibble::convert(nibble::span<const nibble::half>(halves), nibble::span<float>(y))); }},
-        {"f32 -> bfloat16", [&] { require(nibble::convert(nibble::span<const float>(x), nibble::span<nibble::bfloat16>(brains))); }},
-        {"bfloat16 -> f32", [&] { require(nibble::convert(nibble::span<const nibble::bfloat16>(brains), nibble::span<float>(y))); }},
-        {"f32 -> float8 e4m3", [&] { require(nibble::convert(nibble::span<const float>(x), nibble::span<nibble::float8_e4m3>(e4m3))); }},
-        {"float8 e4m3 -> f32", [&] { require(nibble::convert(nibble::span<const nibble::float8_e4m3>(e4m3), nibble::span<float>(y))); }},
+        {"f32 -> half", [&] { require(nibble::convert(x.constant(), halves.view())); }},
+        {"half -> f32", [&] { require(nibble::convert(halves.constant(), y.view())); }},
+        {"f32 -> bfloat16", [&] { require(nibble::convert(x.constant(), brains.view())); }},
+        {"bfloat16 -> f32", [&] { require(nibble::convert(brains.constant(), y.view())); }},
+        {"f32 -> float8 e4m3", [&] { require(nibble::convert(x.constant(), e4m3.view())); }},
+        {"float8 e4m3 -> f32", [&] { require(nibble::convert(e4m3.constant(), y.view())); }},
         {"f32 -> MXFP4", [&] { require(nibble::quantize_mx(from, fp4_view, mx_view)); }},
         {"MXFP4 -> f32",
             [&] {
@@ -128,35 +191,40 @@ int main(int argc, char** argv)
         if (nibble::check_backend(static_cast<nibble::backend>(i)) == nibble::status::ok)
             backends.push_back(static_cast<nibble::backend>(i));
     const std::size_t kinds = std::size(operations);
-    std::vector<std::vector<double>> times(backends.size() * kinds + 1);
-    for (int round = 0; round < rounds; ++round) {
-        times[0].push_back(bench::seconds([&] {
-            for (int r = 0; r < repeats; ++r) {
-                std::memcpy(y.data(), x.data(), x.size() * sizeof(float));
-                __asm__ volatile("" ::"r"(y.data()) : "memory");
-            }
+    const std::function<void()> limits[] = {[&] {
+                                                std::memcpy(y.data(), x.data(), x.size() * sizeof(float));
+                                                __asm__ volatile("" ::"r"(y.data()) : "memory");
+                                            },
+        [&] { copy_loop(x.data(), y.data()); }, [&] { read_loop(x.data(), y.data()); }, [&] { write_loop(y.data()); }};
+    std::vector<std::vector<double>> limit_times(std::size(limits)), times(backends.size() * kinds);
+    const auto time = [](const std::function<void()>& run, std::vector<double>& into) {
+        run(); // brings the data into the cache
+        into.push_back(bench::seconds([&] {
+            for (int r = 0; r < repeats; ++r)
+                run();
         }));
+    };
+    for (int round = 0; round < rounds; ++round) {
+        for (std::size_t i = 0; i < limit_times.size(); ++i)
+            time(limits[i], limit_times[i]);
         for (std::size_t b = 0; b < backends.size(); ++b) {
             require(nibble::force_backend(backends[b]));
-            for (std::size_t i = 0; i < kinds; ++i) {
-                operations[i].run();
-                times[1 + b * kinds + i].push_back(bench::seconds([&] {
-                    for (int r = 0; r < repeats; ++r)
-                        operations[i].run();
-                }));
-            }
+            for (std::size_t i = 0; i < kinds; ++i)
+                time(operations[i].run, times[b * kinds + i]);
         }
     }
-    const double copy = bench::median(times[0]);
-    std::printf(
-        "memcpy %.1f GB/s of float; speed against it, medians of %d interleaved rounds\n%-38s", 4e-9 * repeats * count / copy, rounds, "");
+    const double copy = bench::median(limit_times[0]);
+    std::printf("memcpy %.1f GB/s of float; speed against it, medians of %d interleaved rounds\n"
+                "loops over vectors of 32 bytes: copy %.2f, read %.2f, write %.2f\n%-38s",
+        4e-9 * repeats * count / copy, rounds, copy / bench::median(limit_times[1]), copy / bench::median(limit_times[2]),
+        copy / bench::median(limit_times[3]), "");
     for (const nibble::backend b : backends)
         std::printf(" %12s", nibble::to_string(b));
     std::printf("\n");
     for (std::size_t i = 0; i < kinds; ++i) {
         std::printf("%-38s", operations[i].name.c_str());
         for (std::size_t b = 0; b < backends.size(); ++b)
-            std::printf(" %12.2f", copy / bench::median(times[1 + b * kinds + i]));
+            std::printf(" %12.2f", copy / bench::median(times[b * kinds + i]));
         std::printf("\n");
     }
 }

@@ -286,15 +286,18 @@ inline floats load_bfloat16(const void* p) noexcept
 // The hardware's own bfloat16 conversions flush subnormals, hence integer arithmetic.
 inline void store_bfloat16(floats x, void* p) noexcept
 {
-    alignas(64) float lanes[floats::size];
-    x.store_unaligned(lanes);
-    std::uint16_t h[floats::size];
-    for (std::size_t i = 0; i < floats::size; ++i) {
-        const std::uint32_t u = float_bits(lanes[i]);
-        const std::uint32_t rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16, nan = u >> 16 | 0x40u;
-        h[i] = static_cast<std::uint16_t>((u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
-    }
-    std::memcpy(p, h, sizeof h);
+    const words u = as_words(x), upper = shift_right<16>(u);
+    const words rounded = shift_right<16>(u + (upper & words(1)) + words(0x7fff));
+    const words h = choose(words(0x7f800000) < (u & words(0x7fffffff)), upper | words(0x40), rounded);
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    std::uint16_t lanes[4];
+    vst1_u16(lanes, vreinterpret_u16_s16(vmovn_s32(h)));
+    std::memcpy(p, lanes, 8);
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtepi32_epi16(h));
+#else
+    _mm_storeu_si128(static_cast<__m128i*>(p), _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1)));
+#endif
 }
 
 // The least and the greatest of all lanes; no lane is NaN, and which of two zeros comes back is left open.
@@ -334,6 +337,36 @@ inline std::int32_t highest_lane(words v) noexcept
     __m128i m = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
     return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1)));
+#endif
+}
+
+// Lane i: the greatest lane of m[i].
+inline words highest_lanes(const words (&m)[words::size]) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vpmaxq_s32(vpmaxq_s32(m[0], m[1]), vpmaxq_s32(m[2], m[3])));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    __m512i fours[4];
+    for (int i = 0; i < 4; ++i) {
+        const __m512i a = m[4 * i], b = m[4 * i + 1], c = m[4 * i + 2], d = m[4 * i + 3];
+        const __m512i ab = _mm512_max_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        const __m512i cd = _mm512_max_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        fours[i] = _mm512_max_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    }
+    // Each quarter of fours[i] has a candidate for lanes 4 i ... 4 i + 3; a transposition of quarters brings the four together.
+    const __m512i low = _mm512_max_epi32(_mm512_shuffle_i32x4(fours[0], fours[1], 0x44), _mm512_shuffle_i32x4(fours[0], fours[1], 0xee));
+    const __m512i high = _mm512_max_epi32(_mm512_shuffle_i32x4(fours[2], fours[3], 0x44), _mm512_shuffle_i32x4(fours[2], fours[3], 0xee));
+    return words(_mm512_max_epi32(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xdd)));
+#else
+    __m256i fours[2];
+    for (int i = 0; i < 2; ++i) {
+        const __m256i a = m[4 * i], b = m[4 * i + 1], c = m[4 * i + 2], d = m[4 * i + 3];
+        const __m256i ab = _mm256_max_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+        const __m256i cd = _mm256_max_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+        fours[i] = _mm256_max_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    }
+    return words(
+        _mm256_max_epi32(_mm256_permute2x128_si256(fours[0], fours[1], 0x20), _mm256_permute2x128_si256(fours[0], fours[1], 0x31)));
 #endif
 }
 

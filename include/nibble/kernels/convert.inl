@@ -8,6 +8,11 @@ inline void convert(const convert_args& args, Step step) noexcept
     const From* from = static_cast<const From*>(args.from);
     To* to = static_cast<To*>(args.to);
     std::ptrdiff_t i = 0;
+    for (; i + chunk <= args.count; i += chunk)
+        unroll<chunk_vectors>([&](auto v) {
+            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(v)::value) * width;
+            step(from + i + lane, to + i + lane);
+        });
     for (; i + width <= args.count; i += width)
         step(from + i, to + i);
     if (i < args.count) {

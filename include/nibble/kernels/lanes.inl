@@ -20,16 +20,102 @@ inline __attribute__((always_inline)) void unroll(Step step) noexcept
     unroll_each(step, std::make_index_sequence<Count> {});
 }
 
+// A chunk of codes as bytes, and as int16, where the order of lanes is the backend's own:
+// - narrow: the low bytes of words in [-128, 255]; int16 saturated to int8
+// - round_to_shorts: to nearest, ties to even, saturated; NaN and, on x86, what int32 cannot hold give the least int16 (on Arm NaN gives 0)
+// - round_is_exact: NaN gives 0, and whatever is beyond int16 its nearer end
+// - zero_shorts, lowest, any_least: whether any lane of several chunks is the least int16
+// - shifted: saturated sums with one number; bounded: min(max(v, low), high) of int8 lanes
+// - store_bytes: the low Bits bits of each, 32 * Bits / 8 bytes, the first code lowest
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
 
-template <int Bits>
-inline void store_codes(const words (&v)[chunk_vectors], std::uint8_t* out) noexcept
+struct chunk_bytes {
+    std::int8_t v[chunk];
+};
+struct chunk_shorts {
+    std::int16_t v[chunk];
+};
+inline constexpr bool round_is_exact = false;
+
+inline chunk_bytes narrow(const words (&v)[chunk_vectors]) noexcept
 {
-    constexpr std::size_t each = 8 / Bits;
-    for (std::size_t i = 0; i < chunk_vectors; i += each) {
+    chunk_bytes b;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        b.v[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(v[i].v));
+    return b;
+}
+inline chunk_bytes narrow(const chunk_shorts& s) noexcept
+{
+    chunk_bytes b;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        b.v[i] = static_cast<std::int8_t>(s.v[i] < -128 ? -128 : s.v[i] > 127 ? 127 : s.v[i]);
+    return b;
+}
+inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
+{
+    chunk_shorts s;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i) {
+        const float below = t[i].v < 32767.0f ? t[i].v : 32767.0f, bounded = below < -32768.0f ? -32768.0f : below;
+        // A sum with 1.5 * 2^23 rounds to integers, which stand in its last bits. NaN is told by its bits, which -ffast-math leaves alone.
+        const std::int32_t rounded = static_cast<std::int32_t>(float_bits(bounded + 12582912.0f) - 0x4b400000u);
+        const bool nan = (float_bits(t[i].v) & 0x7fffffffu) > 0x7f800000u;
+        s.v[i] = static_cast<std::int16_t>(nan ? -32768 : rounded);
+    }
+    return s;
+}
+inline chunk_shorts zero_shorts() noexcept { return {}; }
+inline chunk_shorts lowest(const chunk_shorts& a, const chunk_shorts& b) noexcept
+{
+    chunk_shorts s;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        s.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i];
+    return s;
+}
+inline bool any_least(const chunk_shorts& s) noexcept
+{
+    bool any = false;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        any |= s.v[i] == -32768;
+    return any;
+}
+inline chunk_shorts shifted(const chunk_shorts& a, std::int32_t by) noexcept
+{
+    chunk_shorts s;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i) {
+        const std::int32_t sum = a.v[i] + by;
+        s.v[i] = static_cast<std::int16_t>(sum < -32768 ? -32768 : sum > 32767 ? 32767 : sum);
+    }
+    return s;
+}
+inline chunk_bytes all_bytes(std::int32_t v) noexcept
+{
+    chunk_bytes b;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        b.v[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(v));
+    return b;
+}
+inline chunk_bytes bounded(const chunk_bytes& a, const chunk_bytes& low, const chunk_bytes& high) noexcept
+{
+    chunk_bytes b;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        b.v[i] = a.v[i] < low.v[i] ? low.v[i] : a.v[i] > high.v[i] ? high.v[i] : a.v[i];
+    return b;
+}
+inline chunk_bytes exclusive_or(const chunk_bytes& a, const chunk_bytes& b) noexcept
+{
+    chunk_bytes c;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        c.v[i] = static_cast<std::int8_t>(a.v[i] ^ b.v[i]);
+    return c;
+}
+template <int Bits>
+inline void store_bytes(const chunk_bytes& b, std::uint8_t* out) noexcept
+{
+    constexpr std::ptrdiff_t each = 8 / Bits;
+    for (std::ptrdiff_t i = 0; i < chunk; i += each) {
         std::uint32_t byte = 0;
-        for (std::size_t e = 0; e < each; ++e)
-            byte |= (static_cast<std::uint32_t>(v[i + e].v) & ((1u << Bits) - 1u)) << e * Bits;
+        for (std::ptrdiff_t e = 0; e < each; ++e)
+            byte |= (static_cast<std::uint32_t>(b.v[i + e]) & ((1u << Bits) - 1u)) << e * Bits;
         out[i / each] = static_cast<std::uint8_t>(byte);
     }
 }
@@ -47,17 +133,61 @@ inline words truncate_to_int(floats x) noexcept { return words(static_cast<std::
 
 #elif NIBBLE_ISA >= NIBBLE_ISA_NEON
 
-inline uint8x16_t narrow(words a, words b, words c, words d) noexcept
+struct chunk_bytes {
+    int8x16_t v[2];
+};
+struct chunk_shorts {
+    int16x8_t v[4];
+};
+inline constexpr bool round_is_exact = true;
+
+inline int8x16_t low_bytes(words a, words b, words c, words d) noexcept
 {
-    const int16x8_t low = vcombine_s16(vmovn_s32(a), vmovn_s32(b)), high = vcombine_s16(vmovn_s32(c), vmovn_s32(d));
-    return vreinterpretq_u8_s8(vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+    const int16x8_t low = vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+    const int16x8_t high = vuzp1q_s16(vreinterpretq_s16_s32(c), vreinterpretq_s16_s32(d));
+    return vuzp1q_s8(vreinterpretq_s8_s16(low), vreinterpretq_s8_s16(high));
+}
+inline chunk_bytes narrow(const words (&v)[chunk_vectors]) noexcept
+{
+    return {{low_bytes(v[0], v[1], v[2], v[3]), low_bytes(v[4], v[5], v[6], v[7])}};
+}
+inline chunk_bytes narrow(const chunk_shorts& s) noexcept
+{
+    return {{vqmovn_high_s16(vqmovn_s16(s.v[0]), s.v[1]), vqmovn_high_s16(vqmovn_s16(s.v[2]), s.v[3])}};
+}
+inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
+{
+    chunk_shorts s;
+    for (std::size_t i = 0; i < 4; ++i)
+        s.v[i] = vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(t[2 * i])), vcvtnq_s32_f32(t[2 * i + 1]));
+    return s;
+}
+inline chunk_shorts zero_shorts() noexcept { return {}; }
+inline chunk_shorts lowest(const chunk_shorts& a, const chunk_shorts&) noexcept { return a; }
+inline bool any_least(const chunk_shorts&) noexcept { return false; }
+inline chunk_shorts shifted(const chunk_shorts& a, std::int32_t by) noexcept
+{
+    const int16x8_t b = vdupq_n_s16(static_cast<std::int16_t>(by));
+    return {{vqaddq_s16(a.v[0], b), vqaddq_s16(a.v[1], b), vqaddq_s16(a.v[2], b), vqaddq_s16(a.v[3], b)}};
+}
+inline chunk_bytes all_bytes(std::int32_t v) noexcept
+{
+    const int8x16_t b = vdupq_n_s8(static_cast<std::int8_t>(static_cast<std::uint8_t>(v)));
+    return {{b, b}};
+}
+inline chunk_bytes bounded(const chunk_bytes& a, const chunk_bytes& low, const chunk_bytes& high) noexcept
+{
+    return {{vminq_s8(vmaxq_s8(a.v[0], low.v[0]), high.v[0]), vminq_s8(vmaxq_s8(a.v[1], low.v[1]), high.v[1])}};
+}
+inline chunk_bytes exclusive_or(const chunk_bytes& a, const chunk_bytes& b) noexcept
+{
+    return {{veorq_s8(a.v[0], b.v[0]), veorq_s8(a.v[1], b.v[1])}};
 }
 
-// The low Bits bits of each lane, 32 * Bits / 8 bytes, the first code lowest.
 template <int Bits>
-inline void store_codes(const words (&v)[chunk_vectors], std::uint8_t* out) noexcept
+inline void store_bytes(const chunk_bytes& b, std::uint8_t* out) noexcept
 {
-    const uint8x16_t first = narrow(v[0], v[1], v[2], v[3]), second = narrow(v[4], v[5], v[6], v[7]);
+    const uint8x16_t first = vreinterpretq_u8_s8(b.v[0]), second = vreinterpretq_u8_s8(b.v[1]);
     if constexpr (Bits == 8) {
         vst1q_u8(out, first);
         vst1q_u8(out + 16, second);
@@ -92,26 +222,86 @@ inline words truncate_to_int(floats x) noexcept { return words(vcvtq_s32_f32(x))
 
 #else
 
-inline __m256i narrow(const words (&v)[chunk_vectors]) noexcept
-{
+using chunk_bytes = __m256i;
+
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+
+using chunk_shorts = __m512i;
+
+inline chunk_bytes narrow(const words (&v)[chunk_vectors]) noexcept
+{
     return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm512_cvtepi32_epi8(v[0])), _mm512_cvtepi32_epi8(v[1]), 1);
-#else
-    const __m256i low = _mm256_set1_epi16(0x00ff);
-    const __m256i a = _mm256_and_si256(_mm256_packs_epi32(v[0], v[1]), low), b = _mm256_and_si256(_mm256_packs_epi32(v[2], v[3]), low);
-    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-#endif
+}
+inline chunk_bytes narrow(chunk_shorts s) noexcept
+{
+    return _mm256_permutevar8x32_epi32(_mm512_cvtsepi16_epi8(s), _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
+}
+inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
+{
+    return _mm512_packs_epi32(round_to_int(t[0]), round_to_int(t[1]));
+}
+inline chunk_shorts zero_shorts() noexcept { return _mm512_setzero_si512(); }
+inline chunk_shorts lowest(chunk_shorts a, chunk_shorts b) noexcept { return _mm512_min_epi16(a, b); }
+inline bool any_least(chunk_shorts s) noexcept { return _mm512_cmpeq_epi16_mask(s, _mm512_set1_epi16(INT16_MIN)) != 0; }
+inline chunk_shorts shifted(chunk_shorts a, std::int32_t by) noexcept
+{
+    return _mm512_adds_epi16(a, _mm512_set1_epi16(static_cast<short>(by)));
 }
 
-// The low Bits bits of each lane, 32 * Bits / 8 bytes, the first code lowest. Lanes are in [-128, 255].
-template <int Bits>
-inline void store_codes(const words (&v)[chunk_vectors], std::uint8_t* out) noexcept
+#else
+
+struct chunk_shorts {
+    __m256i low, high;
+};
+
+inline chunk_bytes in_order(__m256i packed) noexcept
 {
-    const __m256i bytes = narrow(v);
+    return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+inline chunk_bytes narrow(const words (&v)[chunk_vectors]) noexcept
+{
+    const __m256i low = _mm256_set1_epi16(0x00ff);
+    const __m256i a = _mm256_and_si256(_mm256_packs_epi32(v[0], v[1]), low), b = _mm256_and_si256(_mm256_packs_epi32(v[2], v[3]), low);
+    return in_order(_mm256_packus_epi16(a, b));
+}
+inline chunk_bytes narrow(chunk_shorts s) noexcept { return in_order(_mm256_packs_epi16(s.low, s.high)); }
+inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
+{
+    return {_mm256_packs_epi32(round_to_int(t[0]), round_to_int(t[1])), _mm256_packs_epi32(round_to_int(t[2]), round_to_int(t[3]))};
+}
+inline chunk_shorts zero_shorts() noexcept { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+inline chunk_shorts lowest(chunk_shorts a, chunk_shorts b) noexcept
+{
+    return {_mm256_min_epi16(a.low, b.low), _mm256_min_epi16(a.high, b.high)};
+}
+inline bool any_least(chunk_shorts s) noexcept
+{
+    const __m256i least = _mm256_cmpeq_epi16(_mm256_min_epi16(s.low, s.high), _mm256_set1_epi16(INT16_MIN));
+    return _mm256_movemask_epi8(least) != 0;
+}
+inline chunk_shorts shifted(chunk_shorts a, std::int32_t by) noexcept
+{
+    const __m256i b = _mm256_set1_epi16(static_cast<short>(by));
+    return {_mm256_adds_epi16(a.low, b), _mm256_adds_epi16(a.high, b)};
+}
+
+#endif
+
+inline constexpr bool round_is_exact = false;
+inline chunk_bytes all_bytes(std::int32_t v) noexcept { return _mm256_set1_epi8(static_cast<char>(static_cast<std::uint8_t>(v))); }
+inline chunk_bytes bounded(chunk_bytes a, chunk_bytes low, chunk_bytes high) noexcept
+{
+    return _mm256_min_epi8(_mm256_max_epi8(a, low), high);
+}
+inline chunk_bytes exclusive_or(chunk_bytes a, chunk_bytes b) noexcept { return _mm256_xor_si256(a, b); }
+
+template <int Bits>
+inline void store_bytes(chunk_bytes b, std::uint8_t* out) noexcept
+{
     if constexpr (Bits == 8) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), bytes);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), b);
     } else {
-        const __m256i codes = _mm256_and_si256(bytes, _mm256_set1_epi8((1 << Bits) - 1));
+        const __m256i codes = _mm256_and_si256(b, _mm256_set1_epi8((1 << Bits) - 1));
         const __m256i pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi16(Bits == 4 ? 0x1001 : 0x0401));
         if constexpr (Bits == 4) {
             const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(pairs, pairs), 0x08);
@@ -132,9 +322,9 @@ inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
     if constexpr (Bits == 8) {
         return Signed ? load_s8(codes + floats::size * i) : load_u8(codes + floats::size * i);
     } else {
-        constexpr std::size_t bytes = floats::size * Bits / 8;
-        std::uint64_t lanes = 0;
-        std::memcpy(&lanes, codes + bytes * i, bytes);
+        constexpr std::size_t size = floats::size * Bits / 8;
+        std::conditional_t<size == 8, std::uint64_t, std::uint32_t> lanes = 0; // of just this size: GCC then broadcasts from memory
+        std::memcpy(&lanes, codes + size * i, size);
         constexpr int top = 32 - Bits;
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
         __m512i each = _mm512_set1_epi32(static_cast<int>(lanes));
@@ -166,6 +356,13 @@ inline words truncate_to_int(floats x) noexcept
 }
 
 #endif
+
+// The low Bits bits of each lane.
+template <int Bits>
+inline void store_codes(const words (&v)[chunk_vectors], std::uint8_t* out) noexcept
+{
+    store_bytes<Bits>(narrow(v), out);
+}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -65,6 +65,9 @@ public:
             high_[i] = static_cast<float>(args_.qmax - after);
             after_[i] = after;
         }
+        if (!args_.rule.divide)
+            for (std::ptrdiff_t i = 0; i < chunk; i += width)
+                quotient(floats(1.0f), floats::load_unaligned(scale_ + i)).store_unaligned(scale_ + i);
     }
 
     // For scales that differ from column to column, before each chunk.
@@ -87,7 +90,7 @@ public:
         const std::ptrdiff_t i = column - begin_;
         const floats scale = floats::load_unaligned(scale_ + i), low = floats::load_unaligned(low_ + i),
                      high = floats::load_unaligned(high_ + i);
-        const floats t = args_.rule.divide ? quotient(x, scale) : x * quotient(floats(1.0f), scale);
+        const floats t = args_.rule.divide ? quotient(x, scale) : x * scale;
         const floats u = opaque(zero_if_nan(t)) + floats::load_unaligned(add_ + i);
         return rounded(min(max(u, low), high), column) + words::load_unaligned(after_ + i);
     }
@@ -120,7 +123,8 @@ private:
     const std::int32_t* row_zero_points_ = nullptr;
     std::uint32_t key0_, key1_;
     std::ptrdiff_t begin_ = 0;
-    float scale_[chunk], add_[chunk], low_[chunk], high_[chunk];
+    float scale_[chunk]; // its reciprocal, unless the rule divides
+    float add_[chunk], low_[chunk], high_[chunk];
     std::int32_t after_[chunk];
 };
 
@@ -160,32 +164,141 @@ inline void quantize_bytes(const float* x, std::uint8_t* q, std::ptrdiff_t count
     quantize_span<8>(x, q, 0, count, rule);
 }
 
+// What becomes of a chunk of rounded codes: nothing, or a zero point and bounds.
+struct as_rounded {
+    chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t) const noexcept { return narrow(s); }
+};
+class with_zero_point {
+public:
+    // zero_points: one for each chunk, `step` apart, or null.
+    with_zero_point(const quantize_args& args, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+        : zero_points_(zero_points), step_(step), offset_(args.qmax > 127 ? 128 : 0), low_(all_bytes(args.qmin - offset_)),
+          high_(all_bytes(args.qmax - offset_)), flip_(all_bytes(offset_))
+    {
+    }
+    chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t c) const noexcept
+    {
+        const std::int32_t zero_point = zero_points_ ? zero_points_[c * step_] : 0;
+        return exclusive_or(bounded(narrow(shifted(s, zero_point - offset_)), low_, high_), flip_);
+    }
+
+private:
+    const std::int32_t* zero_points_;
+    std::ptrdiff_t step_;
+    std::int32_t offset_; // of uint8 codes, which are bounded as int8
+    chunk_bytes low_, high_, flip_;
+};
+
+// `count` chunks, chunk c times inverse[c * step]. False: some lane may be wrong, being NaN or far outside; never if Known says that all
+// products are finite and small.
+template <int Bits, bool Known, class Finish>
+inline bool quantize_chunks(
+    const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* inverse, std::ptrdiff_t step, const Finish& finish) noexcept
+{
+    constexpr bool checked = !Known && !round_is_exact;
+    chunk_shorts worst = zero_shorts();
+    for (std::ptrdiff_t c = 0; c < count; ++c, x += chunk, q += chunk * Bits / 8) {
+        const floats factor(inverse[c * step]);
+        floats t[chunk_vectors];
+        unroll<chunk_vectors>([&](auto i) {
+            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            t[i] = floats::load_unaligned(x + lane) * factor;
+        });
+        const chunk_shorts codes = round_to_shorts(t);
+        if constexpr (checked)
+            worst = lowest(worst, codes);
+        store_bytes<Bits>(finish(codes, c), q);
+    }
+    return !checked || !any_least(worst);
+}
+
+// The usual rule for one row, columns [begin, begin + count), all of one group or (step 1) whole chunks with a group each.
+template <int Bits>
+class usual_row {
+public:
+    usual_row(const quantize_args& args, std::ptrdiff_t row, const float* x, std::uint8_t* q) noexcept
+        : args_(args), x_(x), q_(q), scales_(args.scales + row), zero_points_(args.zero_points ? args.zero_points + row : nullptr)
+    {
+    }
+
+    void group(std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at) const noexcept
+    {
+        const float inverse = 1.0f / scales_[at];
+        const std::ptrdiff_t whole = count / chunk * chunk;
+        for (std::ptrdiff_t i = 0; i < whole; i += block * chunk)
+            chunks(begin + i, whole - i < block * chunk ? (whole - i) / chunk : block, &inverse, at, 0);
+        if (whole < count)
+            one_by_one(begin + whole, count - whole, inverse, at);
+    }
+
+    // `width` groups of a chunk each: their quotients are one division.
+    void groups(std::ptrdiff_t begin, std::ptrdiff_t at) const noexcept
+    {
+        float inverse[floats::size];
+        quotient(floats(1.0f), floats::load_unaligned(scales_ + at)).store_unaligned(inverse);
+        chunks(begin, width, inverse, at, 1);
+    }
+
+private:
+    static constexpr std::ptrdiff_t block = 8; // chunks; if one lane is doubtful, all are done again
+
+    void one_by_one(std::ptrdiff_t begin, std::ptrdiff_t count, float inverse, std::ptrdiff_t at) const noexcept
+    {
+        const std::int32_t zero_point = zero_points_ ? zero_points_[at] : 0;
+        quantizer rule {inverse, static_cast<float>(args_.qmin - zero_point), static_cast<float>(args_.qmax - zero_point), zero_point};
+        quantize_span<Bits>(x_, q_, begin, count, rule);
+    }
+    void chunks(std::ptrdiff_t begin, std::ptrdiff_t count, const float* inverse, std::ptrdiff_t at, std::ptrdiff_t step) const noexcept
+    {
+        const float* x = x_ + begin;
+        std::uint8_t* q = q_ + begin * Bits / 8;
+        bool right;
+        if (Bits == 8 && !zero_points_ && args_.qmin == -128)
+            right = quantize_chunks<Bits, false>(x, q, count, inverse, step, as_rounded {});
+        else
+            right = quantize_chunks<Bits, false>(
+                x, q, count, inverse, step, with_zero_point(args_, zero_points_ ? zero_points_ + at : nullptr, step));
+        for (std::ptrdiff_t c = 0; !right && c < count; ++c)
+            one_by_one(begin + c * chunk, chunk, inverse[c * step], at + c * step);
+    }
+
+    const quantize_args& args_;
+    const float* x_;
+    std::uint8_t* q_;
+    const float* scales_;
+    const std::int32_t* zero_points_;
+};
+
 template <int Bits>
 inline void quantize_matrix(const quantize_args& args) noexcept
 {
     const quantize_rule& rule = args.rule;
-    const bool plain = rule.round == rounding::ties_to_even && !rule.divide && !rule.zero_point_first && args.group_size != 1;
+    const bool usual = rule.round == rounding::ties_to_even && !rule.divide && !rule.zero_point_first && args.group_size != 1;
     for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
         const float* x = args.x + r * args.x_stride;
         std::uint8_t* q = static_cast<std::uint8_t*>(args.q) + r * args.q_stride;
         const std::ptrdiff_t row = r / args.block_rows * args.row_step;
+        std::ptrdiff_t begin = 0, at = 0;
+        if (usual) {
+            const usual_row<Bits> codes(args, row, x, q);
+            if (args.group_size == chunk && args.group_step == 1)
+                for (; begin + width * chunk <= args.cols; begin += width * chunk, at += width)
+                    codes.groups(begin, at);
+            for (; begin < args.cols; begin += args.group_size, at += args.group_step)
+                codes.group(begin, args.cols - begin < args.group_size ? args.cols - begin : args.group_size, at);
+            continue;
+        }
         general_quantizer general(args, r);
         if (args.group_size == 1) {
             general.set_row(args.scales + row, args.zero_points ? args.zero_points + row : nullptr);
             quantize_span<Bits>(x, q, 0, args.cols, general);
             continue;
         }
-        for (std::ptrdiff_t begin = 0, at = row; begin < args.cols; begin += args.group_size, at += args.group_step) {
+        for (at = row; begin < args.cols; begin += args.group_size, at += args.group_step) {
             const std::int32_t zero_point = args.zero_points ? args.zero_points[at] : 0;
             const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
-            if (plain) {
-                quantizer simple {1.0f / args.scales[at], static_cast<float>(args.qmin - zero_point),
-                    static_cast<float>(args.qmax - zero_point), zero_point};
-                quantize_span<Bits>(x, q, begin, count, simple);
-            } else {
-                general.set(begin, chunk, args.scales + at, &zero_point, 0);
-                quantize_span<Bits>(x, q, begin, count, general);
-            }
+            general.set(begin, chunk, args.scales + at, &zero_point, 0);
+            quantize_span<Bits>(x, q, begin, count, general);
         }
     }
 }
@@ -225,6 +338,55 @@ inline float absmax_scale(std::int32_t top, float qmax) noexcept
     return scale < 1.17549435e-38f ? 1.0f : scale;
 }
 
+// The greatest magnitudes of `width` chunks.
+inline words greatest_magnitudes(const float* x) noexcept
+{
+    const words mask(0x7fffffff);
+    words top[words::size];
+    unroll<words::size>([&](auto c) {
+        unroll<chunk_vectors>([&](auto v) {
+            constexpr std::ptrdiff_t at
+                = static_cast<std::ptrdiff_t>(decltype(c)::value) * chunk + static_cast<std::ptrdiff_t>(decltype(v)::value) * width;
+            const words magnitude = as_words(floats::load_unaligned(x + at)) & mask;
+            top[c] = decltype(v)::value == 0 ? magnitude : max(top[c], magnitude);
+        });
+    });
+    return highest_lanes(top);
+}
+
+// `width` groups of a chunk each, whose scales and quotients are one vector. False, and nothing done: one holds a NaN or an infinity.
+template <int Bits>
+inline bool quantize_absmax_groups(const float* x, std::uint8_t* q, float qmax, float* scales) noexcept
+{
+    const words top = greatest_magnitudes(x);
+    if (highest_lane(top) >= 0x7f800000)
+        return false;
+    const words scale = as_words(quotient(as_floats(top), floats(qmax)));
+    const floats chosen = as_floats(choose(scale < words(0x00800000), as_words(floats(1.0f)), scale));
+    chosen.store_unaligned(scales);
+    float inverse[floats::size];
+    quotient(floats(1.0f), chosen).store_unaligned(inverse);
+    quantize_chunks<Bits, true>(x, q, width, inverse, 1, as_rounded {});
+    return true;
+}
+
+template <int Bits>
+inline float quantize_absmax_group(const float* x, std::uint8_t* q, std::ptrdiff_t count, float qmax) noexcept
+{
+    const std::int32_t top = greatest_magnitude(x, count);
+    const float scale = absmax_scale(top, qmax), inverse = 1.0f / scale;
+    if (top < 0x7f800000) {
+        const std::ptrdiff_t whole = count / chunk * chunk;
+        quantize_chunks<Bits, true>(x, q, count / chunk, &inverse, 0, as_rounded {});
+        absmax_quantizer rule {inverse};
+        quantize_span<Bits>(x, q, whole, count - whole, rule);
+    } else {
+        quantizer rule {1.0f, -qmax, qmax, 0};
+        quantize_span<Bits>(x, q, 0, count, rule);
+    }
+    return scale;
+}
+
 template <int Bits>
 inline void quantize_absmax(const quantize_args& args) noexcept
 {
@@ -232,19 +394,18 @@ inline void quantize_absmax(const quantize_args& args) noexcept
     for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
         const float* x = args.x + r * args.x_stride;
         std::uint8_t* q = static_cast<std::uint8_t*>(args.q) + r * args.q_stride;
-        std::ptrdiff_t out = r * args.row_step;
-        for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size, ++out) {
-            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
-            const std::int32_t top = greatest_magnitude(x + begin, count);
-            const float scale = absmax_scale(top, qmax);
-            args.scales_out[out] = scale;
-            if (top < 0x7f800000) {
-                absmax_quantizer rule {1.0f / scale};
-                quantize_span<Bits>(x, q, begin, count, rule);
-            } else {
-                quantizer rule {1.0f, -qmax, qmax, 0};
-                quantize_span<Bits>(x, q, begin, count, rule);
+        float* scales = args.scales_out + r * args.row_step;
+        std::ptrdiff_t begin = 0;
+        while (begin < args.cols) {
+            const std::ptrdiff_t left = args.cols - begin;
+            if (args.group_size == chunk && left >= width * chunk
+                && quantize_absmax_groups<Bits>(x + begin, q + begin * Bits / 8, qmax, scales)) {
+                begin += width * chunk;
+                scales += width;
+                continue;
             }
+            *scales++ = quantize_absmax_group<Bits>(x + begin, q + begin * Bits / 8, left < args.group_size ? left : args.group_size, qmax);
+            begin += args.group_size;
         }
     }
 }
@@ -290,6 +451,22 @@ inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begi
     }
 }
 
+// `count` chunks, chunk c with scales[c * step] and zero_points[c * step].
+template <int Bits, bool Signed, bool HasZeroPoints>
+inline void dequantize_chunks(const std::uint8_t* q, float* x, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points,
+    std::ptrdiff_t step) noexcept
+{
+    for (std::ptrdiff_t c = 0; c < count; ++c, q += chunk * Bits / 8, x += chunk) {
+        const floats scale(scales[c * step]);
+        const words zero(HasZeroPoints ? zero_points[c * step] : 0);
+        unroll<chunk_vectors>([&](auto i) {
+            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            const words codes = load_codes<Bits, Signed>(q, i);
+            (to_float(HasZeroPoints ? codes - zero : codes) * scale).store_unaligned(x + lane);
+        });
+    }
+}
+
 template <int Bits, bool Signed>
 inline void dequantize_matrix(const dequantize_args& args) noexcept
 {
@@ -297,14 +474,31 @@ inline void dequantize_matrix(const dequantize_args& args) noexcept
         const std::uint8_t* q = static_cast<const std::uint8_t*>(args.q) + r * args.q_stride;
         float* x = args.x + r * args.x_stride;
         const std::ptrdiff_t row = r / args.block_rows * args.row_step;
-        const auto at = [&](std::ptrdiff_t offset) noexcept { return args.zero_points ? args.zero_points + row + offset : nullptr; };
+        const float* scales = args.scales + row;
+        const std::int32_t* zero_points = args.zero_points ? args.zero_points + row : nullptr;
         if (args.group_size == 1) {
-            dequantize_span<Bits, Signed, true>(q, x, 0, args.cols, args.scales + row, at(0), args.group_step);
+            dequantize_span<Bits, Signed, true>(q, x, 0, args.cols, scales, zero_points, args.group_step);
             continue;
         }
-        for (std::ptrdiff_t begin = 0, group = 0; begin < args.cols; begin += args.group_size, group += args.group_step) {
+        const auto chunks = [&](std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at, std::ptrdiff_t step) noexcept {
+            if (zero_points)
+                dequantize_chunks<Bits, Signed, true>(q + begin * Bits / 8, x + begin, count, scales + at, zero_points + at, step);
+            else
+                dequantize_chunks<Bits, Signed, false>(q + begin * Bits / 8, x + begin, count, scales + at, nullptr, step);
+        };
+        std::ptrdiff_t begin = 0, at = 0;
+        if (args.group_size == chunk && args.group_step == 1) {
+            at = args.cols / chunk;
+            begin = at * chunk;
+            chunks(0, at, 0, 1);
+        }
+        for (; begin < args.cols; begin += args.group_size, at += args.group_step) {
             const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
-            dequantize_span<Bits, Signed, false>(q, x, begin, count, args.scales + row + group, at(group), 0);
+            const std::ptrdiff_t whole = count / chunk * chunk;
+            chunks(begin, count / chunk, at, 0);
+            if (whole < count)
+                dequantize_span<Bits, Signed, false>(
+                    q, x, begin + whole, count - whole, scales + at, zero_points ? zero_points + at : nullptr, 0);
         }
     }
 }

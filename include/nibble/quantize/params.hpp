@@ -123,12 +123,18 @@ inline status check_params(quant_params_view p, std::ptrdiff_t rows, std::ptrdif
         return status::params_count_mismatch;
     if ((p.scales.data() == nullptr || (!p.zero_points.empty() && p.zero_points.data() == nullptr)) && count != 0)
         return status::null_pointer;
+    // Groups have many parameters: sign bits are collected, so that compilers may use vectors.
+    constexpr std::uint32_t qmin = static_cast<std::uint32_t>(code_traits<Q>::qmin),
+                            qmax = static_cast<std::uint32_t>(code_traits<Q>::qmax);
+    std::uint32_t wrong = 0;
     for (std::size_t i = 0; i < count; ++i)
-        if (!valid_scale(float_bits(p.scales[i])))
-            return status::scale_invalid;
+        wrong |= (float_bits(p.scales[i]) - 1u) | (0x7f7fffffu - float_bits(p.scales[i]));
+    if (wrong >> 31)
+        return status::scale_invalid;
     for (std::size_t i = 0; i < p.zero_points.size(); ++i)
-        if (p.zero_points[i] < code_traits<Q>::qmin || p.zero_points[i] > code_traits<Q>::qmax)
-            return status::zero_point_out_of_range;
+        wrong |= (static_cast<std::uint32_t>(p.zero_points[i]) - qmin) | (qmax - static_cast<std::uint32_t>(p.zero_points[i]));
+    if (wrong >> 31)
+        return status::zero_point_out_of_range;
     return status::ok;
 }
 

@@ -108,6 +108,7 @@ inline void store_bfloat16(floats x, void* p) noexcept
 inline float lowest_lane(floats v) noexcept { return v.v; }
 inline float highest_lane(floats v) noexcept { return v.v; }
 inline std::int32_t highest_lane(words v) noexcept { return v.v; }
+inline words highest_lanes(const words (&m)[1]) noexcept { return m[0]; }
 
 } // namespace scalar
 NIBBLE_END
