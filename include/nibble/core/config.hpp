@@ -29,6 +29,8 @@
 // Members of small value types are always inlined, so that no out-of-line copy of them exists that the linker could take from a
 // file compiled for a newer CPU.
 #define NIBBLE_INLINE inline __attribute__((always_inline))
+// After a lambda's parameters: inlined before arrays that it captures are put in registers.
+#define NIBBLE_UNROLLED __attribute__((always_inline))
 
 #include "abi_tag.hpp"
 

@@ -41,7 +41,7 @@ inline std::size_t gemm_workspace(std::ptrdiff_t m, packed_weights_view w) noexc
 {
     if (!w.quantized() || m <= 0)
         return 0;
-    return static_cast<std::size_t>(m) * static_cast<std::size_t>(2 * w.padded_k + 4 * w.groups + 4) + 3 * 64;
+    return static_cast<std::size_t>(m) * static_cast<std::size_t>(2 * w.padded_k + 128 + 4 * w.groups + 4) + 3 * 64;
 }
 
 namespace detail {
@@ -150,7 +150,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         at += (64 - reinterpret_cast<std::uintptr_t>(at) % 64) % 64;
         std::int32_t* const group_sums = reinterpret_cast<std::int32_t*>(at);
         at += (m * w.groups * 4 + 63) / 64 * 64;
-        float* const row_scales = reinterpret_cast<float*>(at + 2 * m * w.padded_k);
+        float* const row_scales = reinterpret_cast<float*>(at + m * (2 * w.padded_k + 128));
         pack_activations_args pack {};
         pack.a = a.data;
         pack.a_stride = a.stride;

@@ -94,6 +94,7 @@ namespace avx512vnni {
 using namespace avx512;
 }
 NIBBLE_END
+#include "unroll.inl"
 #include "integer_pass.inl"
 #undef NIBBLE_BACKEND_NAME
 #undef NIBBLE_ISA
@@ -120,6 +121,7 @@ namespace neon_dotprod {
 using namespace neon;
 }
 NIBBLE_END
+#include "unroll.inl"
 #include "integer_pass.inl"
 #undef NIBBLE_BACKEND_NAME
 #undef NIBBLE_ISA
@@ -133,6 +135,7 @@ namespace neon_i8mm {
 using namespace neon;
 }
 NIBBLE_END
+#include "unroll.inl"
 #include "integer_pass.inl"
 #undef NIBBLE_BACKEND_NAME
 #undef NIBBLE_ISA

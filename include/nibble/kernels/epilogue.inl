@@ -2,8 +2,6 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-inline constexpr std::ptrdiff_t panel_columns = 16;
-
 // `columns` results of one row, from sums[0...] (16 of them readable per panel), to column `column` of row `row`.
 inline void finish_row(const gemm_args& args, const float* sums, std::ptrdiff_t row, std::ptrdiff_t column, std::ptrdiff_t columns) noexcept
 {
@@ -44,34 +42,11 @@ inline void finish_row(const gemm_args& args, const float* sums, std::ptrdiff_t 
     }
 }
 
-// Rows of activations are taken in blocks of 4, then 2, then 1, counted from row_begin.
-inline constexpr std::ptrdiff_t block_rows(std::ptrdiff_t remaining) noexcept { return remaining >= 4 ? 4 : remaining >= 2 ? 2 : 1; }
-
-// tile<Rows, Panels> for all tiles of the range: as many panels at once as the backend likes, the rest one by one.
-template <template <int, int> class Tile>
-inline void for_each_tile(const gemm_args& args) noexcept
+// How many of the columns of `panels` panels exist.
+inline std::ptrdiff_t columns_left(const gemm_args& args, std::ptrdiff_t panel, std::ptrdiff_t panels) noexcept
 {
-    constexpr int few = NIBBLE_ISA == NIBBLE_ISA_SCALAR ? 1 : NIBBLE_ISA >= NIBBLE_ISA_NEON ? 1 : NIBBLE_ISA >= NIBBLE_ISA_AVX512 ? 4 : 1;
-    constexpr int many = NIBBLE_ISA == NIBBLE_ISA_SCALAR ? 1 : NIBBLE_ISA >= NIBBLE_ISA_NEON ? 2 : 4;
-    std::ptrdiff_t panel = args.panel_begin;
-    const auto rows_of = [&](auto panels_of_4, auto panels_of_1) noexcept {
-        std::ptrdiff_t size = 0;
-        for (std::ptrdiff_t row = args.row_begin; row < args.row_end; row += size) {
-            size = block_rows(args.row_end - row);
-            if (size == 4)
-                for (int p = 0; p < decltype(panels_of_1)::value; p += decltype(panels_of_4)::value)
-                    Tile<4, decltype(panels_of_4)::value>::run(args, row, panel + p);
-            else if (size == 2)
-                for (int p = 0; p < decltype(panels_of_1)::value; p += decltype(panels_of_4)::value)
-                    Tile<2, decltype(panels_of_4)::value>::run(args, row, panel + p);
-            else
-                Tile<1, decltype(panels_of_1)::value>::run(args, row, panel);
-        }
-    };
-    for (; panel + many <= args.panel_end; panel += many)
-        rows_of(std::integral_constant<int, few> {}, std::integral_constant<int, many> {});
-    for (; panel < args.panel_end; ++panel)
-        rows_of(std::integral_constant<int, 1> {}, std::integral_constant<int, 1> {});
+    const std::ptrdiff_t left = args.n - panel * panel_columns;
+    return left < panels * panel_columns ? left : panels * panel_columns;
 }
 
 } // namespace NIBBLE_BACKEND_NAME

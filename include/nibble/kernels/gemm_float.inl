@@ -25,43 +25,69 @@ struct bfloat16_weight {
 };
 
 template <class Weight>
-struct float_gemm {
+struct float_product {
+    using sum = float;
+    // A fused multiply-add takes 4 cycles and two start in each, so 8 chains at least.
+    static constexpr int rows = NIBBLE_ISA == NIBBLE_ISA_AVX2 ? 6 : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 8 : 4;
+    static constexpr int panels(int tile_rows) noexcept
+    {
+        if (NIBBLE_ISA == NIBBLE_ISA_SCALAR)
+            return 1;
+        if (NIBBLE_ISA >= NIBBLE_ISA_NEON)
+            return tile_rows == 1 ? 2 : 1;
+        if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
+            return tile_rows == 8 ? 2 : 4;
+        return tile_rows >= 4 ? 1 : tile_rows >= 2 ? 2 : 4;
+    }
+    static std::ptrdiff_t extent(const gemm_args& args) noexcept { return args.k; }
+    static std::ptrdiff_t block(const gemm_args&) noexcept { return 256; }
+
     template <int Rows, int Panels>
-    struct tile {
-        static void run(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel) noexcept
-        {
-            constexpr std::size_t vectors = panel_columns / width;
-            floats acc[Rows][Panels][vectors];
-            unroll<Rows>([&](auto r) { unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { acc[r][p][v] = floats(0.0f); }); }); });
-            const float* a = reinterpret_cast<const float*>(args.a) + row * args.a_stride;
-            const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
-            for (std::ptrdiff_t k = 0; k < args.k; ++k) {
-                unroll<Panels>([&](auto p) {
-                    unroll<vectors>([&](auto v) {
-                        const floats weight = Weight::load(w + p * args.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
-                        unroll<Rows>([&](auto r) {
-                            acc[r][p][v]
-                                = fused(floats(a[static_cast<std::ptrdiff_t>(std::size_t(r)) * args.a_stride + k]), weight, acc[r][p][v]);
-                        });
+    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, k_range k, float* sums) noexcept
+    {
+        floats acc[Rows][Panels][panel_vectors];
+        const auto each = [&](auto step) NIBBLE_UNROLLED {
+            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
+                        step(acc[r][p][v], sums + (r * Panels + p) * std::size_t {panel_columns} + v * floats::size);
                     });
                 });
-                w += panel_columns * Weight::bytes;
-            }
-            float sums[Panels * panel_columns];
-            for (int r = 0; r < Rows; ++r) {
-                for (int p = 0; p < Panels; ++p)
-                    for (std::size_t v = 0; v < vectors; ++v)
-                        acc[r][p][v].store_unaligned(sums + p * panel_columns + static_cast<std::ptrdiff_t>(v) * width);
-                const std::ptrdiff_t column = panel * panel_columns, left = args.n - column;
-                finish_row(args, sums, row + r, column, left < Panels * panel_columns ? left : Panels * panel_columns);
-            }
+            });
+        };
+        if (k.begin == 0)
+            each([&](floats& x, const float*) NIBBLE_UNROLLED { x = floats(0.0f); });
+        else
+            each([&](floats& x, const float* from) NIBBLE_UNROLLED { x = floats::load_unaligned(from); });
+        row_cursor<float, Rows> a(reinterpret_cast<const float*>(args.a) + row * args.a_stride + k.begin, args.a_stride);
+        const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes + k.begin * panel_columns * Weight::bytes;
+        for (std::ptrdiff_t i = k.begin; i < k.end; ++i, w += panel_columns * Weight::bytes, a.advance(1)) {
+            floats weight[Panels][panel_vectors];
+            unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
+                    weight[p][v] = Weight::load(w + p * args.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
+                });
+            });
+            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                const floats x(*a[r]);
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = fused(x, weight[p][v], acc[r][p][v]); });
+                });
+            });
         }
-    };
+        each([&](const floats& x, float* to) NIBBLE_UNROLLED { x.store_unaligned(to); });
+    }
+
+    template <int Panels>
+    static void finish(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, const float* sums) noexcept
+    {
+        finish_row(args, sums, row, panel * panel_columns, columns_left(args, panel, Panels));
+    }
 };
 
-inline void gemm_f32(const gemm_args& args) noexcept { for_each_tile<float_gemm<float_weight>::tile>(args); }
-inline void gemm_half(const gemm_args& args) noexcept { for_each_tile<float_gemm<half_weight>::tile>(args); }
-inline void gemm_bfloat16(const gemm_args& args) noexcept { for_each_tile<float_gemm<bfloat16_weight>::tile>(args); }
+inline void gemm_f32(const gemm_args& args) noexcept { run_product<float_product<float_weight>>(args); }
+inline void gemm_half(const gemm_args& args) noexcept { run_product<float_product<half_weight>>(args); }
+inline void gemm_bfloat16(const gemm_args& args) noexcept { run_product<float_product<bfloat16_weight>>(args); }
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -1,5 +1,5 @@
-// Products of packed activations with packed int8 or 4-bit weights, group after group of k:
-//   exact int32 sum of the group, minus zero points; then sums = fused(float(sum), scale, sums), or the int32 itself is the output.
+// Products of packed activations with packed int8 or 4-bit weights. With one scale a column the exact int32 sum over all of k is kept until
+// the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums).
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -9,11 +9,10 @@ struct group_cursor {
     const std::byte* column_sums;
     const std::byte* zero_points;
     const std::byte* codes;
-    std::size_t bytes;
 };
 
 template <int Bits>
-inline group_cursor read_group(const gemm_args& args, const std::byte* p, std::ptrdiff_t padded) noexcept
+inline group_cursor read_group(const gemm_args& args, const std::byte* p) noexcept
 {
     group_cursor group {};
     group.scales = p;
@@ -27,129 +26,240 @@ inline group_cursor read_group(const gemm_args& args, const std::byte* p, std::p
         at += (Bits == 8 ? 4 : 1) * panel_columns;
     }
     group.codes = at;
-    group.bytes = static_cast<std::size_t>(at - p) + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
     return group;
 }
 
 inline words load_words(const std::byte* p) noexcept
 {
-    std::int32_t lanes[words::size];
-    std::memcpy(lanes, p, sizeof lanes);
-    return words::load_unaligned(lanes);
+#if NIBBLE_ISA == NIBBLE_ISA_SCALAR
+    std::int32_t x;
+    std::memcpy(&x, p, 4);
+    return words(x);
+#else
+    return words::load_unaligned(reinterpret_cast<const std::int32_t*>(p));
+#endif
 }
 
+inline floats load_scales(const gemm_args& args, const std::byte* scales, std::size_t lane) noexcept
+{
+    return args.half_scales ? load_half(scales + 2 * lane) : as_floats(load_words(scales + 4 * lane));
+}
+
+// What a sum of stored activations x stored weights lacks, with Z = weight zero point, A = sum of (a - zero_point) over the group:
+//   sum of (a - zero_point) * (w - Z) = sum of stored products - weight_offset * (A - shift * length) - Z * A + shift * column_sum
+// where activations are stored as a - zero_point - shift and weights as w + weight_offset.
 template <int Bits>
-struct integer_gemm {
-    template <int Rows, int Panels>
-    struct tile {
-        static constexpr std::size_t vectors = panel_columns / width;
-        using stored = std::conditional_t<Bits == 8, activation8, std::int8_t>;
+struct correction {
+    std::int32_t shift, from_row, row_sum;
 
-        // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the block's activations at a.
-        static void accumulate(words (&acc)[Rows][Panels][vectors], const std::byte* codes, std::size_t panel_bytes, const stored* a,
-            std::ptrdiff_t padded) noexcept
-        {
-            constexpr std::size_t vector_bytes = words::size * 4;
-#if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
-            if constexpr (Rows % 2 == 0 && Panels == 1)
-                return accumulate_pairs<Bits, Rows, vectors>(acc, codes, a, padded);
-#endif
-            if constexpr (Bits == 8) {
-                for (std::ptrdiff_t k = 0; k < padded; k += 4, codes += 4 * panel_columns, a += 4 * Rows)
-                    unroll<Panels>([&](auto p) {
-                        unroll<vectors>([&](auto v) {
-                            const weights8 w = weights8::load(codes + p * panel_bytes + v * vector_bytes);
-                            unroll<Rows>([&](auto r) { acc[r][p][v] = dot8(acc[r][p][v], a + 4 * r, w); });
-                        });
-                    });
-            } else {
-                for (std::ptrdiff_t k = 0; k < padded;) {
-                    const std::ptrdiff_t stop = padded - k < 4 * chain_quads ? padded : k + 4 * chain_quads;
-                    chain4 chain[Rows][Panels][vectors];
-                    unroll<Rows>(
-                        [&](auto r) { unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { chain[r][p][v] = empty_chain(); }); }); });
-                    for (; k < stop; k += 8, codes += 4 * panel_columns, a += 8 * Rows)
-                        unroll<Panels>([&](auto p) {
-                            unroll<vectors>([&](auto v) {
-                                weights4 low, high;
-                                load4(codes + p * panel_bytes + v * vector_bytes, low, high);
-                                unroll<Rows>([&](auto r) {
-                                    chain[r][p][v] = dot4(chain[r][p][v], a + 4 * r, low);
-                                    chain[r][p][v] = dot4(chain[r][p][v], a + 4 * Rows + 4 * r, high);
-                                });
-                            });
-                        });
-                    unroll<Rows>([&](auto r) {
-                        unroll<Panels>(
-                            [&](auto p) { unroll<vectors>([&](auto v) { acc[r][p][v] = acc[r][p][v] + chain_sum(chain[r][p][v]); }); });
-                    });
-                }
-            }
-        }
+    correction(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t group, std::ptrdiff_t length) noexcept
+    {
+        shift = (args.signed_activations ? 0 : 128) - args.zero_point;
+        row_sum = args.group_sums[row * args.groups + group];
+        const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);
+        // Unsigned 4-bit codes have their zero point in the panel, or are int4 plus 8.
+        const std::uint32_t offset = Bits == 8 ? static_cast<std::uint32_t>(weight_offset8) : args.has_zero_points ? 0 : 8;
+        from_row = static_cast<std::int32_t>(0u - offset * stored);
+    }
 
-        static void run(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel) noexcept
-        {
-            const stored* a = reinterpret_cast<const stored*>(args.a) + row * args.padded_k;
-            const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
-            float sums[Rows][Panels * panel_columns] = {};
-            std::int32_t exact[Rows][Panels * panel_columns];
-            // What the stored activations lack: zero_point and the offset, as a multiple of a column's sum of weights. For 4-bit weights
-            // uint8 activations are stored minus 128, int8 ones as they are.
-            const std::int32_t shift = (Bits == 8 ? activation_offset(args.signed_activations) : 0) - args.zero_point;
-            for (std::ptrdiff_t g = 0; g < args.groups; ++g) {
-                const std::ptrdiff_t begin = g * args.group_size,
-                                     length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
-                const std::ptrdiff_t padded = (length + 7) / 8 * 8;
-                words acc[Rows][Panels][vectors];
-                unroll<Rows>([&](auto r) { unroll<Panels>([&](auto p) { unroll<vectors>([&](auto v) { acc[r][p][v] = words(0); }); }); });
-                const group_cursor first = read_group<Bits>(args, w, padded);
-                accumulate(acc, first.codes, args.panel_bytes, a, padded);
-                for (int p = 0; p < Panels; ++p) {
-                    const group_cursor group = read_group<Bits>(args, w + static_cast<std::size_t>(p) * args.panel_bytes, padded);
-                    for (std::size_t v = 0; v < vectors; ++v) {
-                        const std::size_t lane = v * words::size;
-                        const floats scale
-                            = args.half_scales ? load_half(group.scales + 2 * lane) : as_floats(load_words(group.scales + 4 * lane));
-                        for (int r = 0; r < Rows; ++r) {
-                            const words row_sum(args.group_sums[(row + r) * args.groups + g]);
-                            words sum = acc[r][p][v];
-                            if constexpr (Bits == 8) {
-                                if (shift != 0)
-                                    sum = sum + words(shift) * load_words(group.column_sums + 4 * lane);
-                                if (args.has_zero_points)
-                                    sum = sum - load_words(group.zero_points + 4 * lane) * row_sum;
-                            } else {
-                                sum = sum - (args.has_zero_points ? load_u8(group.zero_points + lane) : words(8)) * row_sum;
-                            }
-                            const std::size_t at = static_cast<std::size_t>(p) * panel_columns + lane;
-                            if (args.output == gemm_output::s32 || args.requantize)
-                                sum.store_unaligned(exact[r] + at);
-                            else
-                                fused(to_float(sum), scale, floats::load_unaligned(sums[r] + at)).store_unaligned(sums[r] + at);
-                        }
-                    }
-                }
-                a += padded * Rows;
-                w += first.bytes;
-            }
-            const std::ptrdiff_t column = panel * panel_columns, left = args.n - column;
-            const std::ptrdiff_t columns = left < Panels * panel_columns ? left : Panels * panel_columns;
-            for (int r = 0; r < Rows; ++r) {
-                if (args.requantize)
-                    requantize_row(*args.requantize, exact[r], column, columns,
-                        static_cast<std::uint8_t*>(args.c) + (row + r) * args.c_stride + column);
-                else if (args.output == gemm_output::s32)
-                    std::memcpy(static_cast<std::int32_t*>(args.c) + (row + r) * args.c_stride + column, exact[r],
-                        static_cast<std::size_t>(columns) * sizeof(std::int32_t));
-                else
-                    finish_row(args, sums[r], row + r, column, columns);
-            }
+    NIBBLE_INLINE words operator()(const gemm_args& args, words sum, const group_cursor& group, std::size_t lane) const noexcept
+    {
+        if (Bits == 4 || weight_offset8 != 0)
+            sum = sum + words(from_row);
+        if (Bits == 8 && shift != 0)
+            sum = sum + words(shift) * load_words(group.column_sums + 4 * lane);
+        if (args.has_zero_points) {
+            const words zero = Bits == 8 ? load_words(group.zero_points + 4 * lane) : load_u8(group.zero_points + lane);
+            sum = sum - zero * words(row_sum);
         }
-    };
+        return sum;
+    }
 };
 
-inline void gemm_w8(const gemm_args& args) noexcept { for_each_tile<integer_gemm<8>::tile>(args); }
-inline void gemm_w4(const gemm_args& args) noexcept { for_each_tile<integer_gemm<4>::tile>(args); }
+template <int Bits>
+struct integer_product {
+    using stored = std::conditional_t<Bits == 8, activation8, std::int8_t>;
+    union sum {
+        float real;
+        std::int32_t whole;
+    };
+    static constexpr int rows = NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 8 : 4;
+    static constexpr int panels(int tile_rows) noexcept
+    {
+        if (NIBBLE_ISA == NIBBLE_ISA_SCALAR)
+            return 1;
+        if (NIBBLE_ISA >= NIBBLE_ISA_NEON)
+            return tile_rows == 1 ? 2 : 1;
+        if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
+            return tile_rows == 8 ? 2 : 4;
+        return tile_rows >= 3 ? 1 : tile_rows == 2 ? 2 : 4;
+    }
+
+    // In groups, or in k if there is one group.
+    static std::ptrdiff_t extent(const gemm_args& args) noexcept { return args.groups > 1 ? args.groups : args.padded_k; }
+    static std::ptrdiff_t block(const gemm_args& args) noexcept
+    {
+        constexpr std::ptrdiff_t most = NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 512 : 1024;
+        return args.groups == 1 ? most : args.group_size < most ? most / args.group_size : 1;
+    }
+
+    template <int Rows, int Panels>
+    using accumulators = words[Rows][Panels][panel_vectors];
+
+    // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on.
+    template <int Rows, int Panels>
+    NIBBLE_INLINE static void accumulate(accumulators<Rows, Panels>& acc, const std::byte* codes, std::size_t panel_bytes,
+        row_cursor<stored, Rows>& a, std::ptrdiff_t padded) noexcept
+    {
+        constexpr std::size_t vector_bytes = words::size * 4;
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
+        if constexpr (Rows % 2 == 0 && Panels == 1)
+            return accumulate_pairs<Bits, Rows>(acc, codes, a, padded);
+#endif
+        if constexpr (Bits == 8) {
+            for (const std::byte* end = codes + padded * panel_columns; codes != end; codes += 4 * panel_columns, a.advance(4)) {
+                decltype(load8(codes)) w[Panels][panel_vectors];
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { w[p][v] = load8(codes + p * panel_bytes + v * vector_bytes); });
+                });
+                unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
+                    decltype(part8<0>(w[0][0])) weights[Panels][panel_vectors];
+                    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { weights[p][v] = part8<decltype(part)::value>(w[p][v]); });
+                    });
+                    unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                        const auto x = spread8<decltype(part)::value>(a[r]);
+                        unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                            unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = dot8(acc[r][p][v], x, weights[p][v]); });
+                        });
+                    });
+                });
+            }
+        } else {
+            const auto step = [&](chain4(&chain)[Rows][Panels][panel_vectors]) NIBBLE_UNROLLED {
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
+                        weights4 low, high;
+                        load4(codes + p * panel_bytes + v * vector_bytes, low, high);
+                        unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                            chain[r][p][v] = dot4(dot4(chain[r][p][v], spread_quad(a[r]), low), spread_quad(a[r] + 4), high);
+                        });
+                    });
+                });
+                codes += 4 * panel_columns;
+                a.advance(8);
+            };
+            while (padded != 0) {
+                chain4 chain[Rows][Panels][panel_vectors];
+                unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { chain[r][p][v] = empty_chain(); });
+                    });
+                });
+                if (padded >= 4 * chain_quads) {
+                    padded -= 4 * chain_quads;
+                    unroll<chain_quads / 2>([&](auto) NIBBLE_UNROLLED { step(chain); });
+                } else {
+                    for (; padded != 0; padded -= 8)
+                        step(chain);
+                }
+                unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = acc[r][p][v] + chain_sum(chain[r][p][v]); });
+                    });
+                });
+            }
+        }
+    }
+
+    template <int Rows, int Panels>
+    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, k_range k, sum* sums) noexcept
+    {
+        const std::ptrdiff_t stride = activation_stride<stored>(args.padded_k), padded_group = (args.group_size + 7) / 8 * 8;
+        row_cursor<stored, Rows> a(
+            reinterpret_cast<const stored*>(args.a) + row * stride + k.begin * (args.groups > 1 ? padded_group : 1), stride);
+        const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
+        accumulators<Rows, Panels> acc;
+        const auto each = [&](auto step) NIBBLE_UNROLLED {
+            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
+                        step(acc[r][p][v], r, p, v, sums + (r * Panels + p) * std::size_t {panel_columns} + v * words::size);
+                    });
+                });
+            });
+        };
+        if (args.groups == 1) {
+            if (k.begin == 0)
+                each([&](words& x, auto, auto, auto, const sum*) NIBBLE_UNROLLED { x = words(0); });
+            else
+                each([&](words& x, auto, auto, auto, const sum* at) NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
+            accumulate<Rows, Panels>(
+                acc, read_group<Bits>(args, w).codes + k.begin * panel_columns * Bits / 8, args.panel_bytes, a, k.end - k.begin);
+            each([&](words& x, auto, auto, auto, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
+            return;
+        }
+        if (k.begin == 0)
+            each([&](words&, auto, auto, auto, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
+        const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w).codes - w);
+        w += static_cast<std::size_t>(k.begin) * (head + static_cast<std::size_t>(padded_group * panel_columns * Bits / 8));
+        for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
+            const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
+            const std::ptrdiff_t padded = (length + 7) / 8 * 8;
+            each([&](words& x, auto, auto, auto, const sum*) NIBBLE_UNROLLED { x = words(0); });
+            accumulate<Rows, Panels>(acc, w + head, args.panel_bytes, a, padded);
+            floats scale[Panels][panel_vectors];
+            unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                unroll<panel_vectors>(
+                    [&](auto v) NIBBLE_UNROLLED { scale[p][v] = load_scales(args, w + p * args.panel_bytes, v * words::size); });
+            });
+            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                const correction<Bits> correct(args, row + static_cast<std::ptrdiff_t>(decltype(r)::value), g, length);
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                    const group_cursor group = read_group<Bits>(args, w + p * args.panel_bytes);
+                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
+                        float* const at = &sums[(r * Panels + p) * std::size_t {panel_columns} + v * words::size].real;
+                        const words whole = correct(args, acc[r][p][v], group, v * words::size);
+                        fused(to_float(whole), scale[p][v], floats::load_unaligned(at)).store_unaligned(at);
+                    });
+                });
+            });
+            w += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
+        }
+    }
+
+    template <int Panels>
+    static void finish(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, const sum* sums) noexcept
+    {
+        const std::ptrdiff_t column = panel * panel_columns, columns = columns_left(args, panel, Panels);
+        alignas(64) sum done[Panels * panel_columns];
+        const bool whole = args.output == gemm_output::s32 || args.requantize;
+        for (std::size_t p = 0; p < Panels && args.groups == 1; ++p) {
+            const correction<Bits> correct(args, row, 0, args.k);
+            const group_cursor group = read_group<Bits>(args, args.panels + (static_cast<std::size_t>(panel) + p) * args.panel_bytes);
+            for (std::size_t lane = 0; lane < panel_columns; lane += words::size) {
+                const std::size_t at = p * panel_columns + lane;
+                const words x = correct(args, words::load_unaligned(&sums[at].whole), group, lane);
+                if (whole)
+                    x.store_unaligned(&done[at].whole);
+                else
+                    fused(to_float(x), load_scales(args, group.scales, lane), floats(0.0f)).store_unaligned(&done[at].real);
+            }
+        }
+        const sum* const result = args.groups == 1 ? done : sums;
+        if (args.requantize)
+            requantize_row(
+                *args.requantize, &result->whole, column, columns, static_cast<std::uint8_t*>(args.c) + row * args.c_stride + column);
+        else if (args.output == gemm_output::s32)
+            std::memcpy(static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, &result->whole,
+                static_cast<std::size_t>(columns) * sizeof(std::int32_t));
+        else
+            finish_row(args, &result->real, row, column, columns);
+    }
+};
+
+inline void gemm_w8(const gemm_args& args) noexcept { run_product<integer_product<8>>(args); }
+inline void gemm_w4(const gemm_args& args) noexcept { run_product<integer_product<4>>(args); }
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -8,18 +8,6 @@ inline constexpr std::ptrdiff_t width = static_cast<std::ptrdiff_t>(floats::size
 inline constexpr std::ptrdiff_t chunk = 32;
 inline constexpr std::size_t chunk_vectors = static_cast<std::size_t>(chunk / width);
 
-// step(integral_constant) for 0 ... Count - 1, unrolled so that arrays indexed by it live in registers.
-template <class Step, std::size_t... I>
-inline __attribute__((always_inline)) void unroll_each(Step& step, std::index_sequence<I...>) noexcept
-{
-    (step(std::integral_constant<std::size_t, I> {}), ...);
-}
-template <std::size_t Count, class Step>
-inline __attribute__((always_inline)) void unroll(Step step) noexcept
-{
-    unroll_each(step, std::make_index_sequence<Count> {});
-}
-
 // A chunk of codes as bytes, and as int16, where the order of lanes is the backend's own:
 // - narrow: the low bytes of words in [-128, 255]; int16 saturated to int8
 // - round_to_shorts: to nearest, ties to even, saturated; NaN and, on x86, what int32 cannot hold give the least int16 (on Arm NaN gives 0)

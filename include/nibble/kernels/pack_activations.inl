@@ -1,98 +1,158 @@
-// Activations for the integer products: quantized if they are floats, in blocks of 4, 2 or 1 rows, inside a block quad after quad of k and
-// row after row in a quad. Each group of k is padded with zeros to a multiple of 8.
+// Activations for the integer products: int8, quantized if they are floats, minus 128 if they are uint8; one row after the other, each
+// group of k padded with zeros to a multiple of 8. One pass over each row, after the one that finds its scale.
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-inline constexpr std::ptrdiff_t code_chunk = 256;
-
-// One row's codes [begin, begin + count) as bytes, from one of the three sources.
-struct dynamic_source {
-    const float* x;
-    quantizer rule;
-    void codes(std::ptrdiff_t begin, std::ptrdiff_t count, std::uint8_t* out) const noexcept
-    {
-        quantize_bytes(x + begin, out, count, rule);
-    }
-};
-struct static_source {
-    const std::uint8_t* x;
-    void codes(std::ptrdiff_t begin, std::ptrdiff_t count, std::uint8_t* out) const noexcept
-    {
-        std::memcpy(out, x + begin, static_cast<std::size_t>(count));
-    }
-};
-
-// Code: int8 or uint8, what the bytes are. Stored: the type kept for these weights.
-template <class Code, class Stored, class Source>
-inline void pack_row(const pack_activations_args& args, const Source& source, std::ptrdiff_t row, Stored* block, std::ptrdiff_t rows,
-    const int (&order)[4], std::int32_t offset) noexcept
+// From row to row, in elements: an odd number of cache lines, so that the rows of a tile do not compete for the same lines of the cache.
+template <class Stored>
+inline std::ptrdiff_t activation_stride(std::ptrdiff_t padded_k) noexcept
 {
-    std::ptrdiff_t at = 0; // quad in the block
-    for (std::ptrdiff_t g = 0; g < args.groups; ++g) {
-        const std::ptrdiff_t begin = g * args.group_size, end = args.k - begin < args.group_size ? args.k : begin + args.group_size;
-        std::uint32_t sum = 0;
-        for (std::ptrdiff_t i = begin; i < end; i += code_chunk) {
-            std::uint8_t bytes[code_chunk] = {};
-            const std::ptrdiff_t count = end - i < code_chunk ? end - i : code_chunk, padded = (count + 7) / 8 * 8;
-            source.codes(i, count, bytes);
-            std::int32_t part = 0;
-            for (std::ptrdiff_t j = 0; j < count; ++j)
-                part += static_cast<Code>(bytes[j]);
-            sum += static_cast<std::uint32_t>(part);
-            for (std::ptrdiff_t j = 0; j < padded; j += 4, ++at) {
-                Stored* quad = block + at * rows * 4;
-                for (int e = 0; e < 4; ++e) {
-                    const std::ptrdiff_t from = j + order[e];
-                    // Padding stays zero: the weights there are zero too, and 0 is a value of every stored type.
-                    quad[e] = from < count ? static_cast<Stored>(static_cast<Code>(bytes[from]) - offset) : Stored {0};
-                }
-            }
-        }
-        args.group_sums[row * args.groups + g]
-            = static_cast<std::int32_t>(sum - static_cast<std::uint32_t>(args.zero_point) * static_cast<std::uint32_t>(end - begin));
-    }
+    constexpr std::ptrdiff_t line = 64 / sizeof(Stored);
+    return ((padded_k + line - 1) / line | 1) * line;
 }
 
-template <class Code, class MakeSource>
-inline void pack_rows(const pack_activations_args& args, MakeSource make_source) noexcept
+inline std::int32_t lane_sum(words v) noexcept
 {
-    static constexpr int plain_order[4] = {0, 1, 2, 3};
-    std::ptrdiff_t size = 0;
-    for (std::ptrdiff_t row = args.row_begin; row < args.row_end; row += size) {
-        size = block_rows(args.row_end - row);
-        for (std::ptrdiff_t r = 0; r < size; ++r) {
-            const auto source = make_source(row + r);
-            if (args.weight_bits == 8) {
-                activation8* block = reinterpret_cast<activation8*>(args.packed) + row * args.padded_k;
-                pack_row<Code>(args, source, row + r, block + r * 4, size, quad_order, activation_offset(Code(-1) < 0));
-            } else {
-                std::int8_t* block = reinterpret_cast<std::int8_t*>(args.packed) + row * args.padded_k;
-                pack_row<Code>(args, source, row + r, block + r * 4, size, plain_order, Code(-1) < 0 ? 0 : 128);
+#if NIBBLE_ISA == NIBBLE_ISA_SCALAR
+    return v.v;
+#elif NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return vaddvq_s32(v);
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return _mm512_reduce_add_epi32(v);
+#else
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+#endif
+}
+
+// A chunk of codes in [-128, 127] as the products read them.
+inline void store_activations(const words (&codes)[chunk_vectors], std::int8_t* out) noexcept
+{
+    store_codes<8>(codes, reinterpret_cast<std::uint8_t*>(out));
+}
+#if NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512
+// Even k first in each quad, see part8.
+inline void store_activations(const words (&codes)[chunk_vectors], std::int16_t* out) noexcept
+{
+    const __m256i order
+        = _mm256_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+    const __m256i bytes = _mm256_shuffle_epi8(narrow(codes), order);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out) + 1, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(bytes, 1)));
+}
+#endif
+
+// Where codes come from. load(i, count, codes) gives the chunk at column i, `offset` from `count` on; they are stored minus `offset`.
+template <class Rule>
+struct dynamic_source {
+    static constexpr std::int32_t offset = 0;
+    const float* x;
+    Rule rule;
+    NIBBLE_INLINE void load(std::ptrdiff_t i, std::ptrdiff_t count, words (&codes)[chunk_vectors]) const noexcept
+    {
+        float part[chunk] = {};
+        const float* from = x + i;
+        if (count < chunk) {
+            std::memcpy(part, from, static_cast<std::size_t>(count) * sizeof(float));
+            from = part;
+        }
+        unroll<chunk_vectors>([&](auto v) NIBBLE_UNROLLED { codes[v] = rule(floats::load_unaligned(from + v * floats::size), 0); });
+    }
+};
+template <class Code>
+struct static_source {
+    static constexpr bool is_signed = Code(-1) < 0;
+    static constexpr std::int32_t offset = is_signed ? 0 : 128;
+    const Code* x;
+    NIBBLE_INLINE void load(std::ptrdiff_t i, std::ptrdiff_t count, words (&codes)[chunk_vectors]) const noexcept
+    {
+        std::uint8_t part[chunk];
+        const std::uint8_t* from = reinterpret_cast<const std::uint8_t*>(x + i);
+        if (count < chunk) {
+            std::memset(part, offset, sizeof part);
+            std::memcpy(part, from, static_cast<std::size_t>(count));
+            from = part;
+        }
+        unroll<chunk_vectors>([&](auto v) NIBBLE_UNROLLED { codes[v] = load_codes<8, is_signed>(from, v); });
+    }
+};
+
+template <class Stored>
+struct row_packer {
+    template <class Source>
+    static void pack(const pack_activations_args& args, const Source& source, std::ptrdiff_t row) noexcept
+    {
+        Stored* out = reinterpret_cast<Stored*>(args.packed) + row * activation_stride<Stored>(args.padded_k);
+        for (std::ptrdiff_t g = 0; g < args.groups; ++g) {
+            const std::ptrdiff_t begin = g * args.group_size, end = args.k - begin < args.group_size ? args.k : begin + args.group_size;
+            words sum(0);
+            std::ptrdiff_t padding = 0;
+            const auto take = [&](std::ptrdiff_t i, std::ptrdiff_t count, Stored* to) NIBBLE_UNROLLED {
+                words codes[chunk_vectors];
+                source.load(i, count, codes);
+                unroll<chunk_vectors>([&](auto v) NIBBLE_UNROLLED {
+                    sum = sum + codes[v];
+                    if (Source::offset != 0)
+                        codes[v] = codes[v] - words(Source::offset);
+                });
+                store_activations(codes, to);
+            };
+            std::ptrdiff_t i = begin;
+            for (; i + chunk <= end; i += chunk, out += chunk)
+                take(i, chunk, out);
+            if (i < end) {
+                Stored last[chunk];
+                const std::ptrdiff_t padded = (end - i + 7) / 8 * 8;
+                take(i, end - i, last);
+                padding = chunk - (end - i);
+                std::memcpy(out, last, static_cast<std::size_t>(padded) * sizeof(Stored));
+                out += padded;
             }
+            const std::ptrdiff_t not_data = args.zero_point * (end - begin) + Source::offset * padding;
+            args.group_sums[row * args.groups + g]
+                = static_cast<std::int32_t>(static_cast<std::uint32_t>(lane_sum(sum)) - static_cast<std::uint32_t>(not_data));
         }
     }
+};
+
+template <class MakeSource>
+inline void pack_rows(const pack_activations_args& args, MakeSource make_source) noexcept
+{
+    for (std::ptrdiff_t row = args.row_begin; row < args.row_end; ++row)
+        make_source(row, [&](const auto& source) noexcept {
+            if (args.weight_bits == 8)
+                row_packer<activation8>::pack(args, source, row);
+            else
+                row_packer<std::int8_t>::pack(args, source, row);
+        });
 }
 
 // Symmetric, per row: scale = max|x| / 127, 1 if that is below the least normal float, NaN if the row holds a NaN or an infinity.
 inline void pack_f32(const pack_activations_args& args) noexcept
 {
-    pack_rows<std::int8_t>(args, [&](std::ptrdiff_t row) noexcept {
+    pack_rows(args, [&](std::ptrdiff_t row, auto pack) noexcept {
         const float* x = static_cast<const float*>(args.a) + row * args.a_stride;
         const std::int32_t top = greatest_magnitude(x, args.k);
         const float scale = absmax_scale(top, 127.0f);
         args.row_scales[row] = scale;
-        return dynamic_source {x, quantizer {top < 0x7f800000 ? 1.0f / scale : 1.0f, -127.0f, 127.0f, 0}};
+        if (top < 0x7f800000)
+            pack(dynamic_source<absmax_quantizer> {x, {1.0f / scale}});
+        else
+            pack(dynamic_source<quantizer> {x, {1.0f, -127.0f, 127.0f, 0}});
     });
 }
 inline void pack_s8(const pack_activations_args& args) noexcept
 {
-    pack_rows<std::int8_t>(
-        args, [&](std::ptrdiff_t row) noexcept { return static_source {static_cast<const std::uint8_t*>(args.a) + row * args.a_stride}; });
+    pack_rows(args, [&](std::ptrdiff_t row, auto pack) noexcept {
+        pack(static_source<std::int8_t> {static_cast<const std::int8_t*>(args.a) + row * args.a_stride});
+    });
 }
 inline void pack_u8(const pack_activations_args& args) noexcept
 {
-    pack_rows<std::uint8_t>(
-        args, [&](std::ptrdiff_t row) noexcept { return static_source {static_cast<const std::uint8_t*>(args.a) + row * args.a_stride}; });
+    pack_rows(args, [&](std::ptrdiff_t row, auto pack) noexcept {
+        pack(static_source<std::uint8_t> {static_cast<const std::uint8_t*>(args.a) + row * args.a_stride});
+    });
 }
 
 } // namespace NIBBLE_BACKEND_NAME

@@ -1,4 +1,5 @@
 // All kernels of one backend.
+#include "unroll.inl"
 #include "lanes.inl"
 #include "math.inl"
 #include "quantize.inl"
@@ -6,6 +7,7 @@
 #include "convert.inl"
 #include "minifloat.inl"
 #include "microscaling.inl"
+#include "tiles.inl"
 #include "epilogue.inl"
 #include "gemm_float.inl"
 #include "integer_pass.inl"

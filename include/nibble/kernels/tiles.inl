@@ -1,0 +1,98 @@
+// How every product is cut: panels of 16 columns and rows of activations into register tiles, k into blocks that stay in the first cache.
+//   for each few panels:  for each block of k:  for each tile of rows:  sums += activations x weights
+//                         for each row: the epilogue
+// A Product has `sum`, the type kept between blocks of k; rows, the height of the tile that does most of the work; panels(rows);
+// extent(args) and block(args), k in a unit of its own; tile<Rows, Panels>; and finish<Panels>.
+NIBBLE_BEGIN
+namespace NIBBLE_BACKEND_NAME {
+
+inline constexpr std::ptrdiff_t panel_columns = 16;
+inline constexpr std::size_t panel_vectors = panel_columns / floats::size;
+
+// Rows that share a block of weights before the next block is read.
+inline constexpr std::ptrdiff_t row_block = 64;
+
+// The same place in Rows rows. Every third row has a pointer, the next two are reached by adding the stride once or twice, which an
+// address on x86 does for nothing: all rows of a tile need few registers.
+template <class T, int Rows>
+class row_cursor {
+public:
+    NIBBLE_INLINE row_cursor(const T* first, std::ptrdiff_t stride) noexcept : stride_(stride)
+    {
+        for (int i = 0; i < bases; ++i)
+            base_[i] = first + 3 * i * stride;
+    }
+    NIBBLE_INLINE const T* operator[](std::size_t r) const noexcept { return base_[r / 3] + static_cast<std::ptrdiff_t>(r % 3) * stride_; }
+    NIBBLE_INLINE void advance(std::ptrdiff_t n) noexcept
+    {
+        for (int i = 0; i < bases; ++i)
+            base_[i] += n;
+    }
+
+private:
+    static constexpr int bases = (Rows + 2) / 3;
+    const T* base_[bases];
+    std::ptrdiff_t stride_;
+};
+
+struct k_range {
+    std::ptrdiff_t begin, end;
+};
+
+// Rows [row, row_end), a multiple of Rows and at most Capacity, x Panels panels.
+template <class Product, int Rows, int Panels, int Capacity>
+inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t panel) noexcept
+{
+    constexpr std::ptrdiff_t columns = Panels * panel_columns;
+    alignas(64) typename Product::sum sums[Capacity * columns];
+    const std::ptrdiff_t extent = Product::extent(args), step = row_end - row_begin > Rows ? Product::block(args) : extent;
+    for (k_range k {0, 0}; k.begin == 0 || k.begin < extent; k.begin = k.end) {
+        k.end = extent - k.begin < step ? extent : k.begin + step;
+        for (std::ptrdiff_t row = row_begin; row < row_end; row += Rows)
+            Product::template tile<Rows, Panels>(args, row, panel, k, sums + (row - row_begin) * columns);
+        if (extent == 0)
+            break;
+    }
+    for (std::ptrdiff_t row = row_begin; row < row_end; ++row)
+        Product::template finish<Panels>(args, row, panel, sums + (row - row_begin) * columns);
+}
+
+template <class Product, int Rows, int Capacity>
+inline void run_rows(const gemm_args& args, k_range rows, std::ptrdiff_t panel, std::ptrdiff_t panel_end) noexcept
+{
+    constexpr int many = Product::panels(Rows);
+    for (; panel + many <= panel_end; panel += many)
+        run_strip<Product, Rows, many, Capacity>(args, rows.begin, rows.end, panel);
+    for (; panel < panel_end; ++panel)
+        run_strip<Product, Rows, 1, Capacity>(args, rows.begin, rows.end, panel);
+}
+
+template <class Product>
+inline void run_product(const gemm_args& args) noexcept
+{
+    constexpr std::ptrdiff_t together = 4; // panels whose weights are still cached when the next few rows want them
+    for (std::ptrdiff_t row = args.row_begin, end = row; row < args.row_end; row = end) {
+        end = args.row_end - row < row_block ? args.row_end : row + row_block;
+        const std::ptrdiff_t whole = row + (end - row) / Product::rows * Product::rows;
+        if (whole > row)
+            run_rows<Product, Product::rows, row_block>(args, {row, whole}, args.panel_begin, args.panel_end);
+        for (std::ptrdiff_t panel = args.panel_begin; panel < args.panel_end && whole < end; panel += together) {
+            const std::ptrdiff_t panel_end = args.panel_end - panel < together ? args.panel_end : panel + together;
+            std::ptrdiff_t next = whole;
+            if constexpr (Product::rows > 4)
+                if (end - next >= 4) {
+                    run_rows<Product, 4, 4>(args, {next, next + 4}, panel, panel_end);
+                    next += 4;
+                }
+            switch (end - next) {
+            case 3: run_rows<Product, 3, 3>(args, {next, end}, panel, panel_end); break;
+            case 2: run_rows<Product, 2, 2>(args, {next, end}, panel, panel_end); break;
+            case 1: run_rows<Product, 1, 1>(args, {next, end}, panel, panel_end); break;
+            default: break;
+            }
+        }
+    }
+}
+
+} // namespace NIBBLE_BACKEND_NAME
+NIBBLE_END
