@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend/backend.hpp"
+#include "blocks/blocks.hpp"
 #include "core/formats.hpp"
 #include "core/minifloat.hpp"
 #include "gemm/gemm.hpp"
@@ -13,6 +14,7 @@
 #include "quantize/quantize.hpp"
 #include "quantize/requantize.hpp"
 #include "reference/gemm.hpp"
+#include "reference/k_blocks.hpp"
 #include "reference/microscaling.hpp"
 #include "reference/quantize.hpp"
 #include "reference/requantize.hpp"

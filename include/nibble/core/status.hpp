@@ -35,6 +35,9 @@ enum class [[nodiscard]] status : std::uint8_t {
     backend_not_compiled,    ///< this build left the backend out
     backend_not_supported,   ///< this CPU, or its operating system, does not run the backend
     out_of_memory,           ///< an allocation failed
+    ggml_type_unknown,       ///< ggml has no such tensor type, or has given it up
+    ggml_type_unsupported,   ///< nibble knows this tensor type's size only
+    cols_not_whole_blocks,   ///< the number of columns is no multiple of the type's block
     file_not_gguf,           ///< the bytes do not start with GGUF
     file_version,            ///< a GGUF version other than 2 and 3
     file_truncated,          ///< the file ends before what its header promises
@@ -74,6 +77,12 @@ constexpr const char* to_string(status s) noexcept
     case status::backend_not_compiled: return "this build left the backend out";
     case status::backend_not_supported: return "this CPU, or its operating system, does not run the backend";
     case status::out_of_memory: return "an allocation failed";
+    case status::ggml_type_unknown: return "ggml has no tensor type of this number, or has given it up";
+    case status::ggml_type_unsupported: return "nibble knows this tensor type's size, but neither quantizes nor dequantizes it";
+    case status::cols_not_whole_blocks:
+        return "the number of columns is no multiple of the type's block: with 32 columns a block there are q4_0, q4_1, q5_0, q5_1, q8_0, "
+               "iq4_nl "
+               "and mxfp4";
     case status::file_not_gguf: return "the file does not start with GGUF";
     case status::file_version: return "the GGUF version is neither 2 nor 3";
     case status::file_truncated: return "the file ends before what its header promises";
