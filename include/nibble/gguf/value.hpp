@@ -45,6 +45,21 @@ NIBBLE_INLINE constexpr gguf_type gguf_type_of() noexcept
         return static_cast<gguf_type>((sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 2 : 4) + (std::is_signed_v<T> ? 1 : 0));
 }
 
+struct gguf_tensor {
+    std::string_view name;
+    ggml_type type = ggml_type::f32;
+    std::uint32_t dimensions = 0;
+    std::int64_t sizes[4] = {1, 1, 1, 1}; ///< innermost first: columns, rows, ...
+    span<const std::byte> data;
+
+    /// Of the matrix with sizes[0] columns that the tensor is when its other dimensions are taken together.
+    NIBBLE_INLINE constexpr std::int64_t rows() const noexcept { return sizes[1] * sizes[2] * sizes[3]; }
+};
+
+NIBBLE_END_TYPES
+
+NIBBLE_BEGIN
+
 /// One metadata value: a number, a bool, a string, or an array of one of these or of arrays.
 class gguf_value {
 public:
@@ -196,20 +211,6 @@ struct gguf_pair {
     gguf_value value;
 };
 
-struct gguf_tensor {
-    std::string_view name;
-    ggml_type type = ggml_type::f32;
-    std::uint32_t dimensions = 0;
-    std::int64_t sizes[4] = {1, 1, 1, 1}; ///< innermost first: columns, rows, ...
-    span<const std::byte> data;
-
-    /// Of the matrix with sizes[0] columns that the tensor is when its other dimensions are taken together.
-    NIBBLE_INLINE constexpr std::int64_t rows() const noexcept { return sizes[1] * sizes[2] * sizes[3]; }
-};
-
-NIBBLE_END_TYPES
-
-NIBBLE_BEGIN
 namespace detail {
 
 /// The bytes of a tensor, or which rule its type and sizes break. An element count that does not fit 63 bits is no size.
