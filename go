@@ -46,7 +46,7 @@ test_programs() {
 }
 
 demo() {
-  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev bible-kjv bible-kjv-text
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev bible-kjv bible-kjv-text
   make_in build/demo-build all -DCMAKE_BUILD_TYPE=Release \
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
   mkdir -p build/demo
@@ -55,7 +55,7 @@ demo() {
 
 run_tests() {
   local root=$PWD failed=() runs=() static=(-DCMAKE_EXE_LINKER_FLAGS=-static -DNIBBLE_WITH_CPUINFO=OFF)
-  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libbenchmark-dev libopenblas-dev clang-format-14
+  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libbenchmark-dev libopenblas-dev clang-format-14 libcli11-dev
 
   # A build that fails does not keep the other tests from running.
   test_programs build/asan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=address,undefined || failed+=(asan)
@@ -64,7 +64,21 @@ run_tests() {
   runs+=(-DNIBBLE_TEST_ASAN="$root/build/asan/tests" -DNIBBLE_TEST_TSAN="$root/build/tsan/tests"
     -DNIBBLE_TEST_CLANG="$root/build/clang/tests")
 
+  if make_in build/fuzz fuzz -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++ \
+    -DNIBBLE_BUILD_TESTS=ON -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=OFF; then
+    runs+=(-DNIBBLE_TEST_FUZZ="$root/build/fuzz/tests/fuzz")
+  else
+    runs+=(-DNIBBLE_TEST_FUZZ=OFF)
+    failed+=(fuzz)
+  fi
+
   if [ "$(uname -m)" = x86_64 ]; then
+    if tests/oracles/setup-llama "$root/build/llama"; then
+      runs+=(-DNIBBLE_TEST_LLAMA="$root/build/llama")
+    else
+      say "NOT RUN: the comparisons with llama.cpp, for want of npm or its packages"
+      runs+=(-DNIBBLE_TEST_LLAMA=OFF)
+    fi
     if tests/emulation/setup-aarch64; then
       test_programs build/aarch64 -DCMAKE_BUILD_TYPE=Release "${static[@]}" \
         --toolchain cmake/toolchains/aarch64-linux-gnu.cmake || failed+=(aarch64)

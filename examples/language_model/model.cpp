@@ -14,7 +14,7 @@ std::vector<float> floats_of(const nibble::gguf_tensor& t)
     for (const std::int64_t size : t.sizes)
         count *= static_cast<std::size_t>(size);
     std::vector<float> values(count);
-    if (t.type == nibble::gguf_tensor_type::f32) {
+    if (t.type == nibble::ggml_type::f32) {
         std::memcpy(values.data(), t.data.data(), count * sizeof(float));
     } else {
         std::vector<nibble::half> halves(count);
@@ -35,7 +35,7 @@ struct loader {
         const auto t = file.tensor(name.c_str());
         if (!t)
             error = t.error();
-        else if ((t->type != nibble::gguf_tensor_type::f32 && t->type != nibble::gguf_tensor_type::f16)
+        else if ((t->type != nibble::ggml_type::f32 && t->type != nibble::ggml_type::f16)
                  || t->sizes[0] != static_cast<std::int64_t>(columns) || t->sizes[1] != static_cast<std::int64_t>(rows) || t->sizes[2] != 1
                  || t->sizes[3] != 1)
             error = status::file_type_mismatch;
@@ -142,7 +142,7 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, format f)
     if (!reader)
         return reader.error();
     const auto number = [&](const char* key, std::size_t most) {
-        const auto found = reader->u32(key);
+        const auto found = reader->get<std::uint32_t>(key);
         return found && *found != 0 && *found <= most ? std::size_t(*found) : std::size_t(0);
     };
     model m;
@@ -152,8 +152,8 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, format f)
     m.heads_ = number("llama.attention.head_count", 256);
     m.hidden_ = number("llama.feed_forward_length", 1 << 16);
     const std::size_t blocks = number("llama.block_count", 256);
-    const auto epsilon = reader->f32("llama.attention.layer_norm_rms_epsilon");
-    const auto base = reader->f32("llama.rope.freq_base");
+    const auto epsilon = reader->get<float>("llama.attention.layer_norm_rms_epsilon");
+    const auto base = reader->get<float>("llama.rope.freq_base");
     if (m.context_ == 0 || m.vocabulary_ != 256 || m.width_ == 0 || m.heads_ == 0 || m.hidden_ == 0 || blocks == 0 || !epsilon
         || m.width_ % (2 * m.heads_) != 0)
         return status::file_key_missing;

@@ -2,10 +2,14 @@
 #pragma once
 
 #include "backend/backend.hpp"
+#include "blocks/blocks.hpp"
 #include "core/formats.hpp"
 #include "core/minifloat.hpp"
 #include "gemm/gemm.hpp"
+#include "gguf/imatrix.hpp"
 #include "gguf/reader.hpp"
+#include "gguf/recipe.hpp"
+#include "gguf/writer.hpp"
 #include "onnx/matmul_nbits.hpp"
 #include "onnx/operators.hpp"
 #include "quantize/convert.hpp"
@@ -13,6 +17,7 @@
 #include "quantize/quantize.hpp"
 #include "quantize/requantize.hpp"
 #include "reference/gemm.hpp"
+#include "reference/k_blocks.hpp"
 #include "reference/microscaling.hpp"
 #include "reference/quantize.hpp"
 #include "reference/requantize.hpp"

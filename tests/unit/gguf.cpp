@@ -1,142 +1,251 @@
+#include "../gguf_cases.hpp"
 #include "../support.hpp"
 
-#include <memory>
+#include <cstring>
 #include <string>
 
 using namespace nibble;
 
 namespace {
 
-// Builds a file by hand, so that every rule can be broken.
-struct writer {
-    std::vector<std::byte> bytes;
-
-    template <class T>
-    writer& number(T value)
-    {
-        const std::size_t at = bytes.size();
-        bytes.resize(at + sizeof value);
-        std::memcpy(bytes.data() + at, &value, sizeof value);
-        return *this;
-    }
-    writer& text(const std::string& s)
-    {
-        number(std::uint64_t(s.size()));
-        for (const char c : s)
-            bytes.push_back(static_cast<std::byte>(c));
-        return *this;
-    }
-    writer& mark(std::uint32_t version, std::uint64_t tensors, std::uint64_t pairs)
-    {
-        for (const char c : {'G', 'G', 'U', 'F'})
-            bytes.push_back(static_cast<std::byte>(c));
-        return number(version).number(tensors).number(pairs);
-    }
-    writer& tensor(const std::string& name, std::vector<std::int64_t> sizes, std::uint32_t type, std::uint64_t offset)
-    {
-        text(name).number(std::uint32_t(sizes.size()));
-        for (const std::int64_t size : sizes)
-            number(size);
-        return number(type).number(offset);
-    }
-    writer& data(std::size_t count)
-    {
-        bytes.resize((bytes.size() + 31) / 32 * 32 + count);
-        return *this;
-    }
-};
-
-// From memory that ends at an unreadable page, so that a read past the end faults.
-result<gguf_reader> open_guarded(const std::vector<std::byte>& bytes)
+// From memory that ends at an unreadable page, so that a read past the end faults; what can be read is read.
+status read_guarded(const std::vector<std::byte>& bytes, const gguf_options& options = {})
 {
-    static std::vector<std::unique_ptr<test::guarded<std::byte>>> kept;
-    kept.push_back(std::make_unique<test::guarded<std::byte>>(static_cast<std::ptrdiff_t>(bytes.size())));
+    const test::guarded<std::byte> memory(static_cast<std::ptrdiff_t>(bytes.size()));
     if (!bytes.empty())
-        std::memcpy(kept.back()->data(), bytes.data(), bytes.size());
-    return gguf_reader::open(span<const std::byte>(kept.back()->data(), bytes.size()));
+        std::memcpy(memory.data(), bytes.data(), bytes.size());
+    const auto file = gguf_reader::open(span<const std::byte>(memory.data(), bytes.size()), options);
+    if (!file)
+        return file.error();
+    volatile unsigned sum = 0;
+    for (std::size_t i = 0; i < file->pair_count(); ++i) {
+        const gguf_pair p = file->pair(i);
+        CHECK(file->find(p.key).error() == status::ok);
+        for (const char c : p.key)
+            sum = sum + static_cast<unsigned char>(c);
+        for (const gguf_value& e : p.value)
+            sum = sum + static_cast<unsigned>(e.size());
+    }
+    for (std::size_t i = 0; i < file->tensor_count(); ++i)
+        for (const std::byte b : file->tensor(i).data)
+            sum = sum + static_cast<unsigned>(b);
+    return status::ok;
 }
 
-std::vector<std::byte> good_file()
+gguf_options strict()
 {
-    writer w;
-    w.mark(3, 2, 3).text("general.architecture").number(8u).text("llama").text("answer").number(4u).number(42u);
-    w.text("list").number(9u).number(8u).number(std::uint64_t(2)).text("a").text("bc");
-    w.tensor("one", {4, 2}, 0, 0).tensor("two", {8}, 1, 32).data(48);
-    return w.bytes;
+    gguf_options o;
+    o.rules = gguf_rules::strict;
+    return o;
 }
 
-status error_of(const writer& w) { return open_guarded(w.bytes).error(); }
+std::vector<std::byte> written(span<const gguf_pair> pairs, span<const gguf_tensor> tensors)
+{
+    gguf_memory measure;
+    REQUIRE(write_gguf(pairs, tensors, measure) == status::file_not_written); // no room, but it counts
+    std::vector<std::byte> bytes(static_cast<std::size_t>(*gguf_file_size(pairs, tensors)));
+    gguf_memory memory {bytes};
+    REQUIRE(write_gguf(pairs, tensors, memory) == status::ok);
+    CHECK(memory.written == bytes.size());
+    return bytes;
+}
+
+gguf_tensor tensor_of(std::string_view name, ggml_type type, std::int64_t columns, std::int64_t rows, span<const std::byte> data)
+{
+    gguf_tensor t;
+    t.name = name;
+    t.type = type;
+    t.dimensions = 2;
+    t.sizes[0] = columns;
+    t.sizes[1] = rows;
+    t.data = data;
+    return t;
+}
 
 } // namespace
 
 TEST_CASE("a GGUF file is read")
 {
-    const auto file = open_guarded(good_file());
+    const std::vector<std::byte> bytes = test::good_gguf().bytes;
+    const auto file = gguf_reader::open(bytes);
     REQUIRE(file.error() == status::ok);
+    CHECK(file->version() == 3);
+    CHECK(file->alignment() == 32);
+    CHECK(file->is_complete());
+    CHECK(file->pair_count() == 5);
+    CHECK(*file->get<std::uint32_t>("answer") == 42);
+    CHECK(*file->find("answer")->unsigned_integer() == 42);
+    CHECK(*file->get<std::string_view>("general.architecture") == "llama");
+    CHECK(*file->get<bool>("flag"));
+    CHECK(file->get<std::uint32_t>("general.architecture").error() == status::file_type_mismatch);
+    CHECK(file->get<std::int32_t>("answer").error() == status::file_type_mismatch);
+    CHECK(file->get<float>("missing").error() == status::file_key_missing);
+    const auto list = file->find("list");
+    REQUIRE(list);
+    CHECK(list->size() == 2);
+    std::string all;
+    for (const gguf_value& e : *list)
+        all += std::string(*e.get<std::string_view>()) + ";";
+    CHECK(all == "a;bc;");
+    CHECK(*file->find("numbers")->at<std::int16_t>(0) == -1);
+    CHECK(file->find("numbers")->at<std::int16_t>(3).error() == status::shape_mismatch);
+    CHECK(file->find("numbers")->at<std::uint16_t>(0).error() == status::file_type_mismatch);
+    CHECK((*file->find("numbers")->begin()).unsigned_integer().error() == status::file_type_mismatch);
+
     CHECK(file->tensor_count() == 2);
-    CHECK(*file->u32("answer") == 42);
-    const auto architecture = file->string("general.architecture");
-    REQUIRE(architecture);
-    CHECK(std::string(architecture->data(), architecture->size()) == "llama");
-    CHECK(file->u32("general.architecture").error() == status::file_type_mismatch);
-    CHECK(file->f32("missing").error() == status::file_key_missing);
+    CHECK(file->tensor(1).name == "two");
     const auto one = file->tensor("one");
     REQUIRE(one);
     CHECK(one->sizes[0] == 4);
-    CHECK(one->sizes[1] == 2);
+    CHECK(one->rows() == 2);
     CHECK(one->data.size() == 32);
     CHECK(file->tensor("two")->data.size() == 16);
+    CHECK(file->tensor("two")->data.data() == bytes.data() + file->data_offset() + 32);
     CHECK(file->tensor("three").error() == status::file_key_missing);
+}
+
+TEST_CASE("each rule of GGUF has its status")
+{
+    for (const test::gguf_case& c : test::gguf_cases()) {
+        INFO(c.name);
+        CHECK(std::string(to_string(read_guarded(c.bytes))) == to_string(c.lenient));
+        CHECK(std::string(to_string(read_guarded(c.bytes, strict()))) == to_string(c.strict));
+    }
+    CHECK(gguf_reader::open(span<const std::byte>(nullptr, 5)).error() == status::null_pointer);
 }
 
 TEST_CASE("a GGUF file cut anywhere, or with any byte changed, is refused or read, and nothing outside it is touched")
 {
-    const std::vector<std::byte> good = good_file();
+    const std::vector<std::byte> good = test::good_gguf().bytes;
+    gguf_options partial;
+    partial.data_may_be_missing = true;
     for (std::size_t length = 0; length < good.size(); ++length) {
-        std::vector<std::byte> cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length));
-        CHECK(open_guarded(cut).error() != status::ok);
+        const std::vector<std::byte> cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length));
+        CHECK(read_guarded(cut) == status::file_truncated);
+        (void)read_guarded(cut, partial);
     }
     test::random random(1);
-    volatile std::byte read {};
     for (int i = 0; i < 3000; ++i) {
         std::vector<std::byte> changed = good;
         changed[random.bits() % changed.size()] = static_cast<std::byte>(random.bits());
         changed[random.bits() % changed.size()] = static_cast<std::byte>(random.bits() % 2 ? 0xff : 0x7f);
-        const test::guarded<std::byte> memory(static_cast<std::ptrdiff_t>(changed.size()));
-        std::memcpy(memory.data(), changed.data(), changed.size());
-        const auto file = gguf_reader::open(span<const std::byte>(memory.data(), memory.size()));
-        if (!file)
-            continue;
-        const auto one = file->tensor("one");
-        for (std::size_t at = 0; one && at < one->data.size(); ++at)
-            read = read ^ one->data[at];
+        (void)read_guarded(changed, i % 2 ? partial : strict());
     }
 }
 
-TEST_CASE("each broken rule of GGUF has its status")
+TEST_CASE("a GGUF file without its data can be looked at")
 {
-    CHECK(error_of(writer().number(0x46554748u).number(3u)) == status::file_not_gguf);
-    CHECK(error_of(writer().mark(1, 0, 0)) == status::file_version);
-    CHECK(error_of(writer().mark(4, 0, 0)) == status::file_version);
-    CHECK(error_of(writer().mark(3, ~0ull, 0)) == status::file_truncated);
-    CHECK(error_of(writer().mark(3, 0, ~0ull)) == status::file_truncated);
-    CHECK(error_of(writer().mark(3, 0, 1).text("k").number(4u)) == status::file_truncated);
-    CHECK(error_of(writer().mark(3, 0, 1).text("").number(4u).number(1u)) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 0, 1).text("k").number(99u).number(1u)) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 0, 1).text("kkk").number(7u).number(std::uint8_t(2))) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 0, 1).text("k").number(9u).number(0u).number(1ull << 60)) == status::file_truncated);
-    CHECK(error_of(writer().mark(3, 0, 1).text("general.alignment").number(4u).number(24u)) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 0, 1).text("general.alignment").number(5u).number(32u)) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 1, 0).tensor("t", {1ll << 62, 4}, 0, 0).data(64)) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 1, 0).tensor("t", {-1}, 0, 0).data(64)) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 1, 0).tensor("t", {1, 1, 1, 1, 1}, 0, 0).data(64)) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 1, 0).tensor("t", {4}, 0, 8).data(64)) == status::file_damaged);
-    CHECK(error_of(writer().mark(3, 1, 0).tensor("t", {64}, 0, 0).data(64)) == status::file_truncated);
-    CHECK(error_of(writer().mark(3, 1, 0).tensor("t", {8}, 8, 0).data(64)) == status::file_damaged);
-    writer nested;
-    nested.mark(3, 0, 1).text("k");
-    for (int i = 0; i < 100; ++i)
-        nested.number(9u), nested.number(1ull << 32 | 9u);
-    CHECK(error_of(nested) != status::ok);
-    CHECK(gguf_reader::open(span<const std::byte>(nullptr, 5)).error() == status::null_pointer);
+    std::vector<std::byte> bytes = test::good_gguf().bytes;
+    bytes.resize(bytes.size() - 10);
+    gguf_options partial;
+    partial.data_may_be_missing = true;
+    const auto file = gguf_reader::open(bytes, partial);
+    REQUIRE(file);
+    CHECK(!file->is_complete());
+    CHECK(file->tensor("one").error() == status::ok);
+    CHECK(file->tensor("two").error() == status::file_truncated);
+    CHECK(file->tensor(1).sizes[0] == 8);
+    CHECK(file->tensor(1).data.empty());
+}
+
+TEST_CASE("limits of the GGUF reader can be set")
+{
+    const std::vector<std::byte> bytes = test::good_gguf().bytes;
+    const auto with = [&](auto change) {
+        gguf_options o;
+        change(o.limits);
+        return gguf_reader::open(bytes, o).error();
+    };
+    CHECK(with([](gguf_limits&) {}) == status::ok);
+    CHECK(with([](gguf_limits& l) { l.pairs = 4; }) == status::file_limit);
+    CHECK(with([](gguf_limits& l) { l.tensors = 1; }) == status::file_limit);
+    CHECK(with([](gguf_limits& l) { l.string_bytes = 19; }) == status::file_limit);
+    CHECK(with([](gguf_limits& l) { l.array_elements = 2; }) == status::file_limit);
+    CHECK(with([](gguf_limits& l) { l.nesting = 0; }) == status::file_limit);
+}
+
+TEST_CASE("many names are found, and a duplicate among them")
+{
+    test::gguf_bytes w;
+    w.mark(3, 0, 20000);
+    for (std::uint32_t i = 0; i < 20000; ++i)
+        w.u32("key." + std::to_string(i * 7919 % 20000), i);
+    const auto file = gguf_reader::open(w.bytes);
+    REQUIRE(file);
+    for (std::uint32_t i = 0; i < 20000; i += 37)
+        CHECK(*file->get<std::uint32_t>("key." + std::to_string(i * 7919 % 20000)) == i);
+    w.bytes[24 + 8 + 4] = std::byte {'1'}; // key.0 becomes key.1
+    CHECK(gguf_reader::open(w.bytes).error() == status::file_duplicate);
+}
+
+TEST_CASE("what is written is read")
+{
+    const std::vector<std::string_view> texts {"", "a", "\xc3\xa4"};
+    const std::vector<float> floats {1.0f, -0.0f, 0.5f};
+    const bool flags[] = {true, false, true};
+    const std::vector<std::byte> data(288, std::byte {7});
+    const std::vector<gguf_pair> pairs {{"general.architecture", "test"}, {"u8", std::uint8_t(200)}, {"i8", std::int8_t(-3)},
+        {"u16", std::uint16_t(60000)}, {"i16", std::int16_t(-3)}, {"u32", 4000000000u}, {"i32", -5}, {"f32", 1.5f}, {"bool", true},
+        {"u64", ~0ull}, {"i64", INT64_MIN}, {"f64", 0.1}, {"texts", span<const std::string_view>(texts)},
+        {"floats", span<const float>(floats)}, {"flags", span<const bool>(flags)}, {"general.alignment", 64u}};
+    std::vector<gguf_tensor> tensors {tensor_of("a", ggml_type::q4_K, 256, 2, data),
+        tensor_of("b", ggml_type::f32, 3, 1, {data.data(), 12}), tensor_of("nothing", ggml_type::f32, 0, 1, {})};
+    tensors.push_back(tensor_of("c", ggml_type::i8, 5, 1, {data.data(), 5}));
+    const std::vector<std::byte> bytes = written(pairs, tensors);
+    gguf_options o = strict();
+    const auto file = gguf_reader::open(bytes, o);
+    REQUIRE(std::string(to_string(file.error())) == "ok");
+    CHECK(file->alignment() == 64);
+    CHECK(*file->get<std::uint8_t>("u8") == 200);
+    CHECK(*file->get<std::int64_t>("i64") == INT64_MIN);
+    CHECK(*file->get<double>("f64") == 0.1);
+    CHECK(*file->get<bool>("bool"));
+    CHECK(*file->find("floats")->at<float>(2) == 0.5f);
+    CHECK(*file->find("flags")->at<bool>(1) == false);
+    CHECK(file->tensor("a")->data.size() == 288);
+    CHECK(file->tensor("b")->dimensions == 1); // trailing ones are not written
+    CHECK(file->tensor("c")->data[4] == std::byte {7});
+
+    // A file's own content, written again, gives the same bytes.
+    std::vector<gguf_pair> again;
+    std::vector<gguf_tensor> same;
+    for (std::size_t i = 0; i < file->pair_count(); ++i)
+        again.push_back(file->pair(i));
+    for (std::size_t i = 0; i < file->tensor_count(); ++i)
+        same.push_back(file->tensor(i));
+    CHECK(written(again, same) == bytes);
+}
+
+TEST_CASE("the GGUF writer refuses what nobody could read")
+{
+    const std::vector<std::byte> data(64);
+    const auto refused = [&](const std::vector<gguf_pair>& pairs, const std::vector<gguf_tensor>& tensors) {
+        std::vector<std::byte> out(4096, std::byte {1});
+        gguf_memory memory {out};
+        const status s = write_gguf(pairs, tensors, memory);
+        CHECK((s == status::ok || memory.written == 0));
+        return s;
+    };
+    const gguf_tensor good = tensor_of("t", ggml_type::f32, 4, 1, {data.data(), 16});
+    CHECK(refused({}, {good}) == status::ok);
+    CHECK(refused({{"", 1}}, {}) == status::file_name_invalid);
+    CHECK(refused({{"a b", 1}}, {}) == status::file_name_invalid);
+    CHECK(refused({{"k", 1}, {"k", 2}}, {}) == status::file_duplicate);
+    CHECK(refused({{"k", "\xff"}}, {}) == status::file_text_invalid);
+    CHECK(refused({{"general.alignment", 24u}}, {}) == status::file_alignment);
+    CHECK(refused({{"general.alignment", 4u}}, {}) == status::file_alignment);
+    CHECK(refused({{"general.alignment", 32}}, {}) == status::file_alignment);
+    CHECK(refused({}, {good, good}) == status::file_duplicate);
+    CHECK(refused({}, {tensor_of("", ggml_type::f32, 4, 1, {data.data(), 16})}) == status::file_name_invalid);
+    CHECK(refused({}, {tensor_of(std::string(64, 't'), ggml_type::f32, 4, 1, {data.data(), 16})}) == status::file_name_invalid);
+    CHECK(refused({}, {tensor_of("t", ggml_type::f32, 4, 1, {data.data(), 15})}) == status::shape_mismatch);
+    CHECK(refused({}, {tensor_of("t", ggml_type::f32, -4, 1, {data.data(), 16})}) == status::file_shape_invalid);
+    CHECK(refused({}, {tensor_of("t", ggml_type::q8_0, 4, 1, {data.data(), 16})}) == status::cols_not_whole_blocks);
+    CHECK(refused({}, {tensor_of("t", static_cast<ggml_type>(36), 4, 1, {data.data(), 16})}) == status::ggml_type_unknown);
+    const std::vector<std::byte> nested = test::gguf_bytes().mark(3, 0, 1).text("k").number(9u).number(9u).number(std::uint64_t(0)).bytes;
+    const auto file = gguf_reader::open(nested);
+    REQUIRE(file);
+    CHECK(refused({file->pair(0)}, {}) == status::file_value_invalid);
+    const auto full = [](const std::byte*, std::size_t) noexcept { return false; };
+    CHECK(write_gguf({}, {}, full) == status::file_not_written);
 }

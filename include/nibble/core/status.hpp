@@ -35,13 +35,26 @@ enum class [[nodiscard]] status : std::uint8_t {
     backend_not_compiled,    ///< this build left the backend out
     backend_not_supported,   ///< this CPU, or its operating system, does not run the backend
     out_of_memory,           ///< an allocation failed
+    ggml_type_unknown,       ///< ggml has no such tensor type, or has given it up
+    ggml_type_unsupported,   ///< nibble knows this tensor type's size only
+    cols_not_whole_blocks,   ///< the number of columns is no multiple of the type's block
+    recipe_unknown,          ///< no quantization recipe has this name or number
     file_not_gguf,           ///< the bytes do not start with GGUF
     file_version,            ///< a GGUF version other than 2 and 3
+    file_byte_order,         ///< a big-endian GGUF file
     file_truncated,          ///< the file ends before what its header promises
-    file_damaged,            ///< the file contradicts itself or the format
     file_limit,              ///< a count or length is above the reader's limit
+    file_alignment,          ///< general.alignment is no u32, no power of two, or (strict) below 8
+    file_name_invalid,       ///< a key or a tensor's name is empty, too long or (strict) not of the allowed characters
+    file_text_invalid,       ///< (strict) a string is not UTF-8
+    file_value_invalid,      ///< a value has a type that does not exist or cannot stand there, or a bool is neither 0 nor 1
+    file_duplicate,          ///< two keys or two tensors have the same name
+    file_shape_invalid,      ///< a tensor has more than four dimensions, a negative one, or too many elements
+    file_offset_invalid,     ///< a tensor's data is not aligned or overlaps another's
+    file_damaged,            ///< the file contradicts itself or its format
     file_key_missing,        ///< the file lacks a metadata key or a tensor that is needed
     file_type_mismatch,      ///< a metadata value or a tensor has another type or shape than the one asked for
+    file_not_written,        ///< whoever takes the bytes of a file refused some
 };
 
 /// One sentence a person can act on; never null.
@@ -74,13 +87,32 @@ constexpr const char* to_string(status s) noexcept
     case status::backend_not_compiled: return "this build left the backend out";
     case status::backend_not_supported: return "this CPU, or its operating system, does not run the backend";
     case status::out_of_memory: return "an allocation failed";
+    case status::ggml_type_unknown: return "ggml has no tensor type of this number, or has given it up";
+    case status::ggml_type_unsupported: return "nibble knows this tensor type's size, but neither quantizes nor dequantizes it";
+    case status::cols_not_whole_blocks:
+        return "the number of columns is no multiple of the type's block: with 32 columns a block there are q4_0, q4_1, q5_0, q5_1, q8_0, "
+               "iq4_nl "
+               "and mxfp4";
+    case status::recipe_unknown:
+        return "no quantization recipe has this name: there are Q4_K_M, Q4_K_S, Q5_K_M, Q6_K, Q8_0, Q4_0 and others";
     case status::file_not_gguf: return "the file does not start with GGUF";
-    case status::file_version: return "the GGUF version is neither 2 nor 3";
-    case status::file_truncated: return "the file ends before what its header promises";
-    case status::file_damaged: return "the file contradicts itself or the GGUF format";
+    case status::file_version: return "the GGUF version is neither 2 nor 3: convert the file with a current llama.cpp";
+    case status::file_byte_order: return "the GGUF file is big-endian: convert it with gguf_convert_endian.py";
+    case status::file_truncated: return "the file ends before what its header promises: copy or download it again";
     case status::file_limit: return "a count or length in the file is above the reader's limit";
+    case status::file_alignment: return "general.alignment in the file is no u32, no power of two, or below 8";
+    case status::file_name_invalid:
+        return "a key or a tensor's name is empty or too long, or (strict) a key is not printable ASCII or a name not UTF-8";
+    case status::file_text_invalid: return "a string in the file is not UTF-8";
+    case status::file_value_invalid:
+        return "a metadata value has a type that does not exist or cannot stand there, or is a bool that is neither 0 nor 1";
+    case status::file_duplicate: return "two keys or two tensors in the file have the same name";
+    case status::file_shape_invalid: return "a tensor in the file has more than four dimensions, a negative one, or too many elements";
+    case status::file_offset_invalid: return "a tensor's data in the file is not aligned or overlaps another's";
+    case status::file_damaged: return "the file contradicts itself or its format";
     case status::file_key_missing: return "the file lacks a metadata key or a tensor that is needed";
     case status::file_type_mismatch: return "a metadata value or a tensor has another type or shape than the one asked for";
+    case status::file_not_written: return "the file could not be written: is the disk full?";
     }
     return "unknown status";
 }

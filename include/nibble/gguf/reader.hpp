@@ -1,30 +1,16 @@
-// Reads a GGUF file, version 2 or 3, from bytes that somebody else owns (a mapped file, a buffer). Nothing is copied or allocated; every
-// length is checked against the bytes that are there before it is used, so that the cost is bounded by the file's size.
+// Reads a GGUF file, version 2 or 3, from bytes that somebody else owns (a mapped file, a buffer). Everything is checked when the file is
+// opened: every length against the bytes that are there before it is used, every sum and product for overflow. What follows cannot fail.
 //   header   "GGUF", u32 version, u64 tensors, u64 pairs; the pairs: key, u32 type, value; the tensors: name, u32 dimensions, u64 sizes
 //            (innermost first), u32 type, u64 offset; then padding to general.alignment (32 unless given), then the data
+//   string   u64 length, bytes      array   u32 type, u64 count, elements
+// Time is bounded by the size of the header (n log n for n names), memory by 24 bytes a name, taken when the names are known to be there.
 #pragma once
 
-#include <cstring>
+#include <algorithm>
+#include <new>
 
-#include "../core/numeric.hpp"
-#include "../core/status.hpp"
-#include "../core/view.hpp"
-
-NIBBLE_BEGIN_TYPES
-
-enum class gguf_type : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
-
-/// Tensor types that this reader knows the size of, by their number in the file.
-enum class gguf_tensor_type : std::uint32_t { f32 = 0, f16 = 1, q8_0 = 8, bf16 = 30 };
-
-struct gguf_tensor {
-    gguf_tensor_type type = gguf_tensor_type::f32;
-    std::uint32_t dimensions = 0;
-    std::int64_t sizes[4] = {1, 1, 1, 1}; ///< innermost first
-    span<const std::byte> data;
-};
-
-NIBBLE_END_TYPES
+#include "../core/memory.hpp"
+#include "cursor.hpp"
 
 NIBBLE_BEGIN
 
@@ -32,272 +18,250 @@ class gguf_reader {
 public:
     gguf_reader() noexcept = default;
 
-    /// Checks the whole header; tensors' data must lie inside the bytes.
-    static result<gguf_reader> open(span<const std::byte> bytes) noexcept
+    /// The bytes must outlive the reader. Besides statuses that begin with file_: ggml_type_unknown for a tensor type that does not exist
+    /// (any more), cols_not_whole_blocks for a row that ends inside a block, out_of_memory.
+    static result<gguf_reader> open(span<const std::byte> bytes, const gguf_options& options = {}) noexcept
     {
         if (check(bytes) != status::ok)
             return status::null_pointer;
         gguf_reader r;
         r.bytes_ = bytes;
-        cursor at {bytes, 0};
+        if (const status s = r.read(options); s != status::ok)
+            return s;
+        return result<gguf_reader>(std::move(r));
+    }
+
+    std::uint32_t version() const noexcept { return version_; }
+    std::size_t alignment() const noexcept { return alignment_; }
+    /// Where the tensors' data begins.
+    std::size_t data_offset() const noexcept { return data_; }
+    /// Whether every tensor's data lies inside the bytes.
+    bool is_complete() const noexcept { return complete_; }
+    /// Whether the alignment is one that the format does not allow: 1, 2 or 4.
+    bool has_odd_alignment() const noexcept { return alignment_ < 8; }
+
+    std::size_t pair_count() const noexcept { return pairs_; }
+    std::size_t tensor_count() const noexcept { return tensors_; }
+
+    /// In the file's order.
+    gguf_pair pair(std::size_t i) const noexcept
+    {
+        gguf_pair p;
+        std::uint32_t type = 0;
+        const std::byte* at = text_at(entries()[i].position, p.key);
+        std::memcpy(&type, at, 4);
+        p.value = gguf_value::parse(static_cast<gguf_type>(type), at + 4);
+        return p;
+    }
+
+    gguf_tensor tensor(std::size_t i) const noexcept { return tensor_at(entries()[pairs_ + i].position); }
+
+    result<gguf_value> find(std::string_view key) const noexcept
+    {
+        const std::size_t i = search(0, pairs_, key);
+        return i == pairs_ ? result<gguf_value>(status::file_key_missing) : pair(i).value;
+    }
+
+    /// A value of exactly this type: get<std::uint32_t>("llama.block_count"), get<std::string_view>("general.architecture").
+    template <class T>
+    result<T> get(std::string_view key) const noexcept
+    {
+        const result<gguf_value> found = find(key);
+        return found ? found->template get<T>() : result<T>(found.error());
+    }
+
+    /// A tensor by its name; file_truncated if its data is not all there.
+    result<gguf_tensor> tensor(std::string_view name) const noexcept
+    {
+        const std::size_t i = search(pairs_, tensors_, name);
+        if (i == tensors_)
+            return status::file_key_missing;
+        const gguf_tensor found = tensor(i);
+        return found.data.size() == *detail::tensor_bytes(found) ? result<gguf_tensor>(found) : result<gguf_tensor>(status::file_truncated);
+    }
+    result<gguf_tensor> tensor(const char* name) const noexcept { return tensor(std::string_view(name)); }
+
+private:
+    // Pairs first, then tensors, each in the file's order; by_name puts each of the two in the order of names.
+    struct entry {
+        std::uint64_t position;
+        std::uint64_t data; // a tensor's: where it begins, counted from data_
+    };
+
+    status read(const gguf_options& options) noexcept
+    {
+        detail::gguf_cursor at {bytes_, 0, options};
         char mark[4] = {};
         if (!at.take(mark))
             return status::file_truncated;
         if (std::memcmp(mark, "GGUF", 4) != 0)
             return status::file_not_gguf;
-        std::uint32_t version = 0;
-        if (!at.take(version))
+        std::uint64_t tensors = 0, pairs = 0;
+        if (!at.take(version_))
             return status::file_truncated;
-        if (version != 2 && version != 3)
+        if (version_ != 0 && (version_ & 0xffffu) == 0)
+            return status::file_byte_order;
+        if (version_ != 2 && version_ != 3)
             return status::file_version;
-        if (!at.take(r.tensors_) || !at.take(r.pairs_))
+        if (!at.take(tensors) || !at.take(pairs))
             return status::file_truncated;
         // A pair takes at least 13 bytes and a tensor at least 24.
-        if (r.pairs_ > bytes.size() / 13 || r.tensors_ > bytes.size() / 24)
+        if (pairs > at.left() / 13 || tensors > at.left() / 24)
             return status::file_truncated;
+        if (pairs > options.limits.pairs || tensors > options.limits.tensors)
+            return status::file_limit;
+        pairs_ = static_cast<std::size_t>(pairs);
+        tensors_ = static_cast<std::size_t>(tensors);
+        const std::size_t names = pairs_ + tensors_;
+        if (!memory_.resize(names * (sizeof(entry) + sizeof(std::size_t))))
+            return status::out_of_memory;
 
-        r.first_pair_ = at.position;
-        for (std::uint64_t i = 0; i < r.pairs_; ++i) {
-            text key;
-            std::uint32_t type = 0;
-            if (!at.take(key) || !at.take(type))
+        for (std::size_t i = 0; i < pairs_; ++i) {
+            new (entries() + i) entry {at.position, 0};
+            if (const status s = read_pair(at); s != status::ok)
+                return s;
+        }
+        for (std::size_t i = pairs_; i < names; ++i) {
+            new (entries() + i) entry {at.position, 0};
+            if (const status s = at.skip_tensor(); s != status::ok)
+                return s;
+            std::memcpy(&entries()[i].data, bytes_.data() + at.position - 8, 8);
+        }
+        data_ = at.position;
+        if (tensors_ != 0) {
+            const std::size_t padding = (alignment_ - at.position % alignment_) % alignment_;
+            complete_ = padding <= at.left();
+            if (!complete_ && !options.data_may_be_missing)
                 return status::file_truncated;
-            if (key.size() == 0)
-                return status::file_damaged;
-            const std::size_t value = at.position;
-            if (const status s = at.skip(type, 0); s != status::ok)
-                return s;
-            if (key == "general.alignment") {
-                std::uint32_t alignment = 0;
-                cursor again {bytes, value};
-                if (type != static_cast<std::uint32_t>(gguf_type::u32) || !again.take(alignment))
-                    return status::file_damaged;
-                if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > 1u << 20)
-                    return status::file_damaged;
-                r.alignment_ = alignment;
-            }
+            data_ += complete_ ? padding : at.left();
         }
-        r.first_tensor_ = at.position;
-        for (std::uint64_t i = 0; i < r.tensors_; ++i) {
-            text name;
-            gguf_tensor tensor;
-            std::uint64_t offset = 0;
-            if (const status s = at.tensor(name, tensor, offset); s != status::ok)
-                return s;
-        }
-        const std::size_t padding = (r.alignment_ - at.position % r.alignment_) % r.alignment_;
-        r.data_ = at.position + padding;
-        if (r.tensors_ != 0 && r.data_ > bytes.size())
-            return status::file_truncated;
-        // Now that the data's beginning is known: every tensor of a known type must lie inside.
-        cursor again {bytes, r.first_tensor_};
-        for (std::uint64_t i = 0; i < r.tensors_; ++i) {
-            text name;
-            gguf_tensor tensor;
-            std::uint64_t offset = 0;
-            (void)again.tensor(name, tensor, offset);
-            if (const status s = r.place(tensor, offset); s != status::ok)
-                return s;
-        }
-        return r;
-    }
-
-    std::uint64_t tensor_count() const noexcept { return tensors_; }
-    std::uint64_t pair_count() const noexcept { return pairs_; }
-
-    result<std::uint32_t> u32(const char* key) const noexcept { return value<std::uint32_t>(key, gguf_type::u32); }
-    result<float> f32(const char* key) const noexcept { return value<float>(key, gguf_type::f32); }
-
-    /// A string's bytes, not terminated.
-    result<span<const char>> string(const char* key) const noexcept
-    {
-        cursor at {bytes_, 0};
-        if (const status s = find(key, gguf_type::string, at); s != status::ok)
+        if (const status s = place_tensors(options); s != status::ok)
             return s;
-        text found;
-        (void)at.take(found);
-        return span<const char>(reinterpret_cast<const char*>(found.data()), found.size());
+        return sort_names(0, pairs_) && sort_names(pairs_, tensors_) ? status::ok : status::file_duplicate;
     }
 
-    /// A tensor by its name.
-    result<gguf_tensor> tensor(const char* wanted) const noexcept
+    status read_pair(detail::gguf_cursor& at) noexcept
     {
-        cursor at {bytes_, first_tensor_};
-        for (std::uint64_t i = 0; i < tensors_; ++i) {
-            text name;
-            gguf_tensor found;
-            std::uint64_t offset = 0;
-            if (const status s = at.tensor(name, found, offset); s != status::ok)
-                return s;
-            if (name == wanted) {
-                if (const status s = place(found, offset); s != status::ok)
-                    return s;
-                return found;
-            }
-        }
-        return status::file_key_missing;
-    }
-
-private:
-    struct text {
-        span<const std::byte> bytes;
-        const std::byte* data() const noexcept { return bytes.data(); }
-        std::size_t size() const noexcept { return bytes.size(); }
-        bool operator==(const char* other) const noexcept
-        {
-            const std::size_t length = std::strlen(other);
-            return length == bytes.size() && (length == 0 || std::memcmp(bytes.data(), other, length) == 0);
-        }
-    };
-
-    struct cursor {
-        span<const std::byte> bytes;
-        std::size_t position;
-
-        std::size_t left() const noexcept { return bytes.size() - position; }
-
-        template <class T>
-        bool take(T& out) noexcept
-        {
-            if constexpr (std::is_same_v<T, text>) {
-                std::uint64_t length = 0;
-                if (!take(length) || length > left())
-                    return false;
-                out.bytes = bytes.subspan(position, static_cast<std::size_t>(length));
-                position += static_cast<std::size_t>(length);
-            } else {
-                if (left() < sizeof(T))
-                    return false;
-                std::memcpy(&out, bytes.data() + position, sizeof(T));
-                position += sizeof(T);
-            }
-            return true;
-        }
-
-        /// Steps over a value. Nested arrays are followed to a small depth, since each level costs a stack frame.
-        status skip(std::uint32_t type, int depth) noexcept
-        {
-            static constexpr std::uint8_t size_of[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-            if (type > static_cast<std::uint32_t>(gguf_type::f64))
-                return status::file_damaged;
-            if (type == static_cast<std::uint32_t>(gguf_type::string)) {
-                text ignored;
-                return take(ignored) ? status::ok : status::file_truncated;
-            }
-            if (type == static_cast<std::uint32_t>(gguf_type::array)) {
-                std::uint32_t element = 0;
-                std::uint64_t count = 0;
-                if (depth == 4)
-                    return status::file_limit;
-                if (!take(element) || !take(count))
-                    return status::file_truncated;
-                if (element > static_cast<std::uint32_t>(gguf_type::f64))
-                    return status::file_damaged;
-                const std::uint8_t size = size_of[element];
-                if (size == 0) { // every string takes 8 bytes at least, every array 12
-                    if (count > left() / 8)
-                        return status::file_truncated;
-                    for (std::uint64_t i = 0; i < count; ++i)
-                        if (const status s = skip(element, depth + 1); s != status::ok)
-                            return s;
-                    return status::ok;
-                }
-                if (count > left() / size)
-                    return status::file_truncated;
-                position += static_cast<std::size_t>(count) * size;
-                return status::ok;
-            }
-            if (left() < size_of[type])
-                return status::file_truncated;
-            if (type == static_cast<std::uint32_t>(gguf_type::boolean) && static_cast<unsigned>(bytes[position]) > 1)
-                return status::file_damaged;
-            position += size_of[type];
-            return status::ok;
-        }
-
-        status tensor(text& name, gguf_tensor& out, std::uint64_t& offset) noexcept
-        {
-            std::uint32_t type = 0;
-            if (!take(name) || !take(out.dimensions))
-                return status::file_truncated;
-            if (name.size() == 0 || name.size() > 64 || out.dimensions > 4)
-                return status::file_damaged;
-            std::int64_t elements = 1;
-            for (std::uint32_t i = 0; i < out.dimensions; ++i) {
-                if (!take(out.sizes[i]))
-                    return status::file_truncated;
-                if (out.sizes[i] < 0 || (out.sizes[i] != 0 && elements > INT64_MAX / 16 / out.sizes[i]))
-                    return status::file_damaged;
-                elements *= out.sizes[i];
-            }
-            if (!take(type) || !take(offset))
-                return status::file_truncated;
-            out.type = static_cast<gguf_tensor_type>(type);
-            return status::ok;
-        }
-    };
-
-    /// The bytes of a tensor; types whose size this reader does not know have none.
-    status place(gguf_tensor& t, std::uint64_t offset) const noexcept
-    {
-        std::uint64_t block = 1, block_bytes = 0;
-        switch (t.type) {
-        case gguf_tensor_type::f32: block_bytes = 4; break;
-        case gguf_tensor_type::f16:
-        case gguf_tensor_type::bf16: block_bytes = 2; break;
-        case gguf_tensor_type::q8_0:
-            block = 32;
-            block_bytes = 34;
-            break;
-        }
-        if (offset % alignment_ != 0)
-            return status::file_damaged;
-        if (offset > bytes_.size() - data_)
+        std::string_view key;
+        std::uint32_t type = 0;
+        if (const status s = at.take(key); s != status::ok)
+            return s;
+        if (key.empty() || (at.options.rules == gguf_rules::strict && !detail::is_strict_key(key)))
+            return status::file_name_invalid;
+        if (!at.take(type))
             return status::file_truncated;
-        if (block_bytes == 0)
-            return status::ok;
-        if (static_cast<std::uint64_t>(t.sizes[0]) % block != 0)
-            return status::file_damaged;
-        std::uint64_t elements = 1; // the product was checked when it was read
-        for (const std::int64_t size : t.sizes)
-            elements *= static_cast<std::uint64_t>(size);
-        const std::uint64_t needed = elements / block * block_bytes;
-        if (needed > bytes_.size() - data_ - offset)
-            return status::file_truncated;
-        t.data = bytes_.subspan(data_ + static_cast<std::size_t>(offset), static_cast<std::size_t>(needed));
+        const std::size_t value = at.position;
+        if (const status s = at.skip(static_cast<gguf_type>(type), 0); s != status::ok)
+            return s;
+        if (key == "general.alignment") {
+            if (type != static_cast<std::uint32_t>(gguf_type::u32))
+                return status::file_alignment;
+            std::uint32_t alignment = 0;
+            std::memcpy(&alignment, bytes_.data() + value, 4);
+            if (alignment == 0 || (alignment & (alignment - 1)) != 0 || (at.options.rules == gguf_rules::strict && alignment < 8))
+                return status::file_alignment;
+            if (alignment > at.options.limits.alignment)
+                return status::file_limit;
+            alignment_ = alignment;
+        }
         return status::ok;
     }
 
-    status find(const char* wanted, gguf_type type, cursor& at) const noexcept
+    /// Whether offsets are aligned and the tensors' data inside the file and apart. Sorts by_name() by offset.
+    status place_tensors(const gguf_options& options) noexcept
     {
-        at.position = first_pair_;
-        for (std::uint64_t i = 0; i < pairs_; ++i) {
-            text key;
-            std::uint32_t found = 0;
-            if (!at.take(key) || !at.take(found))
-                return status::file_truncated;
-            if (key == wanted)
-                return found == static_cast<std::uint32_t>(type) ? status::ok : status::file_type_mismatch;
-            if (const status s = at.skip(found, 0); s != status::ok)
-                return s;
+        std::size_t* order = by_name() + pairs_;
+        for (std::size_t i = 0; i < tensors_; ++i)
+            order[i] = pairs_ + i;
+        const entry* all = entries();
+        std::sort(order, order + tensors_,
+            [all](std::size_t a, std::size_t b) noexcept { return all[a].data != all[b].data ? all[a].data < all[b].data : a < b; });
+        std::uint64_t end = 0;
+        for (std::size_t i = 0; i < tensors_; ++i) {
+            const entry& e = all[order[i]];
+            const std::uint64_t size = *detail::tensor_bytes(tensor_at(e.position));
+            if (e.data % alignment_ != 0 || (size != 0 && e.data < end))
+                return status::file_offset_invalid;
+            const std::uint64_t there = bytes_.size() - data_;
+            if (size != 0 && (e.data > there || size > there - e.data)) {
+                complete_ = false;
+                if (!options.data_may_be_missing)
+                    return status::file_truncated;
+                if (size > UINT64_MAX - e.data)
+                    return status::file_offset_invalid;
+            }
+            end = size != 0 ? e.data + size : end;
         }
-        return status::file_key_missing;
+        return status::ok;
     }
 
-    template <class T>
-    result<T> value(const char* key, gguf_type type) const noexcept
+    std::string_view name(std::size_t i) const noexcept
     {
-        cursor at {bytes_, 0};
-        if (const status s = find(key, type, at); s != status::ok)
-            return s;
-        T found {};
-        (void)at.take(found);
-        return found;
+        std::string_view text;
+        (void)text_at(entries()[i].position, text);
+        return text;
     }
+
+    /// False if two are equal.
+    bool sort_names(std::size_t first, std::size_t count) noexcept
+    {
+        std::size_t* order = by_name() + first;
+        for (std::size_t i = 0; i < count; ++i)
+            order[i] = first + i;
+        std::sort(order, order + count, [this](std::size_t a, std::size_t b) noexcept { return name(a) < name(b); });
+        for (std::size_t i = 1; i < count; ++i)
+            if (name(order[i - 1]) == name(order[i]))
+                return false;
+        return true;
+    }
+
+    /// The number of an entry, counted from `first`, or `count`.
+    std::size_t search(std::size_t first, std::size_t count, std::string_view wanted) const noexcept
+    {
+        if (count == 0)
+            return count;
+        const std::size_t* order = by_name() + first;
+        const std::size_t* found
+            = std::lower_bound(order, order + count, wanted, [this](std::size_t a, std::string_view b) noexcept { return name(a) < b; });
+        return found != order + count && name(*found) == wanted ? *found - first : count;
+    }
+
+    const std::byte* text_at(std::uint64_t position, std::string_view& text) const noexcept
+    {
+        const std::byte* at = bytes_.data() + position;
+        std::uint64_t length = 0;
+        std::memcpy(&length, at, 8);
+        text = {reinterpret_cast<const char*>(at + 8), static_cast<std::size_t>(length)};
+        return at + 8 + length;
+    }
+
+    /// Without data, if that is not all there.
+    gguf_tensor tensor_at(std::uint64_t position) const noexcept
+    {
+        gguf_tensor t;
+        std::uint32_t type = 0;
+        std::uint64_t offset = 0;
+        const std::byte* at = text_at(position, t.name);
+        std::memcpy(&t.dimensions, at, 4);
+        std::memcpy(t.sizes, at + 4, 8 * t.dimensions);
+        at += 4 + 8 * t.dimensions;
+        std::memcpy(&type, at, 4);
+        std::memcpy(&offset, at + 4, 8);
+        t.type = static_cast<ggml_type>(type);
+        const std::uint64_t size = *detail::tensor_bytes(t), there = bytes_.size() - data_;
+        if (offset <= there && size <= there - offset)
+            t.data = bytes_.subspan(data_ + static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
+        return t;
+    }
+
+    entry* entries() const noexcept { return reinterpret_cast<entry*>(memory_.bytes().data()); }
+    std::size_t* by_name() const noexcept { return reinterpret_cast<std::size_t*>(entries() + pairs_ + tensors_); }
 
     span<const std::byte> bytes_;
-    std::uint64_t tensors_ = 0, pairs_ = 0;
-    std::size_t first_pair_ = 0, first_tensor_ = 0, data_ = 0, alignment_ = 32;
+    aligned_buffer memory_;
+    std::size_t pairs_ = 0, tensors_ = 0, data_ = 0, alignment_ = 32;
+    std::uint32_t version_ = 0;
+    bool complete_ = true;
 };
 
 NIBBLE_END

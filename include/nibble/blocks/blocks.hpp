@@ -1,0 +1,136 @@
+// Matrices of floats to and from ggml's quantized types, as they stand in GGUF files.
+//   quantize_blocks     floats -> blocks, with or without an importance for each column (an "imatrix")
+//   dequantize_blocks   blocks -> floats; f32, f16 and bf16 are read, too
+//   check_blocks        whether scales in blocks from elsewhere are finite
+// Types: q4_0, q4_1, q5_0, q5_1, q8_0, q8_1, q2_K, q3_K, q4_K, q5_K, q6_K, q8_K, iq4_nl, iq4_xs, mxfp4, nvfp4, tq1_0, tq2_0.
+// The bytes are ggml's: see reference/blocks.hpp, which defines them. A row's blocks depend on that row alone, so that rows may be
+// quantized in any portions and by any number of threads.
+#pragma once
+
+#include "../backend/fp_mode.hpp"
+#include "../core/view.hpp"
+#include "../reference/k_blocks.hpp"
+
+NIBBLE_BEGIN
+namespace detail {
+
+/// f(block type {}) for the type's block.
+template <class F>
+inline void with_block(ggml_type type, F f) noexcept
+{
+    switch (type) {
+#define NIBBLE_BLOCK(name) \
+    case ggml_type::name: return f(block_##name {});
+        NIBBLE_BLOCKS
+#undef NIBBLE_BLOCK
+    default: return;
+    }
+}
+
+inline status check_block_type(ggml_type type) noexcept
+{
+    return !is_known(type) ? status::ggml_type_unknown : !is_quantizable(type) ? status::ggml_type_unsupported : status::ok;
+}
+
+inline bool all_finite(const float* x, std::ptrdiff_t n) noexcept
+{
+    std::uint32_t top = 0;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        const std::uint32_t magnitude = float_bits(x[i]) & 0x7fffffffu;
+        top = magnitude > top ? magnitude : top;
+    }
+    return top < 0x7f800000u;
+}
+
+} // namespace detail
+
+/// x: rows x cols, cols a multiple of block_elements(type); out: at least bytes_for(rows, cols, type) bytes, rows one after the other;
+/// importance: empty, or cols weights, not below zero (mean squares of the column's activations, for example), which the types q8_0,
+/// q8_1, q8_K, mxfp4, nvfp4, tq1_0 and tq2_0 do not use. Values are finite. A value far above the others can still give an infinite
+/// scale: halves end at 65504; check_blocks finds that.
+inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<std::byte> out, span<const float> importance = {}) noexcept
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (const status s = detail::check_block_type(type); s != status::ok)
+        return s;
+    const result<std::ptrdiff_t> bytes = bytes_for(x.rows, x.cols, type);
+    if (!bytes)
+        return bytes.error();
+    if (check(out) != status::ok || check(importance) != status::ok)
+        return status::null_pointer;
+    if (out.size() < static_cast<std::size_t>(*bytes))
+        return status::buffer_too_small;
+    if (!importance.empty() && importance.size() != static_cast<std::size_t>(x.cols))
+        return status::params_count_mismatch;
+    if (x.empty())
+        return status::ok;
+    if (!detail::all_finite(importance.data(), static_cast<std::ptrdiff_t>(importance.size())))
+        return status::not_finite;
+    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+        if (!detail::all_finite(x.row(r), x.cols))
+            return status::not_finite;
+    const default_fp_mode mode;
+    const std::size_t row_bytes = static_cast<std::size_t>(*bytes / x.rows);
+    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+        detail::with_block(type, [&](auto block) noexcept {
+            reference::quantize_row<decltype(block)>(
+                x.row(r), x.cols, importance.empty() ? nullptr : importance.data(), out.data() + static_cast<std::size_t>(r) * row_bytes);
+        });
+    return status::ok;
+}
+
+/// blocks: at least bytes_for(x.rows, x.cols, type) bytes, of any alignment; x: rows x cols.
+inline status dequantize_blocks(ggml_type type, span<const std::byte> blocks, matrix_view<float> x) noexcept
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    const bool plain = type == ggml_type::f32 || type == ggml_type::f16 || type == ggml_type::bf16;
+    if (const status s = detail::check_block_type(type); s != status::ok && !plain)
+        return s;
+    const result<std::ptrdiff_t> bytes = bytes_for(x.rows, x.cols, type);
+    if (!bytes)
+        return bytes.error();
+    if (check(blocks) != status::ok)
+        return status::null_pointer;
+    if (blocks.size() < static_cast<std::size_t>(*bytes))
+        return status::buffer_too_small;
+    if (x.empty())
+        return status::ok;
+    const default_fp_mode mode;
+    const std::size_t row_bytes = static_cast<std::size_t>(*bytes / x.rows);
+    for (std::ptrdiff_t r = 0; r < x.rows; ++r) {
+        const std::byte* from = blocks.data() + static_cast<std::size_t>(r) * row_bytes;
+        if (plain)
+            reference::widen_row(type, from, x.cols, x.row(r));
+        else
+            detail::with_block(type, [&](auto block) noexcept { reference::dequantize_row<decltype(block)>(from, x.cols, x.row(r)); });
+    }
+    return status::ok;
+}
+
+/// not_finite if a scale among the blocks is NaN or infinite, cols_not_whole_blocks if the bytes are no whole number of blocks.
+inline status check_blocks(ggml_type type, span<const std::byte> blocks) noexcept
+{
+    if (const status s = detail::check_block_type(type); s != status::ok)
+        return s;
+    if (check(blocks) != status::ok)
+        return status::null_pointer;
+    if (blocks.size() % static_cast<std::size_t>(block_bytes(type)) != 0)
+        return status::cols_not_whole_blocks;
+    bool finite = true;
+    detail::with_block(type, [&](auto block) noexcept {
+        for (std::size_t at = 0; at < blocks.size(); at += sizeof block) {
+            std::memcpy(static_cast<void*>(&block), blocks.data() + at, sizeof block);
+            decoded_block d;
+            decode(block, d);
+            constexpr int groups = block_traits<decltype(block)>::elements / block_group<decltype(block)>;
+            finite = finite && detail::all_finite(d.steps, groups);
+            if constexpr (has_offset<decltype(block)>)
+                finite = finite && detail::all_finite(d.offsets, groups);
+        }
+    });
+    return finite ? status::ok : status::not_finite;
+}
+
+NIBBLE_END

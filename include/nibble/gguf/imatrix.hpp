@@ -1,0 +1,166 @@
+// Reads importance matrices: for each tensor one weight a column, the mean square of what the column was multiplied with. Two formats, told
+// apart by their first bytes; all is checked when the file is opened.
+//   .gguf   tensors NAME.in_sum2 [columns, experts] and NAME.counts [1, experts] of f32: weight = sum / count, or 1 where the count is 0
+//   .dat    i32 entries; each: i32 length, name, i32 calls, i32 values, f32 values; what follows is not looked at: weight = value / calls
+#pragma once
+
+#include "reader.hpp"
+
+NIBBLE_BEGIN
+
+class imatrix_reader {
+public:
+    imatrix_reader() noexcept = default;
+
+    /// The bytes must outlive the reader. For .dat: file_truncated, file_damaged (a negative count or length, or no calls to divide by).
+    static result<imatrix_reader> open(span<const std::byte> bytes) noexcept
+    {
+        if (check(bytes) != status::ok)
+            return status::null_pointer;
+        imatrix_reader r;
+        r.bytes_ = bytes;
+        if (bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0) {
+            result<gguf_reader> file = gguf_reader::open(bytes);
+            if (!file)
+                return file.error();
+            r.file_ = std::move(*file);
+            r.is_gguf_ = true;
+            for (std::size_t i = 0; i < r.file_.tensor_count(); ++i)
+                r.entries_ += ends_with(r.file_.tensor(i).name, ".in_sum2");
+            return result<imatrix_reader>(std::move(r));
+        }
+        std::int32_t entries = 0;
+        if (!number(bytes, 0, entries))
+            return status::file_truncated;
+        if (entries < 1)
+            return status::file_damaged;
+        r.entries_ = static_cast<std::size_t>(entries);
+        std::size_t at = 4;
+        for (std::size_t i = 0; i < r.entries_; ++i) {
+            entry e;
+            if (const status s = read_entry(bytes, at, e); s != status::ok)
+                return s;
+            at = e.end;
+        }
+        return result<imatrix_reader>(std::move(r));
+    }
+
+    /// Tensors that have weights.
+    std::size_t size() const noexcept { return entries_; }
+
+    /// The weights of a tensor of `columns` columns and `experts` matrices (1 unless they are stacked), experts * columns of them.
+    /// file_key_missing if there are none, file_type_mismatch if their number is another, not_finite if one is not finite.
+    status weights(std::string_view name, std::uint64_t columns, std::uint64_t experts, span<float> out) const noexcept
+    {
+        if (check(out) != status::ok)
+            return status::null_pointer;
+        if (columns == 0 || experts == 0 || out.size() / columns != experts || out.size() % columns != 0)
+            return status::shape_mismatch;
+        if (const status s = is_gguf_ ? from_gguf(name, columns, out) : from_dat(name, out); s != status::ok)
+            return s;
+        for (const float w : out)
+            if ((float_bits(w) & 0x7f800000u) == 0x7f800000u)
+                return status::not_finite;
+        return status::ok;
+    }
+
+private:
+    struct entry {
+        std::string_view name;
+        std::int32_t calls = 0;
+        std::size_t values = 0, count = 0, end = 0;
+    };
+
+    static bool ends_with(std::string_view s, std::string_view end) noexcept
+    {
+        return s.size() >= end.size() && s.substr(s.size() - end.size()) == end;
+    }
+
+    static bool number(span<const std::byte> bytes, std::size_t at, std::int32_t& out) noexcept
+    {
+        if (bytes.size() < 4 || at > bytes.size() - 4)
+            return false;
+        std::memcpy(&out, bytes.data() + at, 4);
+        return true;
+    }
+
+    static status read_entry(span<const std::byte> bytes, std::size_t at, entry& e) noexcept
+    {
+        std::int32_t length = 0, values = 0;
+        if (!number(bytes, at, length))
+            return status::file_truncated;
+        if (length < 1)
+            return status::file_damaged;
+        at += 4;
+        if (static_cast<std::size_t>(length) > bytes.size() - at)
+            return status::file_truncated;
+        e.name = {reinterpret_cast<const char*>(bytes.data() + at), static_cast<std::size_t>(length)};
+        at += static_cast<std::size_t>(length);
+        if (!number(bytes, at, e.calls) || !number(bytes, at + 4, values))
+            return status::file_truncated;
+        if (values < 1 || e.calls < 0)
+            return status::file_damaged;
+        e.values = at + 8;
+        e.count = static_cast<std::size_t>(values);
+        if (e.count > (bytes.size() - e.values) / 4)
+            return status::file_truncated;
+        e.end = e.values + 4 * e.count;
+        return status::ok;
+    }
+
+    status from_dat(std::string_view name, span<float> out) const noexcept
+    {
+        std::size_t at = 4;
+        for (std::size_t i = 0; i < entries_; ++i) {
+            entry e;
+            (void)read_entry(bytes_, at, e);
+            at = e.end;
+            if (e.name != name)
+                continue;
+            if (e.count != out.size())
+                return status::file_type_mismatch;
+            std::memcpy(out.data(), bytes_.data() + e.values, 4 * e.count);
+            if (e.calls > 0)
+                for (float& w : out)
+                    w /= static_cast<float>(e.calls);
+            return status::ok;
+        }
+        return status::file_key_missing;
+    }
+
+    result<gguf_tensor> part(std::string_view name, std::string_view suffix, std::size_t count) const noexcept
+    {
+        char key[64]; // no tensor of a file has a longer name
+        if (name.size() + suffix.size() > sizeof key)
+            return status::file_key_missing;
+        std::memcpy(key, name.data(), name.size());
+        std::memcpy(key + name.size(), suffix.data(), suffix.size());
+        const result<gguf_tensor> found = file_.tensor(std::string_view(key, name.size() + suffix.size()));
+        if (found && (found->type != ggml_type::f32 || found->data.size() != 4 * count))
+            return status::file_type_mismatch;
+        return found;
+    }
+
+    status from_gguf(std::string_view name, std::uint64_t columns, span<float> out) const noexcept
+    {
+        const std::size_t experts = static_cast<std::size_t>(out.size() / columns);
+        const result<gguf_tensor> sums = part(name, ".in_sum2", out.size()), counts = part(name, ".counts", experts);
+        if (!sums || !counts)
+            return !sums ? sums.error() : counts.error();
+        std::memcpy(out.data(), sums->data.data(), 4 * out.size());
+        for (std::size_t e = 0; e < experts; ++e) {
+            float count = 0.0f;
+            std::memcpy(&count, counts->data.data() + 4 * e, 4);
+            for (std::size_t i = e * columns; i < (e + 1) * columns; ++i)
+                out[i] = count > 0.0f ? out[i] / count : 1.0f;
+        }
+        return status::ok;
+    }
+
+    span<const std::byte> bytes_;
+    gguf_reader file_;
+    std::size_t entries_ = 0;
+    bool is_gguf_ = false;
+};
+
+NIBBLE_END

@@ -1,0 +1,241 @@
+// The definition of ggml's K types: blocks of 256 in groups of 16 or 32, whose scales are quantized themselves. A group's scale is sought
+// first, then the scales get 4, 6 or 8 bits, then the codes are chosen anew for the scales as stored; a group whose stored scale is zero
+// keeps the codes of the search.
+#pragma once
+
+#include "blocks.hpp"
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+namespace reference {
+
+/// Codes of n numbers for a step and a minimum as stored.
+inline void encode_again(const float* x, int n, float step, float minimum, int low, int high, int bias, std::uint8_t* codes) noexcept
+{
+    if (step != 0.0f)
+        for (int i = 0; i < n; ++i)
+            codes[i] = static_cast<std::uint8_t>(bounded(nearest_int((x[i] + opaque(minimum)) / step), low, high) + bias);
+}
+
+/// The weight of a group of numbers is the sum of its numbers' weights.
+inline float total(const float* weights, int n) noexcept
+{
+    float sum = 0.0f;
+    for (int i = 0; i < n; ++i)
+        sum += weights[i];
+    return sum;
+}
+
+// Scales and minimums as 4 or 6 bits. Without importance their greatest becomes the largest code.
+struct stored_scales {
+    float step, minimum;
+};
+template <int Groups>
+inline stored_scales store_scales(const float (&scales)[Groups], const float (&minimums)[Groups], int max_code, const float* group_weights,
+    std::uint8_t (&scale_codes)[Groups], std::uint8_t (&minimum_codes)[Groups]) noexcept
+{
+    if (group_weights != nullptr) {
+        const float step = positive_search(scales, group_weights, Groups, max_code, scale_codes);
+        return {step, positive_search(minimums, group_weights, Groups, max_code, minimum_codes)};
+    }
+    const auto store = [&](const float(&values)[Groups], std::uint8_t(&codes)[Groups]) noexcept {
+        float top = 0.0f;
+        for (const float v : values)
+            top = v > top ? v : top;
+        const float inverse = top > 0.0f ? static_cast<float>(max_code) / top : 0.0f;
+        for (int j = 0; j < Groups; ++j) {
+            const std::uint8_t code = static_cast<std::uint8_t>(nearest_int(inverse * values[j]));
+            codes[j] = max_code == 63 && code > 63 ? std::uint8_t {63} : code;
+        }
+        return top / static_cast<float>(max_code);
+    };
+    const float step = store(scales, scale_codes);
+    return {step, store(minimums, minimum_codes)};
+}
+
+// Q2_K, Q4_K and Q5_K: x ~ scale * code - minimum.
+template <class Block>
+inline void quantize_k_affine(const float* x, const float* importance, Block& out) noexcept
+{
+    constexpr ggml_type type = block_traits<Block>::type;
+    constexpr int n = block_group<Block>, groups = 256 / n;
+    constexpr int max_code = type == ggml_type::q2_K ? 3 : type == ggml_type::q4_K ? 15 : 31;
+    constexpr affine_candidates plain = type == ggml_type::q2_K   ? affine_candidates {-0.5f, 0.1f, 15, true}
+                                        : type == ggml_type::q4_K ? affine_candidates {-1.0f, 0.1f, 20, false}
+                                                                  : affine_candidates {-0.5f, 0.1f, 15, false};
+    std::uint8_t codes[256], scale_codes[groups], minimum_codes[groups];
+    float scales[groups], minimums[groups], group_weights[groups];
+    const float power = importance == nullptr ? 0.0f : (type == ggml_type::q2_K ? 1.0f : 2.0f) * sum_of_squares(x, 256) / 256.0f;
+    for (int j = 0; j < groups; ++j) {
+        const float* group = x + n * j;
+        float weights[n];
+        if (importance != nullptr) {
+            weigh(group, importance + n * j, power, n, weights);
+            group_weights[j] = total(weights, n);
+        } else {
+            const float mean = type == ggml_type::q2_K ? 0.0f : square_root(sum_of_squares(group, n) / static_cast<float>(n));
+            for (int i = 0; i < n; ++i)
+                weights[i] = mean + std::fabs(group[i]);
+        }
+        const affine_scale found = affine_search(
+            group, weights, n, max_code, importance != nullptr ? affine_candidates {-0.9f, 0.05f, 36, false} : plain, codes + n * j);
+        scales[j] = found.scale;
+        minimums[j] = found.minimum;
+    }
+    const stored_scales stored = store_scales(
+        scales, minimums, type == ggml_type::q2_K ? 15 : 63, importance != nullptr ? group_weights : nullptr, scale_codes, minimum_codes);
+    out.d = scale_half(stored.step);
+    out.dmin = scale_half(stored.minimum);
+    if constexpr (type == ggml_type::q2_K)
+        for (int j = 0; j < groups; ++j)
+            out.scales[j] = static_cast<std::uint8_t>(scale_codes[j] | minimum_codes[j] << 4);
+    else
+        pack_scales(scale_codes, minimum_codes, out.scales);
+    decoded_block again;
+    pack(codes, out);
+    decode(out, again);
+    for (int j = 0; j < groups; ++j)
+        encode_again(x + n * j, n, again.steps[j], -again.offsets[j], 0, max_code, 0, codes + n * j);
+    pack(codes, out);
+}
+
+inline void quantize_k_signed(const float* x, const float* importance, block_q3_K& out) noexcept
+{
+    std::uint8_t codes[256], scale_codes[16];
+    float scales[16], group_weights[16], top = 0.0f, step = 0.0f;
+    const float power = importance == nullptr ? 0.0f : 2.0f * sum_of_squares(x, 256) / 256.0f;
+    for (int j = 0; j < 16; ++j) {
+        if (importance != nullptr) {
+            float weights[16];
+            weigh(x + 16 * j, importance + 16 * j, power, 16, weights);
+            group_weights[j] = total(weights, 16);
+            scales[j] = symmetric_search(x + 16 * j, weights, 16, 4, codes + 16 * j);
+        } else {
+            scales[j] = descent_search(x + 16 * j, 16, 4, codes + 16 * j);
+        }
+        top = std::fabs(scales[j]) > std::fabs(top) ? scales[j] : top;
+    }
+    if (importance != nullptr) {
+        step = symmetric_search(scales, group_weights, 16, 32, scale_codes);
+    } else if (top != 0.0f) {
+        const float inverse = -32.0f / top;
+        for (int j = 0; j < 16; ++j)
+            scale_codes[j] = static_cast<std::uint8_t>(bounded(static_cast<std::int8_t>(nearest_int(inverse * scales[j])), -32, 31) + 32);
+        step = 1.0f / inverse;
+    } else {
+        std::memset(scale_codes, 0, sizeof scale_codes);
+    }
+    pack_scales(scale_codes, out.scales);
+    out.d = scale_half(step);
+    for (int j = 0; j < 16; ++j)
+        encode_again(x + 16 * j, 16, to_float(out.d) * static_cast<float>(scale_codes[j] - 32), 0.0f, -4, 3, 4, codes + 16 * j);
+    pack(codes, out);
+}
+
+inline void quantize_k_signed(const float* x, const float* importance, block_q6_K& out) noexcept
+{
+    std::uint8_t codes[256];
+    float scales[16], top = 0.0f;
+    for (int j = 0; j < 16; ++j) {
+        float squares[16];
+        for (int i = 0; i < 16; ++i)
+            squares[i] = x[16 * j + i] * x[16 * j + i];
+        scales[j] = symmetric_search(x + 16 * j, importance != nullptr ? importance + 16 * j : squares, 16, 32, codes + 16 * j);
+        top = std::fabs(scales[j]) > std::fabs(top) ? scales[j] : top;
+    }
+    if (std::fabs(top) < least_group) {
+        out = {};
+        return;
+    }
+    const float inverse = -128.0f / top;
+    out.d = scale_half(1.0f / inverse);
+    for (int j = 0; j < 16; ++j) {
+        const int near = nearest_int(inverse * scales[j]);
+        out.scales[j] = static_cast<std::int8_t>(near < 127 ? near : 127);
+        encode_again(x + 16 * j, 16, to_float(out.d) * static_cast<float>(out.scales[j]), 0.0f, -32, 31, 32, codes + 16 * j);
+    }
+    pack(codes, out);
+}
+
+/// The greatest magnitude becomes -127 or 127.
+inline void quantize_q8_K(const float* x, block_q8_K& out) noexcept
+{
+    const float extreme = signed_extreme(x, 256);
+    out = {};
+    if (extreme == 0.0f)
+        return;
+    const float inverse = -127.0f / extreme;
+    out.d = 1.0f / inverse;
+    for (int i = 0; i < 256; ++i) {
+        const int near = nearest_int(inverse * x[i]);
+        out.qs[i] = static_cast<std::int8_t>(near < 127 ? near : 127);
+        out.bsums[i / 16] = static_cast<std::int16_t>(out.bsums[i / 16] + out.qs[i]);
+    }
+}
+
+/// One block of any type.
+template <class Block>
+inline void quantize_block(const float* x, const float* importance, float mean_square, Block& out) noexcept
+{
+    constexpr ggml_type type = block_traits<Block>::type;
+    if constexpr (type == ggml_type::q4_0 || type == ggml_type::q5_0)
+        quantize_signed(x, importance, mean_square, out);
+    else if constexpr (type == ggml_type::q4_1 || type == ggml_type::q5_1)
+        quantize_ranged(x, importance, mean_square, out);
+    else if constexpr (type == ggml_type::q8_0 || type == ggml_type::q8_1)
+        quantize_bytes(x, out);
+    else if constexpr (type == ggml_type::tq1_0 || type == ggml_type::tq2_0)
+        quantize_ternary(x, out);
+    else if constexpr (type == ggml_type::mxfp4 || type == ggml_type::nvfp4)
+        quantize_fp4(x, out);
+    else if constexpr (type == ggml_type::iq4_nl || type == ggml_type::iq4_xs)
+        quantize_iq4(x, importance, out);
+    else if constexpr (type == ggml_type::q3_K || type == ggml_type::q6_K)
+        quantize_k_signed(x, importance, out);
+    else if constexpr (type == ggml_type::q8_K)
+        quantize_q8_K(x, out);
+    else
+        quantize_k_affine(x, importance, out);
+}
+
+/// n numbers, whole blocks.
+template <class Block>
+inline void quantize_row(const float* x, std::ptrdiff_t n, const float* importance, std::byte* out) noexcept
+{
+    constexpr std::ptrdiff_t elements = block_traits<Block>::elements;
+    const float mean_square = importance != nullptr && elements == 32 ? sum_of_squares(x, n) / static_cast<float>(n) : 0.0f;
+    for (std::ptrdiff_t i = 0; i < n; i += elements, out += sizeof(Block)) {
+        Block block;
+        quantize_block(x + i, importance != nullptr ? importance + i : nullptr, mean_square, block);
+        std::memcpy(out, &block, sizeof block);
+    }
+}
+
+template <class Block>
+inline void dequantize_row(const std::byte* in, std::ptrdiff_t n, float* x) noexcept
+{
+    constexpr std::ptrdiff_t elements = block_traits<Block>::elements;
+    for (std::ptrdiff_t i = 0; i < n; i += elements, in += sizeof(Block)) {
+        Block block;
+        std::memcpy(static_cast<void*>(&block), in, sizeof block);
+        dequantize_block(block, x + i);
+    }
+}
+
+/// f32, f16 and bf16.
+inline void widen_row(ggml_type type, const std::byte* in, std::ptrdiff_t n, float* x) noexcept
+{
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        std::uint16_t bits = 0;
+        if (type == ggml_type::f32)
+            std::memcpy(x + i, in + 4 * i, 4);
+        else {
+            std::memcpy(&bits, in + 2 * i, 2);
+            x[i] = type == ggml_type::f16 ? to_float(half {bits}) : to_float(bfloat16 {bits});
+        }
+    }
+}
+
+} // namespace reference
+NIBBLE_END
+NIBBLE_STRICT_END
