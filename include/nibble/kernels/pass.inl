@@ -8,4 +8,5 @@
 #include "microscaling.inl"
 #include "epilogue.inl"
 #include "gemm_float.inl"
+#include "product_f64.inl"
 #include "integer_pass.inl"
