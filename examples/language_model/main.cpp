@@ -2,6 +2,7 @@
 // usage: nibble_language_model [--output FOLDER] [--windows N] [--model FILE] [--text FILE]
 #include "model.hpp"
 #include "report.hpp"
+#include "text.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 namespace {
+
+constexpr std::size_t calibration_count = 64; // windows, of text the model was trained on
 
 struct options {
     std::string output = ".", model = NIBBLE_MODEL_FILE, text;
@@ -57,31 +60,6 @@ std::vector<char> read_file(const std::string& path)
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The last 5 % of the King James text: one verse a line, without the reference in front of it.
-std::string held_out_text(const options& o)
-{
-    std::string raw;
-    if (!o.text.empty()) {
-        const std::vector<char> bytes = read_file(o.text);
-        raw.assign(bytes.begin(), bytes.end());
-    } else {
-        std::FILE* pipe = popen("bible -f gen1:1-rev22:21", "r");
-        char buffer[1 << 16];
-        for (std::size_t got; pipe != nullptr && (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
-            raw.append(buffer, got);
-        if (pipe == nullptr || pclose(pipe) != 0 || raw.empty())
-            fail("the command `bible` gave no text: install the packages bible-kjv and bible-kjv-text, or name a file with --text");
-    }
-    std::string text;
-    for (std::size_t at = 0; at < raw.size();) {
-        const std::size_t end = std::min(raw.find('\n', at), raw.size() - 1), space = raw.find(' ', at);
-        const std::size_t begin = space != std::string::npos && space < end ? space + 1 : at;
-        text.append(raw, begin, end - begin + 1);
-        at = end + 1;
-    }
-    return text.substr(text.size() * 95 / 100);
-}
-
 void progress(const std::string& what, std::size_t done, std::size_t all, double rate)
 {
     if (!isatty(2)) {
@@ -96,19 +74,7 @@ void progress(const std::string& what, std::size_t done, std::size_t all, double
         std::fprintf(stderr, "\n");
 }
 
-// Natural logarithms of the probabilities, in place.
-void log_softmax(float* z, std::size_t count)
-{
-    const float top = *std::max_element(z, z + count);
-    double sum = 0;
-    for (std::size_t i = 0; i < count; ++i)
-        sum += std::exp(double(z[i]) - top);
-    const float shift = top + static_cast<float>(std::log(sum));
-    for (std::size_t i = 0; i < count; ++i)
-        z[i] -= shift;
-}
-
-// Evaluates on the text's first windows; `reference` holds FP32's log-probabilities and is filled by the first call.
+// Evaluates on the text's first windows; `reference` holds FP32's logits and is filled by the first call.
 row evaluate(model& m, format f, const std::string& text, std::size_t windows, std::vector<float>& reference)
 {
     const std::size_t context = m.context(), vocabulary = m.vocabulary();
@@ -119,8 +85,8 @@ row evaluate(model& m, format f, const std::string& text, std::size_t windows, s
     for (const linear* w : m.matrices())
         r.sqnr.emplace_back(w->name, w->sqnr);
     const bool first = reference.empty();
-    double loss = 0, kl = 0, seconds = 0;
-    std::size_t agree = 0, predicted = 0, positions = 0;
+    nibble::prediction_statistics predictions;
+    double seconds = 0;
     std::vector<float> z;
     for (std::size_t w = 0; w < windows; ++w) {
         const std::vector<std::uint8_t> tokens(
@@ -129,27 +95,20 @@ row evaluate(model& m, format f, const std::string& text, std::size_t windows, s
         if (const nibble::status s = m.logits(tokens, z); s != nibble::status::ok)
             fail(nibble::to_string(s));
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-        for (std::size_t t = 0; t + 1 < context; ++t) {
-            float* now = z.data() + t * vocabulary;
-            log_softmax(now, vocabulary);
-            loss -= now[tokens[t + 1]];
-            ++predicted;
-        }
         if (first)
-            reference.insert(reference.end(), z.begin(), z.end() - static_cast<std::ptrdiff_t>(vocabulary));
-        for (std::size_t t = 0; t + 1 < context; ++t, ++positions) {
-            const float* p = reference.data() + positions * vocabulary;
-            const float* now = z.data() + t * vocabulary;
-            for (std::size_t i = 0; i < vocabulary; ++i)
-                kl += std::exp(double(p[i])) * (double(p[i]) - now[i]);
-            agree += std::max_element(p, p + vocabulary) - p == std::max_element(now, now + vocabulary) - now;
+            reference.insert(reference.end(), z.begin(), z.end());
+        for (std::size_t t = 0; t + 1 < context; ++t) {
+            const nibble::span<const float> now(z.data() + t * vocabulary, vocabulary);
+            const nibble::span<const float> expected(reference.data() + (w * context + t) * vocabulary, vocabulary);
+            if (predictions.add(expected, now) != nibble::status::ok || predictions.add_target(now, tokens[t + 1]) != nibble::status::ok)
+                fail("logits of another size");
         }
         progress(r.format + " on " + r.backend, w + 1, windows, double((w + 1) * context) / seconds);
     }
     r.tokens_per_second = double(windows * context) / seconds;
-    r.perplexity = std::exp(loss / double(predicted));
-    r.mean_kl = kl / double(positions);
-    r.top1_agreement = double(agree) / double(positions);
+    r.perplexity = predictions.perplexity();
+    r.mean_kl = predictions.mean_kl();
+    r.top1_agreement = predictions.top1();
     return r;
 }
 
@@ -166,12 +125,12 @@ std::string generate(model& m, std::string text, std::size_t count)
         float* last = z.data() + (tokens.size() - 1) * m.vocabulary();
         for (std::size_t j = 0; j < m.vocabulary(); ++j)
             last[j] /= 0.7f;
-        log_softmax(last, m.vocabulary());
+        const double all = nibble::log_sum_exp({last, m.vocabulary()}).value;
         state = state * 6364136223846793005u + 1442695040888963407u;
         double left = double(state >> 11) / 9007199254740992.0;
         std::size_t next = 0;
         for (; next + 1 < m.vocabulary(); ++next)
-            if ((left -= std::exp(double(last[next]))) < 0)
+            if ((left -= nibble::portable_exp(double(last[next]) - all)) < 0)
                 break;
         text += static_cast<char>(next);
     }
@@ -183,13 +142,27 @@ std::string generate(model& m, std::string text, std::size_t count)
 int main(int argc, char** argv)
 {
     const options o = parse(argc, argv);
-    const std::string text = held_out_text(o);
+    const std::string whole = king_james_text(o.text), text = held_out(whole);
+    if (whole.empty())
+        fail("there is no text: install the packages bible-kjv and bible-kjv-text, or name a file with --text");
     const std::vector<char> file = read_file(o.model);
     const nibble::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(file.data()), file.size());
 
     std::vector<model> models;
+    calibration data;
     for (const format f : all_formats) {
-        auto loaded = model::load(bytes, f);
+        if (f == format::int4_gptq) {
+            const auto texts = calibration_windows(whole, calibration_count, models[0].context());
+            const auto began = std::chrono::steady_clock::now();
+            auto gathered = models[0].calibrate(texts, [&](std::size_t i) {
+                const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
+                progress("calibration", i + 1, texts.size(), double((i + 1) * models[0].context()) / seconds.count());
+            });
+            if (!gathered)
+                fail(std::string("calibration: ") + nibble::to_string(gathered.error()));
+            data = std::move(*gathered);
+        }
+        auto loaded = model::load(bytes, quantizer_for(f, &data));
         if (!loaded)
             fail(o.model + ": " + nibble::to_string(loaded.error()));
         models.push_back(std::move(*loaded));
@@ -216,7 +189,9 @@ int main(int argc, char** argv)
     std::printf("\nEvery format gives the same perplexity, to the last bit, on all backends above.\n");
     const auto percent = [&](std::size_t i) { return 100 * (rows[i].perplexity / rows[0].perplexity - 1); };
     std::printf(
-        "Against FP32, perplexity changes by %+.3f %% in INT8 and by %+.3f %% in INT4, which is visibly worse.\n", percent(2), percent(3));
+        "Against FP32, perplexity changes by %+.3f %% in INT8, by %+.3f %% in INT4 rounded to nearest, by %+.3f %% in INT4 by GPTQ\n"
+        "(calibrated on %zu windows of the training text; the mean KL is %.2f of that of rounding to nearest).\n",
+        percent(2), percent(3), percent(4), calibration_count, rows[4].mean_kl / rows[3].mean_kl);
 
     (void)nibble::force_backend(nibble::best_backend());
     const std::string prompt = "And the LORD said unto ";

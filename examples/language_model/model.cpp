@@ -26,7 +26,7 @@ std::vector<float> floats_of(const nibble::gguf_tensor& t)
 
 struct loader {
     const nibble::gguf_reader& file;
-    format as;
+    const quantizer& quantize;
     status error = status::ok;
     std::size_t bytes = 0;
 
@@ -51,68 +51,57 @@ struct loader {
     linear matrix(const std::string& name, std::size_t rows, std::size_t columns)
     {
         const std::vector<float> w = tensor(name, rows, columns);
-        const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(rows), k = static_cast<std::ptrdiff_t>(columns);
+        const nibble::matrix_view<const float> view(w.data(), static_cast<std::ptrdiff_t>(rows), static_cast<std::ptrdiff_t>(columns));
         linear made;
         made.name = name;
-        std::vector<float> back(w.size());
-        switch (as) {
-        case format::fp32:
-            keep(made, nibble::packed_weights::make(nibble::matrix_view<const float>(w.data(), n, k)));
-            back = w;
-            break;
-        case format::fp16: {
-            std::vector<nibble::half> halves(w.size());
-            (void)nibble::convert(nibble::span<const float>(w), nibble::span<nibble::half>(halves));
-            (void)nibble::convert(nibble::span<const nibble::half>(halves), nibble::span<float>(back));
-            keep(made, nibble::packed_weights::make(nibble::matrix_view<const nibble::half>(halves.data(), n, k)));
-            break;
-        }
-        case format::int8: quantized<std::int8_t>(made, w, n, k, nibble::granularity::per_channel, 0, back); break;
-        case format::int4: quantized<nibble::int4x2>(made, w, n, k, nibble::granularity::per_group, 32, back); break;
-        }
-        double signal = 0, noise = 0;
-        for (std::size_t i = 0; i < w.size(); ++i) {
-            signal += double(w[i]) * w[i];
-            noise += (double(w[i]) - back[i]) * (double(w[i]) - back[i]);
-        }
-        made.sqnr = noise > 0 ? 10 * std::log10(signal / noise) : std::numeric_limits<double>::infinity();
-        bytes += made.weights.bytes().size();
+        std::vector<float> back;
+        if (error == status::ok)
+            error = quantize(view, made, back);
+        if (error != status::ok)
+            return made;
+        const auto compared = nibble::compare(view, nibble::matrix_view<const float>(back.data(), view.rows, view.cols));
+        made.sqnr = compared ? compared->sqnr_db() : 0;
+        bytes += made.weights.bytes().size() + made.input_scales.size() * sizeof(float);
         return made;
     }
-
-private:
-    void keep(linear& to, nibble::result<nibble::packed_weights> packed)
-    {
-        if (packed)
-            to.weights = std::move(*packed);
-        else
-            error = packed.error();
-    }
-
-    // Round to nearest, symmetric. Scales are rounded to half before they are used, so that they can be stored in two bytes.
-    template <class Q>
-    void quantized(linear& to, const std::vector<float>& w, std::ptrdiff_t n, std::ptrdiff_t k, nibble::granularity kind,
-        std::ptrdiff_t group, std::vector<float>& back)
-    {
-        const nibble::matrix_view<const float> view(w.data(), n, k);
-        std::vector<float> scales(static_cast<std::size_t>(nibble::params_count(kind, n, k, group)));
-        std::vector<float> scratch(nibble::choose_params_scratch(kind, n, k, group));
-        std::vector<Q> codes(static_cast<std::size_t>(n * nibble::elements_for<Q>(k)));
-        const nibble::matrix_view<Q> q(codes.data(), n, nibble::elements_for<Q>(k));
-        status s = nibble::choose_params<Q>(view, nibble::scheme::symmetric, kind, group, scales, {}, scratch);
-        for (float& scale : scales)
-            scale = nibble::to_float(nibble::to_half(scale));
-        const nibble::quant_params_view params {kind, group, scales};
-        if (s == status::ok)
-            s = nibble::quantize(view, params, q);
-        if (s == status::ok)
-            s = nibble::dequantize(nibble::matrix_view<const Q>(q), params, nibble::matrix_view<float>(back.data(), n, k));
-        if (s == status::ok)
-            keep(to, nibble::packed_weights::make(nibble::matrix_view<const Q>(q), k, params, {true}));
-        else
-            error = s;
-    }
 };
+
+// Float weights, kept as they are or rounded to half.
+template <class W>
+status keep_float(nibble::matrix_view<const float> w, linear& to, std::vector<float>& back)
+{
+    std::vector<W> kept(static_cast<std::size_t>(w.rows * w.cols));
+    back.assign(w.data, w.data + kept.size());
+    if constexpr (std::is_same_v<W, float>) {
+        kept = back;
+    } else {
+        (void)nibble::convert(nibble::span<const float>(back), nibble::span<W>(kept));
+        (void)nibble::convert(nibble::span<const W>(kept), nibble::span<float>(back));
+    }
+    auto packed = nibble::packed_weights::make(nibble::matrix_view<const W>(kept.data(), w.rows, w.cols));
+    if (packed)
+        to.weights = std::move(*packed);
+    return packed.error();
+}
+
+// Symmetric codes. Scales are rounded to half before they are used, so that they can be stored in two bytes.
+template <class Q>
+status quantize_to(
+    nibble::matrix_view<const float> w, std::ptrdiff_t group_size, const nibble::hessian* h, linear& to, std::vector<float>& back)
+{
+    nibble::weight_format f;
+    f.kind = group_size == 0 ? nibble::granularity::per_channel : nibble::granularity::per_group;
+    f.group_size = group_size;
+    f.half_scales = true;
+    std::vector<float> scales(static_cast<std::size_t>(nibble::params_count(f.kind, w.rows, w.cols, group_size)));
+    std::vector<Q> codes(static_cast<std::size_t>(w.rows * nibble::elements_for<Q>(w.cols)));
+    const nibble::quantized_matrix<Q> q {{codes.data(), w.rows, nibble::elements_for<Q>(w.cols)}, scales};
+    nibble::gptq_options o;
+    o.act_order = true;
+    if (const status s = h == nullptr ? nibble::round_to_nearest(w, f, q) : nibble::gptq(w, *h, f, q, o); s != status::ok)
+        return s;
+    return keep(q, w.cols, f, to, back);
+}
 
 void normalize(const std::vector<float>& x, std::size_t rows, const std::vector<float>& weight, float epsilon, std::vector<float>& out)
 {
@@ -132,11 +121,25 @@ void normalize(const std::vector<float>& x, std::size_t rows, const std::vector<
 
 const char* name_of(format f)
 {
-    constexpr const char* names[] = {"FP32", "FP16", "INT8", "INT4"};
+    constexpr const char* names[] = {"FP32", "FP16", "INT8", "INT4", "INT4 GPTQ"};
     return names[static_cast<int>(f)];
 }
 
-nibble::result<model> model::load(nibble::span<const std::byte> file, format f)
+quantizer quantizer_for(format f, const calibration* data)
+{
+    return [f, data](nibble::matrix_view<const float> w, linear& to, std::vector<float>& back) {
+        switch (f) {
+        case format::fp32: return keep_float<float>(w, to, back);
+        case format::fp16: return keep_float<nibble::half>(w, to, back);
+        case format::int8: return quantize_to<std::int8_t>(w, 0, nullptr, to, back);
+        case format::int4: return quantize_to<nibble::int4x2>(w, 32, nullptr, to, back);
+        case format::int4_gptq: break;
+        }
+        return data == nullptr ? status::calibration_missing : quantize_to<nibble::int4x2>(w, 32, &data->at(to.name), to, back);
+    };
+}
+
+nibble::result<model> model::load(nibble::span<const std::byte> file, const quantizer& quantize)
 {
     const auto reader = nibble::gguf_reader::open(file);
     if (!reader)
@@ -168,9 +171,8 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, format f)
             m.sines_.push_back(static_cast<float>(std::sin(angle)));
         }
 
-    loader load {*reader, f};
+    loader load {*reader, quantize};
     m.embedding_ = load.tensor("token_embd.weight", m.vocabulary_, m.width_);
-    load.bytes += m.embedding_.size() * (f == format::fp32 ? 4 : 2);
     for (std::size_t i = 0; i < blocks && load.error == status::ok; ++i) {
         const std::string prefix = "blk." + std::to_string(i) + ".";
         layer l;
@@ -189,8 +191,26 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, format f)
     m.head_ = load.matrix("output.weight", m.vocabulary_, m.width_);
     if (load.error != status::ok)
         return load.error;
-    m.bytes_ = load.bytes;
+    m.bytes_ = load.bytes + m.embedding_.size() * (m.head_.weights.view().type == nibble::weight_type::f32 ? 4 : 2);
     return nibble::result<model>(std::move(m));
+}
+
+nibble::result<calibration> model::calibrate(
+    const std::vector<std::vector<std::uint8_t>>& texts, const std::function<void(std::size_t)>& done)
+{
+    calibration gathered;
+    std::vector<float> z;
+    status s = status::ok;
+    observed_ = &gathered;
+    for (std::size_t i = 0; i < texts.size() && s == status::ok; ++i) {
+        s = logits(texts[i], z);
+        if (done)
+            done(i);
+    }
+    observed_ = nullptr;
+    if (s != status::ok)
+        return s;
+    return nibble::result<calibration>(std::move(gathered));
 }
 
 std::vector<const linear*> model::matrices() const
@@ -207,6 +227,24 @@ nibble::status model::product(const linear& w, const std::vector<float>& x, std:
 {
     const nibble::packed_weights_view view = w.weights;
     const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(rows);
+    const float* input = x.data();
+    if (observed_ != nullptr) {
+        auto found = observed_->find(w.name);
+        if (found == observed_->end()) {
+            auto made = nibble::hessian::make(view.k);
+            if (!made)
+                return made.error();
+            found = observed_->emplace(w.name, std::move(*made)).first;
+        }
+        if (const status s = found->second.add({input, m, view.k}); s != status::ok)
+            return s;
+    }
+    if (!w.input_scales.empty()) {
+        scaled_.resize(x.size());
+        for (std::size_t i = 0; i < x.size(); ++i)
+            scaled_[i] = x[i] * w.input_scales[i % w.input_scales.size()];
+        input = scaled_.data();
+    }
     y.resize(rows * static_cast<std::size_t>(view.n));
     const std::size_t needed = nibble::gemm_workspace(m, view);
     if (workspace_.size() < needed)
@@ -214,7 +252,7 @@ nibble::status model::product(const linear& w, const std::vector<float>& x, std:
     nibble::epilogue e;
     e.function = f;
     return nibble::gemm(
-        nibble::matrix_view<const float>(x.data(), m, view.k), view, e, nibble::matrix_view<float>(y.data(), m, view.n), workspace_);
+        nibble::matrix_view<const float>(input, m, view.k), view, e, nibble::matrix_view<float>(y.data(), m, view.n), workspace_);
 }
 
 // Causal attention of q_, k_, v_ into mixed_, with rotary positions applied to pairs (2i, 2i + 1) first.

@@ -3,21 +3,51 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include <nibble/nibble.hpp>
 
-enum class format { fp32, fp16, int8, int4 };
-inline constexpr std::array<format, 4> all_formats = {format::fp32, format::fp16, format::int8, format::int4};
+/// int4 rounds to the nearest code, int4_gptq chooses the codes by GPTQ; both have a scale for every 32 weights.
+enum class format { fp32, fp16, int8, int4, int4_gptq };
+inline constexpr std::array<format, 5> all_formats = {format::fp32, format::fp16, format::int8, format::int4, format::int4_gptq};
 const char* name_of(format f);
 
 /// One matrix in one format.
 struct linear {
     std::string name;
     nibble::packed_weights weights;
-    double sqnr = 0; ///< of the weights against the file's, in dB; infinite if they are equal
+    std::vector<float> input_scales; ///< what each input is multiplied by first; empty: 1
+    double sqnr = 0;                 ///< of the weights against the file's, in dB; infinite if they are equal
 };
+
+/// What the inputs of every matrix looked like, by the matrix's name.
+using calibration = std::map<std::string, nibble::hessian>;
+
+/// Packs a matrix into `to` and says in `back` what its codes stand for.
+using quantizer = std::function<nibble::status(nibble::matrix_view<const float> w, linear& to, std::vector<float>& back)>;
+
+/// The quantizer of a format. int4_gptq needs the calibration, which must outlive it.
+quantizer quantizer_for(format f, const calibration* data = nullptr);
+
+/// Codes and scales to packed weights and to the floats they stand for.
+template <class Q>
+nibble::status keep(
+    const nibble::quantized_matrix<Q>& q, std::ptrdiff_t k, const nibble::weight_format& f, linear& to, std::vector<float>& back)
+{
+    const nibble::quant_params_view params = nibble::params_of(f, q);
+    const nibble::matrix_view<const Q> codes = q.codes;
+    back.resize(static_cast<std::size_t>(codes.rows * k));
+    if (const nibble::status s = nibble::dequantize(codes, params, nibble::matrix_view<float>(back.data(), codes.rows, k));
+        s != nibble::status::ok)
+        return s;
+    auto packed = nibble::packed_weights::make(codes, k, params, {f.half_scales});
+    if (packed)
+        to.weights = std::move(*packed);
+    return packed.error();
+}
 
 struct layer {
     std::vector<float> attention_norm, feed_forward_norm;
@@ -27,7 +57,11 @@ struct layer {
 class model {
 public:
     /// Loads the file's weights and quantizes them. The bytes are only read here.
-    static nibble::result<model> load(nibble::span<const std::byte> file, format f);
+    static nibble::result<model> load(nibble::span<const std::byte> file, const quantizer& quantize);
+
+    /// Runs texts of at most context() bytes and gathers the inputs of every matrix; done(i) is called after each.
+    nibble::result<calibration> calibrate(
+        const std::vector<std::vector<std::uint8_t>>& texts, const std::function<void(std::size_t)>& done = {});
 
     /// The logits [tokens.size()][vocabulary] of every position of a text of at most context() bytes.
     nibble::status logits(const std::vector<std::uint8_t>& tokens, std::vector<float>& out);
@@ -49,5 +83,7 @@ private:
     linear head_;
 
     std::vector<float> x_, normed_, q_, k_, v_, mixed_, gate_, up_;
+    std::vector<float> scaled_;
     std::vector<std::byte> workspace_;
+    calibration* observed_ = nullptr;
 };

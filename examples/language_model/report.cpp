@@ -6,9 +6,9 @@
 
 void print_table(const std::vector<row>& rows)
 {
-    std::printf("\n%-6s %-13s %10s %10s %11s %10s %8s\n", "format", "backend", "bytes", "tokens/s", "perplexity", "mean KL", "top-1");
+    std::printf("\n%-10s %-13s %10s %10s %11s %10s %8s\n", "format", "backend", "bytes", "tokens/s", "perplexity", "mean KL", "top-1");
     for (const row& r : rows)
-        std::printf("%-6s %-13s %10zu %10.0f %11.4f %10.6f %7.2f%%\n", r.format.c_str(), r.backend.c_str(), r.bytes, r.tokens_per_second,
+        std::printf("%-10s %-13s %10zu %10.0f %11.4f %10.6f %7.2f%%\n", r.format.c_str(), r.backend.c_str(), r.bytes, r.tokens_per_second,
             r.perplexity, r.mean_kl, 100 * r.top1_agreement);
     std::printf("\nSignal to quantization noise of the weights, dB\n%-28s", "matrix");
     std::vector<const row*> shown;
@@ -16,14 +16,14 @@ void print_table(const std::vector<row>& rows)
         if (r.backend == rows.front().backend && r.format != "FP32")
             shown.push_back(&r);
     for (const row* r : shown)
-        std::printf(" %8s", r->format.c_str());
+        std::printf(" %9s", r->format.c_str());
     for (std::size_t i = 0; i < rows.front().sqnr.size(); ++i) {
         std::printf("\n%-28s", rows.front().sqnr[i].first.c_str());
         for (const row* r : shown)
             if (std::isinf(r->sqnr[i].second))
-                std::printf(" %8s", "exact");
+                std::printf(" %9s", "exact");
             else
-                std::printf(" %8.1f", r->sqnr[i].second);
+                std::printf(" %9.1f", r->sqnr[i].second);
     }
     std::printf("\n");
 }
@@ -73,7 +73,7 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
     std::fprintf(file,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"980\" height=\"%d\" font-family=\"sans-serif\" font-size=\"13\">\n"
         "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-        "<text x=\"20\" y=\"28\" font-size=\"18\">One model, four formats, every backend of this CPU</text>\n",
+        "<text x=\"20\" y=\"28\" font-size=\"18\">One model, five formats, every backend of this CPU</text>\n",
         height);
     const struct {
         const char* title;
@@ -82,8 +82,8 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
         bool from_zero;
     } columns[] = {{"tokens per second", &row::tokens_per_second, "%.0f", true}, {"mean KL against FP32", &row::mean_kl, "%.5f", true},
         {"perplexity (axis cut)", &row::perplexity, "%.4f", false}};
-    const char* colours[] = {"#4c78a8", "#72b7b2", "#54a24b", "#e45756"};
-    const char* formats[] = {"FP32", "FP16", "INT8", "INT4"};
+    const char* colours[] = {"#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#f58518"};
+    const char* formats[] = {"FP32", "FP16", "INT8", "INT4", "INT4 GPTQ"};
     for (std::size_t c = 0; c < 3; ++c) {
         const int x = 190 + static_cast<int>(c) * 260;
         double low = 1e300, high = -1e300;
@@ -98,7 +98,7 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
             const int y = top + line * static_cast<int>(i);
             const double length = high > base ? 170 * (value - base) / (high - base) : 0;
             std::size_t colour = 0;
-            while (colour < 3 && rows[i].format != formats[colour])
+            while (colour < 4 && rows[i].format != formats[colour])
                 ++colour;
             std::fprintf(file, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"15\" fill=\"%s\"/>\n", x, y, length, colours[colour]);
             std::fprintf(file, "<text x=\"%.1f\" y=\"%d\">", x + length + 5, y + 12);

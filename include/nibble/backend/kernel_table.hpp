@@ -163,6 +163,18 @@ struct gemm_args {
     const requantize_params* requantize; // or null: then all above
 };
 
+/// c (m x n) += a b, or -= a b. Element (i, k) of a is a[i * a_row_step + k * a_column_step]; b is k x n.
+struct product_f64_args {
+    const double* a;
+    std::ptrdiff_t a_row_step, a_column_step;
+    const double* b;
+    std::ptrdiff_t b_stride;
+    double* c;
+    std::ptrdiff_t c_stride;
+    std::ptrdiff_t m, n, k;
+    bool subtract;
+};
+
 struct kernel_table {
     const char* name;
 #define NIBBLE_KERNEL(name, args) void (*name)(const args&) noexcept;

@@ -55,6 +55,18 @@ enum class [[nodiscard]] status : std::uint8_t {
     file_key_missing,        ///< the file lacks a metadata key or a tensor that is needed
     file_type_mismatch,      ///< a metadata value or a tensor has another type or shape than the one asked for
     file_not_written,        ///< whoever takes the bytes of a file refused some
+    bits_invalid,            ///< a number of bits is below 2, or above what the code type holds
+    option_invalid,          ///< an option is NaN, negative or outside its documented range
+    calibration_missing,     ///< there are no calibration rows
+    calibration_too_thin,    ///< the Hessian is not positive definite at the largest damping
+    tested_on_calibration,   ///< the same label names the calibration data and the test data
+    not_mergeable,           ///< a moving average depends on the order of the data
+    not_observers,           ///< the bytes do not start with the mark of saved observers
+    observers_version,       ///< the observers were saved by a version with another layout
+    observers_damaged,       ///< saved observers contradict themselves or their size
+    budget_too_small,        ///< not even the smallest formats fit the size budget
+    gate_failed,             ///< a measured value is outside its gate
+    cancelled,               ///< the progress callback asked to stop
 };
 
 /// One sentence a person can act on; never null.
@@ -113,6 +125,20 @@ constexpr const char* to_string(status s) noexcept
     case status::file_key_missing: return "the file lacks a metadata key or a tensor that is needed";
     case status::file_type_mismatch: return "a metadata value or a tensor has another type or shape than the one asked for";
     case status::file_not_written: return "the file could not be written: is the disk full?";
+    case status::bits_invalid: return "the number of bits is below 2, or above what the code type holds";
+    case status::option_invalid: return "an option is NaN, negative or outside its documented range";
+    case status::calibration_missing: return "there are no calibration rows: run the model on some data first";
+    case status::calibration_too_thin:
+        return "the calibration data determines too little: the Hessian is not positive definite even with the largest damping; give more, "
+               "and more varied, rows";
+    case status::tested_on_calibration: return "the same data calibrates and tests: a measurement on calibration data says nothing";
+    case status::not_mergeable: return "a moving average depends on the order of the data and cannot be merged";
+    case status::not_observers: return "these bytes are no saved observers";
+    case status::observers_version: return "these observers were saved by a version with another layout: calibrate again";
+    case status::observers_damaged: return "these saved observers contradict themselves or their size";
+    case status::budget_too_small: return "not even the smallest formats fit the size budget";
+    case status::gate_failed: return "a measured value is outside its gate";
+    case status::cancelled: return "the progress callback asked to stop";
     }
     return "unknown status";
 }

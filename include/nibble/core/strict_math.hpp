@@ -8,6 +8,7 @@
 #if defined(__clang__) && defined(__FAST_MATH__) && !defined(__aarch64__)
 // Under a name that the compiler does not know.
 extern "C" float nibble_libm_fmaf(float, float, float) noexcept __asm__("fmaf");
+extern "C" double nibble_libm_fma(double, double, double) noexcept __asm__("fma");
 #endif
 
 NIBBLE_STRICT_BEGIN
@@ -28,6 +29,18 @@ NIBBLE_INLINE float fma(float a, float b, float c) noexcept
     return sum;
 #else
     return nibble_libm_fmaf(a, b, c);
+#endif
+}
+NIBBLE_INLINE double fma(double a, double b, double c) noexcept
+{
+#if !defined(__clang__) || !defined(__FAST_MATH__)
+    return __builtin_fma(a, b, c);
+#elif defined(__aarch64__)
+    double sum;
+    __asm__("fmadd %d0, %d1, %d2, %d3" : "=w"(sum) : "w"(a), "w"(b), "w"(c));
+    return sum;
+#else
+    return nibble_libm_fma(a, b, c);
 #endif
 }
 

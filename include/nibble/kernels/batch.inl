@@ -12,6 +12,7 @@ using arch = xsimd::fma3<xsimd::avx2>;
 
 using floats = xsimd::batch<float, arch>;
 using words = xsimd::batch<std::int32_t, arch>;
+using doubles = xsimd::batch<double, arch>;
 
 static_assert(floats::size
                   == (NIBBLE_ISA >= NIBBLE_ISA_NEON     ? 4
@@ -28,6 +29,17 @@ inline floats fused(floats a, floats b, floats c) noexcept
     return floats(_mm512_fmadd_ps(a, b, c));
 #else
     return floats(_mm256_fmadd_ps(a, b, c));
+#endif
+}
+
+inline doubles fused(doubles a, doubles b, doubles c) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return doubles(vfmaq_f64(c, a, b));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return doubles(_mm512_fmadd_pd(a, b, c));
+#else
+    return doubles(_mm256_fmadd_pd(a, b, c));
 #endif
 }
 

@@ -10,4 +10,5 @@
 #include "tiles.inl"
 #include "epilogue.inl"
 #include "gemm_float.inl"
+#include "product_f64.inl"
 #include "integer_pass.inl"

@@ -20,6 +20,15 @@ struct floats {
     void store_unaligned(float* p) const noexcept { *p = v; }
 };
 
+struct doubles {
+    static constexpr std::size_t size = 1;
+    double v;
+    doubles() noexcept = default;
+    explicit doubles(double x) noexcept : v(x) {}
+    static doubles load_unaligned(const double* p) noexcept { return doubles(*p); }
+    void store_unaligned(double* p) const noexcept { *p = v; }
+};
+
 // int32 arithmetic wraps, as it does in vectors.
 inline words operator+(words a, words b) noexcept
 {
@@ -51,6 +60,7 @@ inline bool operator==(floats a, floats b) noexcept { return a.v == b.v; }
 inline floats min(floats a, floats b) noexcept { return floats(strict::choose(a.v < b.v, a.v, b.v)); }
 inline floats max(floats a, floats b) noexcept { return floats(strict::choose(a.v > b.v, a.v, b.v)); }
 inline floats fused(floats a, floats b, floats c) noexcept { return floats(strict::fma(a.v, b.v, c.v)); }
+inline doubles fused(doubles a, doubles b, doubles c) noexcept { return doubles(strict::fma(a.v, b.v, c.v)); }
 inline floats opaque(floats x) noexcept { return floats(nibble::opaque(x.v)); }
 inline floats select(bool c, floats a, floats b) noexcept { return floats(strict::choose(c, a.v, b.v)); }
 inline floats to_float(words a) noexcept { return floats(static_cast<float>(a.v)); }

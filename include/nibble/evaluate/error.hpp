@@ -1,0 +1,109 @@
+// How far numbers are from what they should be. With d = actual - reference:
+//   sqnr_db    10 log10(sum reference^2 / sum d^2); infinite if they are equal
+//   max_error, mean_error   the greatest and the mean |d|
+//   cosine     sum reference actual / sqrt(sum reference^2 sum actual^2); 1 if both are zero
+// Sums are in double, in the order of the elements, fused; two errors of parts can be added and are then those of the whole. A NaN on
+// either side makes all of them NaN.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "../core/math.hpp"
+#include "../ptq/hessian.hpp"
+#include "../ptq/weight_format.hpp"
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+
+struct error_statistics {
+    double signal = 0, actual = 0, noise = 0, product = 0, absolute = 0, max_error = 0; ///< the sums behind the figures
+    std::size_t count = 0;
+
+    void add(double reference, double value) noexcept
+    {
+        const double d = value - reference, magnitude = std::fabs(d);
+        signal = std::fma(reference, reference, signal);
+        actual = std::fma(value, value, actual);
+        noise = std::fma(d, d, noise);
+        product = std::fma(reference, value, product);
+        absolute += magnitude;
+        max_error = magnitude > max_error || magnitude != magnitude ? magnitude : max_error;
+        ++count;
+    }
+    void add(const error_statistics& other) noexcept
+    {
+        signal += other.signal;
+        actual += other.actual;
+        noise += other.noise;
+        product += other.product;
+        absolute += other.absolute;
+        max_error = other.max_error > max_error || other.max_error != other.max_error ? other.max_error : max_error;
+        count += other.count;
+    }
+
+    double sqnr_db() const noexcept
+    {
+        if (noise == 0.0)
+            return std::numeric_limits<double>::infinity();
+        return 4.342944819032518 * (portable_log(signal) - portable_log(noise));
+    }
+    double mean_error() const noexcept { return count == 0 ? 0.0 : absolute / static_cast<double>(count); }
+    double mean_squared_error() const noexcept { return count == 0 ? 0.0 : noise / static_cast<double>(count); }
+    double cosine() const noexcept { return signal == 0.0 && actual == 0.0 ? 1.0 : product / (std::sqrt(signal) * std::sqrt(actual)); }
+};
+
+/// The error of a matrix; channels, if not empty, gets that of every row.
+inline result<error_statistics> compare(
+    matrix_view<const float> reference, matrix_view<const float> actual, span<error_statistics> channels = {}) noexcept
+{
+    if (const status s = check(reference); s != status::ok)
+        return s;
+    if (const status s = check(actual); s != status::ok)
+        return s;
+    if (reference.rows != actual.rows || reference.cols != actual.cols
+        || (!channels.empty() && channels.size() != static_cast<std::size_t>(reference.rows)))
+        return status::shape_mismatch;
+    const default_fp_mode mode;
+    error_statistics whole;
+    for (std::ptrdiff_t r = 0; r < reference.rows; ++r) {
+        error_statistics row;
+        for (std::ptrdiff_t c = 0; c < reference.cols; ++c)
+            row.add(static_cast<double>(reference(r, c)), static_cast<double>(actual(r, c)));
+        whole.add(row);
+        if (!channels.empty())
+            channels[static_cast<std::size_t>(r)] = row;
+    }
+    return whole;
+}
+
+/// ||X (W - Q)^T||^2 over the rows that h has seen; quantized: what Q's codes stand for, n x k. channels, if not empty: that of each row.
+template <class Executor = serial_executor>
+inline result<double> output_error(matrix_view<const float> w, matrix_view<const float> quantized, const hessian& h,
+    span<double> channels = {}, Executor&& executor = Executor {})
+{
+    if (const status s = check(w); s != status::ok)
+        return s;
+    if (const status s = check(quantized); s != status::ok)
+        return s;
+    if (w.rows != quantized.rows || w.cols != quantized.cols || w.cols != h.size()
+        || (!channels.empty() && channels.size() != static_cast<std::size_t>(w.rows)))
+        return status::shape_mismatch;
+    aligned_buffer memory;
+    if (channels.empty()) {
+        if (!memory.resize(static_cast<std::size_t>(w.rows) * sizeof(double)))
+            return status::out_of_memory;
+        channels = {reinterpret_cast<double*>(memory.bytes().data()), static_cast<std::size_t>(w.rows)};
+    }
+    const auto difference
+        = [&](std::ptrdiff_t r, std::ptrdiff_t c) noexcept { return static_cast<double>(w(r, c)) - static_cast<double>(quantized(r, c)); };
+    if (const status s = detail::row_errors(h, w.rows, difference, channels, executor); s != status::ok)
+        return s;
+    double sum = 0;
+    for (std::ptrdiff_t r = 0; r < w.rows; ++r)
+        sum += channels[static_cast<std::size_t>(r)];
+    return sum;
+}
+
+NIBBLE_END
+NIBBLE_STRICT_END

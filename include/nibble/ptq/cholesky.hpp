@@ -1,0 +1,57 @@
+// A = U^T U with U upper triangular, in double, by blocks: the sums in ascending order of fused multiply-adds, so that threads, backends
+// and block size do not show in the result.
+#pragma once
+
+#include <cmath>
+
+#include "hessian.hpp"
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+
+/// Factors a in place; only its upper triangle is read and written. False, with a spoilt, if a is not positive definite (or holds a NaN).
+template <class Executor = serial_executor>
+inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
+{
+    const std::ptrdiff_t size = a.rows;
+    const kernel_table& table = kernels();
+    const default_fp_mode mode;
+    constexpr std::ptrdiff_t block = detail::f64_block;
+    for (std::ptrdiff_t begin = 0; begin < size; begin += block) {
+        const std::ptrdiff_t end = size - begin < block ? size : begin + block;
+        for (std::ptrdiff_t r = begin; r < end; ++r) {
+            table.product_f64(
+                {a.row(begin) + r, 0, a.stride, a.row(begin) + r, a.stride, a.row(r) + r, a.stride, 1, end - r, r - begin, true});
+            if (!(a(r, r) > 0.0) || !(a(r, r) < HUGE_VAL))
+                return false;
+            const double root = std::sqrt(a(r, r));
+            a(r, r) = root;
+            for (std::ptrdiff_t c = r + 1; c < end; ++c)
+                a(r, c) = a(r, c) / root;
+        }
+        // The rest of these rows, by strips of columns, and what is below it, by blocks of rows.
+        const std::ptrdiff_t rest = size - end, strips = (rest + block - 1) / block;
+        executor.parallel_for(static_cast<std::size_t>(strips), [&](std::size_t i) {
+            const default_fp_mode task_mode;
+            const std::ptrdiff_t column = end + static_cast<std::ptrdiff_t>(i) * block;
+            const std::ptrdiff_t columns = size - column < block ? size - column : block;
+            for (std::ptrdiff_t r = begin; r < end; ++r) {
+                table.product_f64({a.row(begin) + r, 0, a.stride, a.row(begin) + column, a.stride, a.row(r) + column, a.stride, 1, columns,
+                    r - begin, true});
+                const double root = a(r, r);
+                for (std::ptrdiff_t c = column; c < column + columns; ++c)
+                    a(r, c) = a(r, c) / root;
+            }
+        });
+        executor.parallel_for(static_cast<std::size_t>(strips), [&](std::size_t i) {
+            const default_fp_mode task_mode;
+            const std::ptrdiff_t row = end + static_cast<std::ptrdiff_t>(i) * block, rows = size - row < block ? size - row : block;
+            table.product_f64({a.row(begin) + row, 1, a.stride, a.row(begin) + row, a.stride, a.row(row) + row, a.stride, rows, size - row,
+                end - begin, true});
+        });
+    }
+    return true;
+}
+
+NIBBLE_END
+NIBBLE_STRICT_END

@@ -1,0 +1,169 @@
+// What a layer's inputs say about its weights: H = X^T X over all rows x seen (m x k), in double. The squared output error of any
+// quantized Q is then  ||X (W - Q)^T||^2 = sum over rows d of W - Q of d H d^T,  without X; GPTQ, AWQ and the clip search need no more.
+#pragma once
+
+#include <cmath>
+
+#include "../backend/backend.hpp"
+#include "../backend/fp_mode.hpp"
+#include "../core/memory.hpp"
+#include "../core/numeric.hpp"
+#include "../core/view.hpp"
+#include "../gemm/executor.hpp"
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+
+namespace detail {
+
+/// A matrix of doubles that owns its memory.
+class double_matrix {
+public:
+    status resize(std::ptrdiff_t rows, std::ptrdiff_t cols) noexcept
+    {
+        if (rows < 0 || cols < 0 || (cols > 0 && rows > PTRDIFF_MAX / 16 / cols))
+            return status::size_overflow;
+        if (!memory_.resize(static_cast<std::size_t>(rows * cols) * sizeof(double)))
+            return status::out_of_memory;
+        view_ = {reinterpret_cast<double*>(memory_.bytes().data()), rows, cols};
+        return status::ok;
+    }
+    void clear() noexcept { std::memset(view_.data, 0, static_cast<std::size_t>(view_.rows * view_.cols) * sizeof(double)); }
+    const matrix_view<double>& view() const noexcept { return view_; }
+    double* row(std::ptrdiff_t r) const noexcept { return view_.row(r); }
+    double& operator()(std::ptrdiff_t r, std::ptrdiff_t c) const noexcept { return view_(r, c); }
+
+private:
+    aligned_buffer memory_;
+    matrix_view<double> view_;
+};
+
+/// rows [block, block + 64) or what is left of them
+inline constexpr std::ptrdiff_t f64_block = 64;
+
+} // namespace detail
+
+class hessian {
+public:
+    hessian() noexcept = default;
+
+    /// For inputs of k columns; k^2 doubles are allocated.
+    static result<hessian> make(std::ptrdiff_t k) noexcept
+    {
+        hessian made;
+        if (const status s = made.values_.resize(k, k); s != status::ok)
+            return s;
+        if (const status s = made.chunk_.resize(chunk_rows, k); s != status::ok)
+            return s;
+        made.values_.clear();
+        return result<hessian>(std::move(made));
+    }
+
+    /// Adds rows x of the layer's input, m x k. A row with a NaN or an infinity refuses them all, before anything is added. The sums depend
+    /// on how the rows were divided into calls by at most rounding, and on nothing else.
+    template <class Executor = serial_executor>
+    status add(matrix_view<const float> x, Executor&& executor = Executor {})
+    {
+        if (const status s = check(x); s != status::ok)
+            return s;
+        const std::ptrdiff_t k = values_.view().rows;
+        if (x.cols != k)
+            return status::shape_mismatch;
+        for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+            for (std::ptrdiff_t c = 0; c < k; ++c)
+                if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
+                    return status::not_finite;
+        const kernel_table& table = kernels();
+        for (std::ptrdiff_t begin = 0; begin < x.rows; begin += chunk_rows) {
+            const std::ptrdiff_t count = x.rows - begin < chunk_rows ? x.rows - begin : chunk_rows;
+            for (std::ptrdiff_t r = 0; r < count; ++r)
+                for (std::ptrdiff_t c = 0; c < k; ++c)
+                    chunk_(r, c) = static_cast<double>(x(begin + r, c));
+            // The upper triangle alone, by blocks of rows.
+            const std::ptrdiff_t blocks = (k + detail::f64_block - 1) / detail::f64_block;
+            executor.parallel_for(static_cast<std::size_t>(blocks), [&](std::size_t i) {
+                const default_fp_mode mode;
+                const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i) * detail::f64_block;
+                const std::ptrdiff_t rows = k - row < detail::f64_block ? k - row : detail::f64_block;
+                table.product_f64(
+                    {chunk_.row(0) + row, 1, k, chunk_.row(0) + row, k, values_.row(row) + row, k, rows, k - row, count, false});
+            });
+        }
+        rows_ += x.rows;
+        return status::ok;
+    }
+
+    /// Adds what another has seen, such as another process's share of the data.
+    status merge(const hessian& other) noexcept
+    {
+        const std::ptrdiff_t k = values_.view().rows;
+        if (other.values_.view().rows != k)
+            return status::shape_mismatch;
+        for (std::ptrdiff_t r = 0; r < k; ++r)
+            for (std::ptrdiff_t c = r; c < k; ++c)
+                values_(r, c) += other.values_(r, c);
+        rows_ += other.rows_;
+        return status::ok;
+    }
+
+    std::ptrdiff_t size() const noexcept { return values_.view().rows; }
+    std::ptrdiff_t rows() const noexcept { return rows_; }
+    /// H[i][j] = sum over rows of x[i] x[j]
+    double operator()(std::ptrdiff_t i, std::ptrdiff_t j) const noexcept { return i <= j ? values_(i, j) : values_(j, i); }
+    /// The mean square of input i: the importance of column i.
+    float importance(std::ptrdiff_t i) const noexcept
+    {
+        return rows_ == 0 ? 0.0f : static_cast<float>(values_(i, i) / static_cast<double>(rows_));
+    }
+
+private:
+    static constexpr std::ptrdiff_t chunk_rows = 128;
+    detail::double_matrix values_, chunk_;
+    std::ptrdiff_t rows_ = 0;
+};
+
+namespace detail {
+
+/// out[r] = d H d^T for each row d = w - dequantized(q) that difference(r, c) gives; strips of 64 rows, each a task.
+template <class Difference, class Executor>
+inline status row_errors(
+    const hessian& h, std::ptrdiff_t rows, const Difference& difference, span<double> out, Executor&& executor) noexcept
+{
+    const std::ptrdiff_t k = h.size();
+    double_matrix full, strips;
+    if (const status s = full.resize(k, k); s != status::ok)
+        return s;
+    constexpr std::ptrdiff_t wave = 16;
+    const std::ptrdiff_t all = (rows + f64_block - 1) / f64_block, at_once = all < wave ? all : wave;
+    if (const status s = strips.resize(2 * at_once * k, f64_block); s != status::ok)
+        return s;
+    for (std::ptrdiff_t i = 0; i < k; ++i)
+        for (std::ptrdiff_t j = 0; j < k; ++j)
+            full(i, j) = h(i, j);
+    const kernel_table& table = kernels();
+    for (std::ptrdiff_t first = 0; first < all; first += at_once)
+        executor.parallel_for(static_cast<std::size_t>(all - first < at_once ? all - first : at_once), [&](std::size_t task) {
+            const default_fp_mode mode;
+            const std::ptrdiff_t row = (first + static_cast<std::ptrdiff_t>(task)) * f64_block;
+            const std::ptrdiff_t count = rows - row < f64_block ? rows - row : f64_block;
+            double* const d = strips.row(2 * static_cast<std::ptrdiff_t>(task) * k);
+            double* const product = d + k * f64_block;
+            std::memset(d, 0, static_cast<std::size_t>(2 * k * f64_block) * sizeof(double));
+            for (std::ptrdiff_t r = 0; r < count; ++r)
+                for (std::ptrdiff_t c = 0; c < k; ++c)
+                    d[c * f64_block + r] = difference(row + r, c);
+            table.product_f64({full.row(0), k, 1, d, f64_block, product, f64_block, k, f64_block, k, false});
+            for (std::ptrdiff_t r = 0; r < count; ++r) {
+                double sum = 0;
+                for (std::ptrdiff_t c = 0; c < k; ++c)
+                    sum = std::fma(d[c * f64_block + r], product[c * f64_block + r], sum);
+                out[static_cast<std::size_t>(row + r)] = sum;
+            }
+        });
+    return status::ok;
+}
+
+} // namespace detail
+
+NIBBLE_END
+NIBBLE_STRICT_END

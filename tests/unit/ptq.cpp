@@ -1,0 +1,326 @@
+#include "../support.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+using namespace nibble;
+
+namespace {
+
+// As many threads as tasks: the result must not show it.
+struct thread_executor {
+    template <class Function>
+    void parallel_for(std::size_t count, Function&& function) const
+    {
+        std::vector<std::thread> threads;
+        for (std::size_t i = 0; i < count; ++i)
+            threads.emplace_back([&function, i] { function(i); });
+        for (std::thread& t : threads)
+            t.join();
+    }
+};
+
+// m rows of k inputs that depend on each other, as those of a real layer do.
+std::vector<float> correlated(std::ptrdiff_t m, std::ptrdiff_t k, std::uint64_t seed)
+{
+    test::random random(seed);
+    std::vector<float> mix(static_cast<std::size_t>(k * k)), x(static_cast<std::size_t>(m * k));
+    for (float& v : mix)
+        v = random.real() * 0.3f;
+    std::vector<float> source(static_cast<std::size_t>(k));
+    for (std::ptrdiff_t r = 0; r < m; ++r) {
+        for (std::ptrdiff_t c = 0; c < k; ++c)
+            source[std::size_t(c)] = random.real() / static_cast<float>(1 + c % 7);
+        for (std::ptrdiff_t c = 0; c < k; ++c)
+            for (std::ptrdiff_t j = 0; j < k; ++j)
+                x[std::size_t(r * k + c)] += mix[std::size_t(c * k + j)] * source[std::size_t(j)];
+    }
+    return x;
+}
+
+std::vector<float> weights(std::ptrdiff_t n, std::ptrdiff_t k, std::uint64_t seed)
+{
+    test::random random(seed);
+    std::vector<float> w(static_cast<std::size_t>(n * k));
+    for (float& v : w)
+        v = random.real() + random.real() * 0.5f;
+    return w;
+}
+
+hessian hessian_of(const std::vector<float>& x, std::ptrdiff_t k)
+{
+    auto h = hessian::make(k);
+    REQUIRE(h);
+    REQUIRE(h->add({x.data(), static_cast<std::ptrdiff_t>(x.size()) / k, k}) == status::ok);
+    return std::move(*h);
+}
+
+template <class Q>
+struct quantized {
+    std::vector<Q> codes;
+    std::vector<float> scales;
+    std::vector<std::int32_t> zero_points;
+    std::ptrdiff_t n, k;
+    weight_format f;
+
+    quantized(std::ptrdiff_t rows, std::ptrdiff_t cols, const weight_format& format)
+        : codes(std::size_t(rows * elements_for<Q>(cols))), scales(std::size_t(params_count(format.kind, rows, cols, format.group_size))),
+          zero_points(scales.size()), n(rows), k(cols), f(format)
+    {
+    }
+    quantized_matrix<Q> to() { return {{codes.data(), n, elements_for<Q>(k)}, scales, zero_points}; }
+    bool operator==(const quantized& other) const
+    {
+        return test::same_bits(codes.data(), other.codes.data(), codes.size())
+               && test::same_bits(scales.data(), other.scales.data(), scales.size()) && zero_points == other.zero_points;
+    }
+    std::vector<float> back() const
+    {
+        std::vector<float> values(std::size_t(n * k));
+        reference::dequantize(matrix_view<const Q>(codes.data(), n, elements_for<Q>(k)), {f.kind, f.group_size, scales, zero_points},
+            matrix_view<float>(values.data(), n, k));
+        return values;
+    }
+};
+
+// ||X (W - Q)^T||^2, from its definition
+double output_error(
+    const std::vector<float>& x, const std::vector<float>& w, const std::vector<float>& q, std::ptrdiff_t n, std::ptrdiff_t k)
+{
+    double sum = 0;
+    for (std::ptrdiff_t r = 0; r < static_cast<std::ptrdiff_t>(x.size()) / k; ++r)
+        for (std::ptrdiff_t i = 0; i < n; ++i) {
+            double y = 0;
+            for (std::ptrdiff_t c = 0; c < k; ++c)
+                y += double(x[std::size_t(r * k + c)]) * (double(w[std::size_t(i * k + c)]) - double(q[std::size_t(i * k + c)]));
+            sum += y * y;
+        }
+    return sum;
+}
+
+} // namespace
+
+TEST_CASE("the double product is one ascending chain of fused multiply-adds on every backend")
+{
+    test::random random(3);
+    for (const std::ptrdiff_t m : {1, 2, 7, 8, 13, 17})
+        for (const std::ptrdiff_t n : {1, 3, 4, 15, 16, 17, 33, 70})
+            for (const std::ptrdiff_t k : {0, 1, 5}) {
+                const std::ptrdiff_t stride = n + 3;
+                test::guarded<double> a(m * k + 1), b((k > 0 ? k - 1 : 0) * stride + n), c((m - 1) * stride + n);
+                std::vector<double> start(c.size()), expected;
+                for (std::size_t i = 0; i < a.size(); ++i)
+                    a[i] = double(random.real()) / 3;
+                for (std::size_t i = 0; i < b.size(); ++i)
+                    b[i] = double(random.real()) / 7;
+                for (double& v : start)
+                    v = double(random.real()) / 9;
+                for (const bool subtract : {false, true}) {
+                    expected = start;
+                    for (std::ptrdiff_t i = 0; i < m; ++i)
+                        for (std::ptrdiff_t j = 0; j < n; ++j)
+                            for (std::ptrdiff_t l = 0; l < k; ++l) {
+                                double& sum = expected[std::size_t(i * stride + j)];
+                                const double left = a[std::size_t(l * m + i)];
+                                sum = std::fma(subtract ? -left : left, b[std::size_t(l * stride + j)], sum);
+                            }
+                    for (const backend back : test::usable_backends()) {
+                        REQUIRE(force_backend(back) == status::ok);
+                        std::copy(start.begin(), start.end(), c.data());
+                        kernels().product_f64({a.data(), 1, m, b.data(), stride, c.data(), stride, m, n, k, subtract});
+                        INFO(to_string(back) << " " << m << " " << n << " " << k);
+                        CHECK(test::same_bits(c.data(), expected.data(), expected.size()));
+                    }
+                }
+            }
+    REQUIRE(force_backend(best_backend()) == status::ok);
+}
+
+TEST_CASE("the Cholesky factor gives the matrix back, at sizes around the block, the same for any executor")
+{
+    for (const std::ptrdiff_t k : {1, 2, 63, 64, 65, 150}) {
+        const hessian h = hessian_of(correlated(2 * k, k, 5), k);
+        std::vector<double> a(std::size_t(k * k)), again;
+        for (std::ptrdiff_t i = 0; i < k; ++i)
+            for (std::ptrdiff_t j = 0; j < k; ++j)
+                a[std::size_t(i * k + j)] = h(i, j) + (i == j ? 0.1 : 0.0);
+        again = a;
+        REQUIRE(cholesky(matrix_view<double>(a.data(), k, k)));
+        REQUIRE(cholesky(matrix_view<double>(again.data(), k, k), thread_executor {}));
+        double worst = 0;
+        for (std::ptrdiff_t i = 0; i < k; ++i)
+            for (std::ptrdiff_t j = i; j < k; ++j) {
+                double sum = 0;
+                for (std::ptrdiff_t l = 0; l <= i; ++l)
+                    sum += a[std::size_t(l * k + i)] * a[std::size_t(l * k + j)];
+                const double exact = h(i, j) + (i == j ? 0.1 : 0.0);
+                worst = std::max(worst, std::fabs(sum - exact) / std::sqrt((h(i, i) + 0.1) * (h(j, j) + 0.1)));
+            }
+        CHECK(worst < 1e-14 * double(k + 10));
+        CHECK(test::same_bits(a.data(), again.data(), a.size()));
+    }
+    double indefinite[] = {1.0, 2.0, 2.0, 1.0};
+    CHECK_FALSE(cholesky(matrix_view<double>(indefinite, 2, 2)));
+}
+
+TEST_CASE("round to nearest is choose_params and quantize where it can be compared")
+{
+    const std::ptrdiff_t n = 5, k = 70;
+    const std::vector<float> w = weights(n, k, 11);
+    weight_format f;
+    f.kind = granularity::per_group;
+    f.group_size = 32;
+    quantized<int4x2> q(n, k, f), expected(n, k, f);
+    REQUIRE(round_to_nearest(matrix_view<const float>(w.data(), n, k), f, q.to()) == status::ok);
+    std::vector<float> scratch(choose_params_scratch(f.kind, n, k, 32));
+    REQUIRE(choose_params<int4x2>({w.data(), n, k}, scheme::symmetric, f.kind, 32, expected.scales, {}, scratch) == status::ok);
+    REQUIRE(quantize({w.data(), n, k}, {f.kind, 32, expected.scales}, expected.to().codes) == status::ok);
+    CHECK(q == expected);
+
+    f.search = range_search::squared_error;
+    quantized<int4x2> searched(n, k, f);
+    REQUIRE(round_to_nearest(matrix_view<const float>(w.data(), n, k), f, searched.to()) == status::ok);
+    double before = 0, after = 0;
+    const std::vector<float> plain = q.back(), found = searched.back();
+    for (std::size_t i = 0; i < w.size(); ++i) {
+        before += (double(w[i]) - plain[i]) * (double(w[i]) - plain[i]);
+        after += (double(w[i]) - found[i]) * (double(w[i]) - found[i]);
+    }
+    CHECK(after < before);
+}
+
+TEMPLATE_TEST_CASE("GPTQ with a diagonal Hessian is round to nearest, bit for bit", "", std::int8_t, int4x2, uint4x2, int2x4)
+{
+    const std::ptrdiff_t n = 70, k = 150;
+    std::vector<float> x(std::size_t(k * k));
+    for (std::ptrdiff_t i = 0; i < k; ++i)
+        x[std::size_t(i * k + i)] = 0.5f + static_cast<float>(i % 13);
+    const hessian h = hessian_of(x, k);
+    const std::vector<float> w = weights(n, k, 21);
+    for (const granularity kind : {granularity::per_tensor, granularity::per_channel, granularity::per_group})
+        for (const scheme how : {scheme::symmetric, scheme::affine})
+            for (const bool act_order : {false, true}) {
+                weight_format f;
+                f.kind = kind;
+                f.group_size = kind == granularity::per_group ? 32 : 0;
+                f.how = how;
+                gptq_options o;
+                o.act_order = act_order;
+                quantized<TestType> expected(n, k, f), q(n, k, f);
+                REQUIRE(round_to_nearest(matrix_view<const float>(w.data(), n, k), f, expected.to()) == status::ok);
+                REQUIRE(gptq(matrix_view<const float>(w.data(), n, k), h, f, q.to(), o) == status::ok);
+                CHECK(q == expected);
+            }
+}
+
+TEST_CASE("GPTQ never leaves a larger output error than round to nearest on seeded correlated layers")
+{
+    int cases = 0, above = 0;
+    for (std::uint64_t seed = 0; seed < 12; ++seed)
+        for (const int bits : {2, 3, 4, 8})
+            for (const std::ptrdiff_t group : {0, 32})
+                for (const bool act_order : {false, true}) {
+                    const std::ptrdiff_t n = 9, k = 96;
+                    const std::vector<float> x = correlated(200, k, seed), w = weights(n, k, seed + 100);
+                    weight_format f;
+                    f.bits = bits;
+                    f.kind = group ? granularity::per_group : granularity::per_channel;
+                    f.group_size = group;
+                    gptq_options o;
+                    o.act_order = act_order;
+                    quantized<std::int8_t> nearest(n, k, f), q(n, k, f);
+                    gptq_report report;
+                    REQUIRE(round_to_nearest(matrix_view<const float>(w.data(), n, k), f, nearest.to()) == status::ok);
+                    REQUIRE(gptq(matrix_view<const float>(w.data(), n, k), hessian_of(x, k), f, q.to(), o, &report) == status::ok);
+                    const double error = output_error(x, w, q.back(), n, k);
+                    above += error > output_error(x, w, nearest.back(), n, k);
+                    ++cases;
+                    CHECK(report.error >= error * (1 - 1e-9));
+                    CHECK_FALSE(report.thin);
+                }
+    INFO(above << " of " << cases);
+    CHECK(above == 0);
+    CHECK(cases == 192);
+}
+
+TEST_CASE("brute force bounds GPTQ on tiny layers of 2 bits, where the codes often end")
+{
+    int optimal = 0, not_above_nearest = 0;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        const std::ptrdiff_t k = 6;
+        const std::vector<float> x = correlated(30, k, seed), w = weights(1, k, seed + 7);
+        weight_format f;
+        f.bits = 2;
+        gptq_options o;
+        o.damping = 0;
+        quantized<std::int8_t> nearest(1, k, f), q(1, k, f);
+        REQUIRE(round_to_nearest(matrix_view<const float>(w.data(), 1, k), f, nearest.to()) == status::ok);
+        REQUIRE(gptq(matrix_view<const float>(w.data(), 1, k), hessian_of(x, k), f, q.to(), o) == status::ok);
+        double best = HUGE_VAL;
+        std::vector<float> tried(std::size_t(k), 0.0f);
+        for (int code = 0; code < 4096; ++code) {
+            for (std::ptrdiff_t c = 0; c < k; ++c)
+                tried[std::size_t(c)] = static_cast<float>((code >> 2 * c & 3) - 2) * nearest.scales[0];
+            best = std::min(best, output_error(x, w, tried, 1, k));
+        }
+        const double error = output_error(x, w, q.back(), 1, k);
+        CHECK(error >= best * (1 - 1e-9));
+        optimal += error <= best * (1 + 1e-9);
+        not_above_nearest += error <= output_error(x, w, nearest.back(), 1, k) * (1 + 1e-9);
+    }
+    CHECK(optimal == 4);
+    CHECK(not_above_nearest == 15);
+}
+
+TEST_CASE("GPTQ is the same on every backend and executor, survives thin and dead data, and can be stopped")
+{
+    const std::ptrdiff_t n = 130, k = 100;
+    std::vector<float> x = correlated(30, k, 9), w = weights(n, k, 10);
+    for (std::ptrdiff_t r = 0; r < 30; ++r)
+        x[std::size_t(r * k + 17)] = 0.0f;
+    const hessian h = hessian_of(x, k);
+    const matrix_view<const float> view(w.data(), n, k);
+    weight_format f;
+    f.kind = granularity::per_group;
+    f.group_size = 24;
+    f.half_scales = true;
+    f.search = range_search::squared_error;
+    f.range_steps = 8;
+    gptq_options o;
+    o.damping = 0;
+    gptq_report report;
+    quantized<uint4x2> expected(n, k, f);
+    REQUIRE(gptq(view, h, f, expected.to(), o, &report) == status::ok);
+    CHECK(report.thin);
+    CHECK(report.damping > 0);
+    CHECK(report.dead_columns == 1);
+    for (const float v : expected.scales)
+        CHECK(to_float(to_half(v)) == v);
+    const std::vector<float> back = expected.back();
+    for (std::ptrdiff_t r = 0; r < n; ++r)
+        CHECK(back[std::size_t(r * k + 17)] == 0.0f);
+    for (const backend b : test::usable_backends()) {
+        REQUIRE(force_backend(b) == status::ok);
+        quantized<uint4x2> q(n, k, f);
+        REQUIRE(gptq(view, h, f, q.to(), o, nullptr, {}, thread_executor {}) == status::ok);
+        CHECK(q == expected);
+    }
+    REQUIRE(force_backend(best_backend()) == status::ok);
+    REQUIRE(packed_weights::make(
+        matrix_view<const uint4x2>(expected.codes.data(), n, elements_for<uint4x2>(k)), k, params_of(f, expected.to()), {true}));
+
+    quantized<uint4x2> q(n, k, f);
+    const progress stop {[](void*, double done) { return done < 0.3; }, nullptr};
+    CHECK(gptq(view, h, f, q.to(), o, nullptr, stop) == status::cancelled);
+    CHECK(gptq(view, *hessian::make(k), f, q.to(), o) == status::calibration_missing);
+    CHECK(gptq(view, *hessian::make(k + 1), f, q.to(), o) == status::shape_mismatch);
+    o.damping = -1;
+    CHECK(gptq(view, h, f, q.to(), o) == status::option_invalid);
+    f.bits = 5;
+    CHECK(gptq(view, h, f, q.to()) == status::bits_invalid);
+    x[3] = NAN;
+    auto other = hessian::make(k);
+    CHECK(other->add({x.data(), 30, k}) == status::not_finite);
+    CHECK(other->rows() == 0);
+}
