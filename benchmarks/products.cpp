@@ -1,114 +1,218 @@
-// gemm and gemv: one thread, hot weights, float activations quantized inside for integer weights.
-#include <benchmark/benchmark.h>
+#include "products.hpp"
 
-#include <string>
+#include <cstring>
 
 #include "support.hpp"
 
+namespace bench {
 namespace {
 
-struct shape {
-    std::ptrdiff_t m, n, k;
-    std::string name() const { return std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k); }
-};
-
-// The layers of a 7B model, for one token, a few, and a prompt; and squares.
-std::vector<shape> shapes()
+template <class Q>
+void quantize(const weight_matrix& w, std::ptrdiff_t group, std::vector<float>& scales, std::vector<Q>& codes)
 {
-    std::vector<shape> all;
-    for (const std::ptrdiff_t m : {1, 4, 16, 128})
-        for (const auto& [n, k] : {std::pair<std::ptrdiff_t, std::ptrdiff_t> {4096, 4096}, {11008, 4096}, {4096, 11008}})
-            all.push_back({m, n, k});
-    for (const std::ptrdiff_t size : {256, 512, 1024, 2048})
-        all.push_back({size, size, size});
-    return all;
+    const nibble::matrix_view<const float> view(w.f32.data(), w.n, w.k);
+    const nibble::granularity g = group ? nibble::granularity::per_group : nibble::granularity::per_channel;
+    scales.resize(static_cast<std::size_t>(nibble::params_count(g, w.n, w.k, group)));
+    std::vector<float> scratch(nibble::choose_params_scratch(g, w.n, w.k, group));
+    require(nibble::choose_params<Q>(view, nibble::scheme::symmetric, g, group, scales, {}, scratch));
+    for (float& s : scales)
+        s = nibble::to_float(nibble::to_half(s));
+    codes.resize(static_cast<std::size_t>(w.n * nibble::elements_for<Q>(w.k)));
+    require(nibble::quantize(view, {g, group, scales}, nibble::matrix_view<Q>(codes.data(), w.n, nibble::elements_for<Q>(w.k))));
 }
 
-void count(benchmark::State& state, const shape& s, std::size_t weight_bytes)
+weight_matrix::int4 quantize_int4(const weight_matrix& w, std::ptrdiff_t group)
 {
-    const double times = static_cast<double>(state.iterations());
-    state.counters["GOP/s"] = benchmark::Counter(2e-9 * double(s.m) * double(s.n) * double(s.k) * times, benchmark::Counter::kIsRate);
-    state.counters["GB/s"] = benchmark::Counter(1e-9 * static_cast<double>(weight_bytes) * times, benchmark::Counter::kIsRate);
+    weight_matrix::int4 q;
+    q.group = group;
+    std::vector<nibble::int4x2> codes;
+    quantize(w, group, q.scales, codes);
+    q.codes.resize(codes.size());
+    std::memcpy(q.codes.data(), codes.data(), codes.size());
+    return q;
 }
 
-void run_gemm(benchmark::State& state, bench::kind what, nibble::backend b, shape s)
+const weight_matrix::int4& int4_of(const weight_matrix& w, kind what)
 {
-    bench::require(nibble::force_backend(b));
-    bench::product p(what, s.m, s.n, s.k);
-    p.check();
-    for (auto step : state) {
-        p.run();
-        benchmark::ClobberMemory();
+    return what == kind::int4_channel ? w.channel : what == kind::int4_group128 ? w.group128 : w.group32;
+}
+
+nibble::quant_params_view params_of(const weight_matrix::int4& q)
+{
+    return {q.group ? nibble::granularity::per_group : nibble::granularity::per_channel, q.group, q.scales};
+}
+
+template <class H, class Convert>
+std::vector<H> converted(const std::vector<float>& w, Convert convert)
+{
+    std::vector<H> h(w.size());
+    std::transform(w.begin(), w.end(), h.begin(), convert);
+    return h;
+}
+std::vector<nibble::half> halves(const std::vector<float>& w) { return converted<nibble::half>(w, nibble::to_half); }
+std::vector<nibble::bfloat16> bfloats(const std::vector<float>& w) { return converted<nibble::bfloat16>(w, nibble::to_bfloat16); }
+
+nibble::packed_weights pack_once(const weight_matrix& w, kind what)
+{
+    const auto made = [](nibble::result<nibble::packed_weights> packed) {
+        require(packed.error());
+        return std::move(*packed);
+    };
+    switch (what) {
+    case kind::f32: return made(nibble::packed_weights::make(nibble::matrix_view<const float>(w.f32.data(), w.n, w.k)));
+    case kind::half: {
+        const std::vector<nibble::half> h = halves(w.f32);
+        return made(nibble::packed_weights::make(nibble::matrix_view<const nibble::half>(h.data(), w.n, w.k)));
     }
-    count(state, s, p.w.bytes().size());
+    case kind::bfloat16: {
+        const std::vector<nibble::bfloat16> h = bfloats(w.f32);
+        return made(nibble::packed_weights::make(nibble::matrix_view<const nibble::bfloat16>(h.data(), w.n, w.k)));
+    }
+    case kind::int8:
+    case kind::u8s8:
+    case kind::s8s8:
+        return made(nibble::packed_weights::make(nibble::matrix_view<const std::int8_t>(w.s8.data(), w.n, w.k), w.k,
+            {nibble::granularity::per_channel, 0, w.s8_scales}, {true}));
+    case kind::int4_channel:
+    case kind::int4_group128:
+    case kind::int4_group32: break;
+    }
+    const weight_matrix::int4& q = int4_of(w, what);
+    std::vector<nibble::int4x2> codes(q.codes.size());
+    std::memcpy(codes.data(), q.codes.data(), codes.size());
+    return made(nibble::packed_weights::make(
+        nibble::matrix_view<const nibble::int4x2>(codes.data(), w.n, nibble::elements_for<nibble::int4x2>(w.k)), w.k, params_of(q),
+        {true}));
 }
 
-template <class A>
-void run_static(benchmark::State& state, nibble::backend b, shape s)
+// The definition's result for rows [row, row + 1) and columns [begin, end).
+std::vector<float> defined(const problem& p, kind what, std::ptrdiff_t row, std::ptrdiff_t begin, std::ptrdiff_t end)
 {
-    bench::require(nibble::force_backend(b));
-    const nibble::packed_weights w = bench::make_weights(bench::kind::int8, bench::data(s.n * s.k), s.n, s.k);
-    std::vector<A> a(static_cast<std::size_t>(s.m * s.k));
-    for (std::size_t i = 0; i < a.size(); ++i)
-        a[i] = static_cast<A>(i * 37);
-    std::vector<std::int32_t> c(static_cast<std::size_t>(s.m * s.n));
-    std::vector<std::byte> workspace(nibble::gemm_workspace(s.m, w));
-    for (auto step : state) {
-        bench::require(nibble::gemm(nibble::matrix_view<const A>(a.data(), s.m, s.k), {1.0f, 3}, w, {},
-            nibble::matrix_view<std::int32_t>(c.data(), s.m, s.n), workspace));
-        benchmark::ClobberMemory();
+    const weight_matrix& w = *p.w;
+    const std::ptrdiff_t n = end - begin;
+    std::vector<float> c(static_cast<std::size_t>(n));
+    const nibble::matrix_view<float> out(c.data(), 1, n);
+    const nibble::matrix_view<const float> a(p.a.data() + row * w.k, 1, w.k);
+    const std::vector<float> part(w.f32.begin() + begin * w.k, w.f32.begin() + end * w.k);
+    if (what == kind::f32) {
+        nibble::reference::gemm(a, nibble::matrix_view<const float>(part.data(), n, w.k), {}, out);
+    } else if (what == kind::half) {
+        nibble::reference::gemm(a, nibble::matrix_view<const nibble::half>(halves(part).data(), n, w.k), {}, out);
+    } else if (what == kind::bfloat16) {
+        nibble::reference::gemm(a, nibble::matrix_view<const nibble::bfloat16>(bfloats(part).data(), n, w.k), {}, out);
+    } else {
+        std::vector<std::int8_t> q(static_cast<std::size_t>(w.k));
+        const std::vector<float> scale {nibble::reference::quantize_row(a.data, w.k, q.data())};
+        const nibble::matrix_view<const std::int8_t> quantized(q.data(), 1, w.k);
+        if (what == kind::int8) {
+            const std::vector<float> scales(w.s8_scales.begin() + begin, w.s8_scales.begin() + end);
+            nibble::reference::gemm(quantized, scale, {}, nibble::matrix_view<const std::int8_t>(w.s8.data() + begin * w.k, n, w.k), w.k,
+                {nibble::granularity::per_channel, 0, scales}, {}, out);
+        } else {
+            const weight_matrix::int4& all = int4_of(w, what);
+            const std::ptrdiff_t bytes = nibble::elements_for<nibble::int4x2>(w.k);
+            const std::ptrdiff_t groups = static_cast<std::ptrdiff_t>(all.scales.size()) / w.n;
+            weight_matrix::int4 q4;
+            q4.group = all.group;
+            q4.scales.assign(all.scales.begin() + begin * groups, all.scales.begin() + end * groups);
+            std::vector<nibble::int4x2> codes(static_cast<std::size_t>(n * bytes));
+            std::memcpy(codes.data(), all.codes.data() + begin * bytes, codes.size());
+            nibble::reference::gemm(
+                quantized, scale, {}, nibble::matrix_view<const nibble::int4x2>(codes.data(), n, bytes), w.k, params_of(q4), {}, out);
+        }
     }
-    count(state, s, w.bytes().size());
+    return c;
 }
-
-#if defined(NIBBLE_BENCHMARK_OPENBLAS)
-void run_openblas(benchmark::State& state, shape s)
-{
-    openblas_set_num_threads(1);
-    const std::vector<float> a = bench::data(s.m * s.k), w = bench::data(s.n * s.k);
-    std::vector<float> c(static_cast<std::size_t>(s.m * s.n));
-    const int m = static_cast<int>(s.m), n = static_cast<int>(s.n), k = static_cast<int>(s.k);
-    for (auto step : state) {
-        cblas_sgemm(101, 111, 112, m, n, k, 1, a.data(), k, w.data(), k, 0, c.data(), n);
-        benchmark::ClobberMemory();
-    }
-    count(state, s, w.size() * sizeof(float));
-}
-#endif
 
 } // namespace
 
-void register_products(nibble::backend b)
+std::shared_ptr<const weight_matrix> make_weights(std::ptrdiff_t n, std::ptrdiff_t k)
 {
-    for (const shape& s : shapes()) {
-        // Minutes for a figure that says nothing.
-        if (b == nibble::backend::scalar && s.m > 16)
-            continue;
-        const std::string where = std::string("/") + nibble::to_string(b) + "/" + s.name();
-        for (const bench::kind what : bench::all_kinds)
-            benchmark::RegisterBenchmark(("gemm_f32_" + std::string(bench::name_of(what)) + where).c_str(),
-                [=](benchmark::State& state) { run_gemm(state, what, b, s); });
-        benchmark::RegisterBenchmark(
-            ("gemm_s8_s8_s32" + where).c_str(), [=](benchmark::State& state) { run_static<std::int8_t>(state, b, s); });
-        benchmark::RegisterBenchmark(
-            ("gemm_u8_s8_s32" + where).c_str(), [=](benchmark::State& state) { run_static<std::uint8_t>(state, b, s); });
+    auto w = std::make_shared<weight_matrix>();
+    w->n = n;
+    w->k = k;
+    w->f32 = data(n * k);
+    quantize(*w, 0, w->s8_scales, w->s8);
+    w->channel = quantize_int4(*w, 0);
+    w->group128 = quantize_int4(*w, 128);
+    w->group32 = quantize_int4(*w, 32);
+    return w;
+}
+
+std::shared_ptr<const packed_copies> pack(const problem& p, kind what)
+{
+    const nibble::packed_weights first = pack_once(*p.w, what);
+    auto all = std::make_shared<packed_copies>();
+    for (std::size_t i = 0; i < p.copies(first.bytes().size()); ++i) {
+        all->memory.emplace_back();
+        if (!all->memory.back().resize(first.bytes().size()))
+            require(nibble::status::out_of_memory);
+        const nibble::span<std::byte> bytes = all->memory.back().bytes();
+        std::memcpy(bytes.data(), first.bytes().data(), bytes.size());
+        all->views.push_back(*nibble::view_packed({bytes.data(), bytes.size()}));
+    }
+    return all;
+}
+
+nibble_product::nibble_product(const problem& p, kind k, nibble::backend b, std::shared_ptr<const packed_copies> w, thread_pool& threads)
+    : where(b), p_(p), w_(std::move(w)), threads_(threads), c_(static_cast<std::size_t>(p.m * p.w->n))
+{
+    what = k;
+    kernel = name_of(k);
+    weight_bytes = w_->memory.front().bytes().size();
+    if (!workspace_.resize(nibble::gemm_workspace(p.m, w_->views.front())))
+        require(nibble::status::out_of_memory);
+}
+
+template <class A, class C, class Executor>
+void nibble_product::multiply(const A* a, C* c, Executor& executor)
+{
+    const nibble::packed_weights_view& w = w_->views[next_++ % w_->views.size()];
+    const nibble::matrix_view<const A> from(a, p_.m, p_.w->k);
+    const nibble::matrix_view<C> to(c, p_.m, p_.w->n);
+    if constexpr (std::is_same_v<A, float>)
+        require(nibble::gemm(from, w, {}, to, workspace_.bytes(), executor));
+    else
+        require(nibble::gemm(from, nibble::static_activations {}, w, {}, to, workspace_.bytes(), executor));
+}
+
+template <class Executor>
+void nibble_product::multiply(Executor& executor)
+{
+    if (what == kind::u8s8)
+        multiply(p_.a_u8.data(), c_.data(), executor);
+    else if (what == kind::s8s8)
+        multiply(p_.a_s8.data(), c_.data(), executor);
+    else
+        multiply(p_.a.data(), reinterpret_cast<float*>(c_.data()), executor);
+}
+
+void nibble_product::run(int threads)
+{
+    require(nibble::force_backend(where));
+    if (threads == 1) {
+        nibble::serial_executor serial;
+        multiply(serial);
+    } else {
+        multiply(threads_);
     }
 }
 
-void register_baselines()
+verdict nibble_product::check_bits() const
 {
-#if defined(NIBBLE_BENCHMARK_OPENBLAS)
-    for (const shape& s : shapes())
-        benchmark::RegisterBenchmark(("openblas_sgemm/" + s.name()).c_str(), [=](benchmark::State& state) { run_openblas(state, s); });
-#endif
-    benchmark::RegisterBenchmark("memcpy/4096x64", [](benchmark::State& state) {
-        const std::vector<float> x = bench::data(4096 * 64);
-        std::vector<float> y(x.size());
-        for (auto step : state) {
-            std::memcpy(y.data(), x.data(), x.size() * sizeof(float));
-            benchmark::ClobberMemory();
+    verdict v = check(*this, p_);
+    if (!v.right || integer_result(what))
+        return v;
+    const std::ptrdiff_t n = p_.w->n, part = std::min<std::ptrdiff_t>(n, 32);
+    for (const std::ptrdiff_t row : {std::ptrdiff_t(0), p_.m - 1})
+        for (const std::ptrdiff_t begin : {std::ptrdiff_t(0), n - part}) {
+            const std::vector<float> expected = defined(p_, what, row, begin, begin + part);
+            if (std::memcmp(expected.data(), c_.data() + row * n + begin, expected.size() * sizeof(float)) != 0)
+                return {false, false, v.error, "WRONG: not the bits of the definition in row " + std::to_string(row)};
         }
-        state.counters["GB/s"] = benchmark::Counter(
-            1e-9 * static_cast<double>(x.size() * sizeof(float)) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
-    });
+    v.exact = true;
+    v.text = "exact bits";
+    return v;
 }
+
+} // namespace bench

@@ -1,0 +1,94 @@
+// What is timed: one product of one shape by one implementation, nibble's or a peer's. Peers are modules of their own (peers/), loaded
+// while the benchmark runs, so that each keeps its compiler flags and its libraries to itself and any of them may be missing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+/// What is multiplied: activations, weights, result.
+enum class kind {
+    f32,           ///< float, float, float
+    half,          ///< float, half, float
+    bfloat16,      ///< float, bfloat16, float
+    int8,          ///< float (quantized inside), int8 with a scale a channel, float
+    u8s8,          ///< uint8, int8, int32
+    s8s8,          ///< int8, int8, int32
+    int4_channel,  ///< float (quantized inside), int4 with a scale a channel, float
+    int4_group128, ///< the same, a scale for every 128
+    int4_group32,  ///< the same, a scale for every 32
+};
+inline constexpr int kind_count = 9;
+inline constexpr const char* kind_names[kind_count]
+    = {"f32", "half", "bfloat16", "int8", "u8s8s32", "s8s8s32", "int4_channel", "int4_group128", "int4_group32"};
+inline const char* name_of(kind k) { return kind_names[static_cast<int>(k)]; }
+inline bool integer_result(kind k) { return k == kind::u8s8 || k == kind::s8s8; }
+inline bool quantizes_activations(kind k) { return k >= kind::int8 && !integer_result(k); }
+
+/// One n x k matrix of weights (a row an output channel) in every form that somebody multiplies. All forms come from the same floats.
+struct weight_matrix {
+    std::ptrdiff_t n = 0, k = 0;
+    std::vector<float> f32;
+    std::vector<std::int8_t> s8;
+    std::vector<float> s8_scales; // one a channel
+    struct int4 {
+        std::ptrdiff_t group = 0;        // 0: one scale a channel
+        std::vector<std::uint8_t> codes; // two's complement, two in a byte, the first in the low half; a row starts at a byte
+        std::vector<float> scales;       // rows x groups; each is exactly a half
+    } channel, group128, group32;
+};
+
+/// One product: c = a w^T, a is m x k.
+struct problem {
+    std::ptrdiff_t m = 0;
+    std::size_t stream_bytes = 0; // 0: the same weights again and again; else equal copies fill this and are walked in turn
+    std::shared_ptr<const weight_matrix> w;
+    std::vector<float> a;
+    std::vector<std::uint8_t> a_u8;
+    std::vector<std::int8_t> a_s8;
+
+    std::size_t copies(std::size_t weight_bytes) const { return stream_bytes == 0 ? 1 : (stream_bytes + weight_bytes - 1) / weight_bytes; }
+};
+
+class contender {
+public:
+    virtual ~contender() = default;
+    /// Does calls_per_run products, each with the next copy of the weights.
+    virtual void run(int threads) = 0;
+    /// The last product: m x n of int32 or float, by the kind.
+    virtual const void* result() const = 0;
+    /// Row j of the weights as the contender's format holds them, for the check of float results; false: those of the kind.
+    virtual bool weight_row(std::ptrdiff_t, float*) const { return false; }
+
+    kind what = kind::f32;
+    std::string kernel;           ///< the peer's name for it
+    std::size_t weight_bytes = 0; ///< that one product reads
+    double error_bound = 0;       ///< of a float result, as in check.hpp; 0: by the kind
+    int calls_per_run = 1;
+};
+
+using contenders = std::vector<std::unique_ptr<contender>>;
+
+class peer {
+public:
+    virtual ~peer() = default;
+    virtual std::string name() const = 0;
+    /// Version, and the instruction set where it can be asked.
+    virtual std::string version() const = 0;
+    /// Whether it runs no instructions that the cap forbids.
+    virtual bool capped() const = 0;
+    /// Everything it can do with this problem; `most_threads` is the greatest number that run() will be given.
+    virtual contenders make(const problem& p, int most_threads) = 0;
+};
+
+/// What a module exports under the name nibble_bench_peer. folder: where peers/setup put what it fetched. cap: "", or the nibble backend
+/// whose instructions are the most that may be used. Null and a reason if the peer cannot run here.
+using make_peer = peer*(const std::string& folder, const std::string& cap, std::string& reason);
+
+} // namespace bench
+
+#define NIBBLE_BENCH_PEER extern "C" __attribute__((visibility("default"))) bench::peer* nibble_bench_peer

@@ -1,0 +1,57 @@
+// gemmlowp: unsigned weights with an offset, packed anew in each product (it has no other way).
+#include "../contender.hpp"
+
+#include <tuple>
+
+#include <gemmlowp/public/gemmlowp.h>
+
+namespace {
+
+class product : public bench::contender {
+public:
+    explicit product(const bench::problem& p) : p_(p), c_(static_cast<std::size_t>(p.m * p.w->n))
+    {
+        what = bench::kind::u8s8;
+        kernel = "u8 x u8 - 128";
+        std::vector<std::uint8_t> w(p.w->s8.size());
+        for (std::size_t i = 0; i < w.size(); ++i)
+            w[i] = static_cast<std::uint8_t>(p.w->s8[i] + 128);
+        weight_bytes = w.size();
+        copies_.assign(p.copies(weight_bytes), w);
+    }
+    void run(int threads) override
+    {
+        using namespace gemmlowp;
+        context_.set_max_num_threads(threads);
+        const int m = static_cast<int>(p_.m), n = static_cast<int>(p_.w->n), k = static_cast<int>(p_.w->k);
+        const MatrixMap<const std::uint8_t, MapOrder::RowMajor> w(copies_[next_++ % copies_.size()].data(), n, k, k);
+        const MatrixMap<const std::uint8_t, MapOrder::ColMajor> a(p_.a_u8.data(), k, m, k);
+        MatrixMap<std::int32_t, MapOrder::ColMajor> c(c_.data(), n, m, n);
+        GemmWithOutputPipeline<std::uint8_t, std::int32_t, DefaultL8R8BitDepthParams>(&context_, w, a, &c, -128, 0, std::tuple<> {});
+    }
+    const void* result() const override { return c_.data(); }
+
+private:
+    const bench::problem& p_;
+    std::vector<std::vector<std::uint8_t>> copies_;
+    std::vector<std::int32_t> c_;
+    gemmlowp::GemmContext context_;
+    std::size_t next_ = 0;
+};
+
+class lowp : public bench::peer {
+public:
+    std::string name() const override { return "gemmlowp"; }
+    std::string version() const override { return "Debian's"; }
+    bool capped() const override { return true; }
+    bench::contenders make(const bench::problem& p, int) override
+    {
+        bench::contenders all;
+        all.push_back(std::make_unique<product>(p));
+        return all;
+    }
+};
+
+} // namespace
+
+NIBBLE_BENCH_PEER(const std::string&, const std::string&, std::string&) { return new lowp; }

@@ -1,0 +1,271 @@
+// ONNX Runtime through its C interface, whose functions stand in a table at places that never change. Each product is a model of one
+// operator a copy, written here in ONNX's protocol-buffer encoding; one run does all copies.
+#include "../contender.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <dlfcn.h>
+
+namespace {
+
+// Places in the table of functions.
+enum place : std::size_t {
+    get_error_message = 2,
+    create_environment = 3,
+    create_session_from_array = 8,
+    run_session = 9,
+    create_session_options = 10,
+    set_optimization = 23,
+    set_threads = 24,
+    create_tensor = 49,
+    create_cpu_memory_info = 69,
+    release_session = 95,
+    release_value = 96,
+    release_session_options = 100,
+};
+void* const* table = nullptr;
+void* environment = nullptr;
+
+template <class Result, class... Arguments>
+Result call(place at, Arguments... arguments)
+{
+    return reinterpret_cast<Result (*)(Arguments...)>(table[at])(arguments...);
+}
+template <class... Arguments>
+void check(place at, Arguments... arguments)
+{
+    if (void* const status = call<void*>(at, arguments...)) {
+        std::fprintf(stderr, "benchmark: ONNX Runtime: %s\n", call<const char*>(get_error_message, static_cast<const void*>(status)));
+        std::exit(1);
+    }
+}
+
+// Protocol buffers: fields of numbers and of bytes.
+struct message {
+    std::string bytes;
+    void number(std::uint64_t n)
+    {
+        for (; n > 127; n >>= 7)
+            bytes += static_cast<char>(n | 128);
+        bytes += static_cast<char>(n);
+    }
+    message& field(unsigned id, std::uint64_t n)
+    {
+        number(id << 3);
+        number(n);
+        return *this;
+    }
+    message& field(unsigned id, const std::string& s)
+    {
+        number(id << 3 | 2);
+        number(s.size());
+        bytes += s;
+        return *this;
+    }
+    message& field(unsigned id, const message& m) { return field(id, m.bytes); }
+};
+
+enum element : std::uint64_t { f32 = 1, u8 = 2, s8 = 3, s32 = 6 };
+using dimensions = std::vector<std::int64_t>;
+
+template <class T>
+message tensor(const std::string& name, element type, const dimensions& shape, const std::vector<T>& data)
+{
+    message m;
+    for (const std::int64_t d : shape)
+        m.field(1, static_cast<std::uint64_t>(d));
+    m.field(2, type).field(8, name);
+    return m.field(9, std::string(reinterpret_cast<const char*>(data.data()), data.size() * sizeof(T)));
+}
+message value(const std::string& name, element type, const dimensions& shape)
+{
+    message dims;
+    for (const std::int64_t d : shape)
+        dims.field(1, message().field(1, static_cast<std::uint64_t>(d)));
+    return message().field(1, name).field(2, message().field(1, message().field(1, type).field(2, dims)));
+}
+message attribute(const std::string& name, std::int64_t v)
+{
+    return message().field(1, name).field(3, static_cast<std::uint64_t>(v)).field(20, std::uint64_t(2));
+}
+
+class product : public bench::contender {
+public:
+    // initializers: the operator's further inputs, by a function that makes them for a name.
+    template <class Inputs>
+    product(const bench::problem& p, bench::kind k, const std::string& title, const std::string& type, bool microsoft, element in,
+        element out, const void* a, std::size_t bytes, const std::vector<message>& attributes, int most_threads, Inputs inputs)
+        : c_(static_cast<std::size_t>(p.m * p.w->n))
+    {
+        what = k;
+        kernel = title;
+        weight_bytes = bytes;
+        calls_per_run = static_cast<int>(p.copies(bytes));
+        message graph;
+        for (int i = 0; i < calls_per_run; ++i) {
+            const std::string copy = std::to_string(i);
+            names_.push_back("c" + copy);
+            message node;
+            node.field(1, std::string("a"));
+            for (const auto& [name, initializer] : inputs(copy)) {
+                node.field(1, name);
+                graph.field(5, initializer);
+            }
+            node.field(2, names_.back()).field(4, type);
+            for (const message& m : attributes)
+                node.field(5, m);
+            if (microsoft)
+                node.field(7, std::string("com.microsoft"));
+            graph.field(1, node);
+        }
+        graph.field(2, std::string("g")).field(11, value("a", in, {p.m, p.w->k}));
+        for (const std::string& name : names_)
+            graph.field(12, value(name, out, {p.m, p.w->n}));
+        message model;
+        model.field(1, std::uint64_t(8)).field(7, graph).field(8, message().field(1, std::string()).field(2, std::uint64_t(17)));
+        if (microsoft)
+            model.field(8, message().field(1, std::string("com.microsoft")).field(2, std::uint64_t(1)));
+        for (int threads = 1; threads <= most_threads; ++threads) {
+            void* options = nullptr;
+            check(create_session_options, &options);
+            check(set_threads, options, threads);
+            check(set_optimization, options, 99);
+            sessions_.push_back(nullptr);
+            check(create_session_from_array, environment, static_cast<const void*>(model.bytes.data()), model.bytes.size(), options,
+                &sessions_.back());
+            call<void>(release_session_options, options);
+        }
+        void* memory = nullptr;
+        check(create_cpu_memory_info, 0, 0, &memory);
+        const std::int64_t a_shape[] = {p.m, p.w->k}, c_shape[] = {p.m, p.w->n};
+        const std::size_t a_bytes = static_cast<std::size_t>(p.m * p.w->k) * (in == f32 ? 4 : 1);
+        check(create_tensor, static_cast<const void*>(memory), const_cast<void*>(a), a_bytes, &a_shape[0], std::size_t(2), int(in), &a_);
+        for (const std::string& name : names_) {
+            outputs_.push_back(nullptr);
+            check(create_tensor, static_cast<const void*>(memory), static_cast<void*>(c_.data()), c_.size() * 4, &c_shape[0],
+                std::size_t(2), int(out), &outputs_.back());
+            output_names_.push_back(name.c_str());
+        }
+    }
+    ~product() override
+    {
+        for (void* session : sessions_)
+            call<void>(release_session, session);
+        for (void* output : outputs_)
+            call<void>(release_value, output);
+        call<void>(release_value, a_);
+    }
+    void run(int threads) override
+    {
+        const char* const input = "a";
+        check(run_session, sessions_[static_cast<std::size_t>(threads - 1)], static_cast<const void*>(nullptr), &input,
+            static_cast<const void* const*>(&a_), std::size_t(1), static_cast<const char* const*>(output_names_.data()),
+            output_names_.size(), outputs_.data());
+    }
+    const void* result() const override { return c_.data(); }
+
+private:
+    std::vector<std::int32_t> c_; // or floats, of the same size
+    std::vector<std::string> names_;
+    std::vector<const char*> output_names_;
+    std::vector<void*> sessions_, outputs_;
+    void* a_ = nullptr;
+};
+
+template <class T>
+std::vector<T> transposed(const std::vector<T>& w, std::ptrdiff_t n, std::ptrdiff_t k)
+{
+    std::vector<T> t(w.size());
+    constexpr std::ptrdiff_t block = 64;
+    for (std::ptrdiff_t j = 0; j < n; j += block)
+        for (std::ptrdiff_t i = 0; i < k; ++i)
+            for (std::ptrdiff_t l = j; l < std::min(n, j + block); ++l)
+                t[static_cast<std::size_t>(i * n + l)] = w[static_cast<std::size_t>(l * k + i)];
+    return t;
+}
+
+class onnxruntime : public bench::peer {
+public:
+    explicit onnxruntime(std::string version) : version_(std::move(version)) {}
+    std::string name() const override { return "ONNX Runtime"; }
+    std::string version() const override { return version_; }
+    bool capped() const override { return false; }
+    bench::contenders make(const bench::problem& p, int most_threads) override
+    {
+        using named = std::vector<std::pair<std::string, message>>;
+        bench::contenders all;
+        const std::int64_t n = p.w->n, k = p.w->k;
+        const std::vector<std::int8_t> w = transposed(p.w->s8, n, k);
+        std::vector<std::uint8_t> shifted(w.size());
+        for (std::size_t i = 0; i < w.size(); ++i)
+            shifted[i] = static_cast<std::uint8_t>(w[i] + 128);
+
+        for (const bool unsigned_activations : {true, false})
+            all.push_back(std::make_unique<product>(p, unsigned_activations ? bench::kind::u8s8 : bench::kind::s8s8,
+                unsigned_activations ? "MatMulInteger u8 x s8" : "MatMulInteger s8 x s8", "MatMulInteger", false,
+                unsigned_activations ? u8 : s8, s32,
+                unsigned_activations ? static_cast<const void*>(p.a_u8.data()) : static_cast<const void*>(p.a_s8.data()), w.size(),
+                std::vector<message> {}, most_threads, [&](const std::string& copy) {
+                    return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, w)}};
+                }));
+        const std::vector<std::uint8_t> no_offset {0}, offset {128};
+        all.push_back(std::make_unique<product>(p, bench::kind::u8s8, "MatMulInteger u8 x u8 - 128", "MatMulInteger", false, u8, s32,
+            p.a_u8.data(), w.size(), std::vector<message> {}, most_threads, [&](const std::string& copy) {
+                return named {{"w" + copy, tensor("w" + copy, u8, {k, n}, shifted)}, {"x" + copy, tensor("x" + copy, u8, {}, no_offset)},
+                    {"z" + copy, tensor("z" + copy, u8, {}, offset)}};
+            }));
+        all.push_back(std::make_unique<product>(p, bench::kind::int8, "DynamicQuantizeMatMul", "DynamicQuantizeMatMul", true, f32, f32,
+            p.a.data(), w.size(), std::vector<message> {}, most_threads, [&](const std::string& copy) {
+                return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, w)}, {"s" + copy, tensor("s" + copy, f32, {n}, p.w->s8_scales)}};
+            }));
+        for (const bench::weight_matrix::int4* q : {&p.w->group32, &p.w->group128}) {
+            if (k % q->group != 0)
+                continue;
+            // Codes q + 8, which is what it takes for a missing zero point.
+            std::vector<std::uint8_t> codes = q->codes;
+            for (std::uint8_t& c : codes)
+                c ^= 0x88;
+            const std::int64_t blocks = k / q->group;
+            all.push_back(std::make_unique<product>(p, q->group == 32 ? bench::kind::int4_group32 : bench::kind::int4_group128,
+                "MatMulNBits", "MatMulNBits", true, f32, f32, p.a.data(), codes.size() + q->scales.size() * sizeof(float),
+                std::vector<message> {attribute("K", k), attribute("N", n), attribute("bits", 4), attribute("block_size", q->group),
+                    attribute("accuracy_level", 4)},
+                most_threads, [&](const std::string& copy) {
+                    return named {{"w" + copy, tensor("w" + copy, u8, {n, blocks, q->group / 2}, codes)},
+                        {"s" + copy, tensor("s" + copy, f32, {n * blocks}, q->scales)}};
+                }));
+        }
+        return all;
+    }
+
+private:
+    std::string version_;
+};
+
+} // namespace
+
+NIBBLE_BENCH_PEER(const std::string& folder, const std::string&, std::string& reason)
+{
+#if defined(__x86_64__)
+    const std::string file = folder + "/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1";
+#else
+    const std::string file = folder + "/node_modules/onnxruntime-node/bin/napi-v6/linux/arm64/libonnxruntime.so.1";
+#endif
+    void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) {
+        reason = "not installed: benchmarks/peers/setup fetches it";
+        return nullptr;
+    }
+    struct base {
+        void* const* (*functions)(std::uint32_t version);
+        const char* (*version)();
+    };
+    const base* const b = reinterpret_cast<const base* (*)()>(dlsym(library, "OrtGetApiBase"))();
+    table = b->functions(14);
+    constexpr int errors_only = 3;
+    check(create_environment, errors_only, "nibble", &environment);
+    return new onnxruntime(b->version());
+}

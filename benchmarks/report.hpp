@@ -1,0 +1,39 @@
+// What a run of the benchmark found: build/bench/report.json, the tables and the pictures made from it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace bench {
+
+/// One implementation of one product, measured.
+struct row {
+    std::string peer;    ///< "nibble", or whose it is
+    std::string kernel;  ///< nibble: the kind; else the peer's name for it
+    std::string kind;    ///< what is multiplied, as in kind_names
+    std::string backend; ///< nibble's; a peer's cap, "" if it may use all that the CPU has
+    std::string cap;     ///< the most that anybody in this comparison may use; "": no limit
+    std::ptrdiff_t m = 0, n = 0, k = 0;
+    bool stream = false; ///< weights come from memory each time
+    int threads = 1, rounds = 0;
+    double median = 0, best = 0;      ///< seconds
+    double gops = 0, gbs = 0;         ///< of the median: 2 m n k operations, bytes of weights
+    double limit = 0, fraction = 0;   ///< GOP/s that the machine's limits allow, and how much of it is reached; 0: not known
+    bool right = true, exact = false; ///< checked; exact: the exact sums, or the bits of nibble's definition
+    double error = 0;                 ///< float results: relative root mean square
+    std::string check;                ///< in words
+    std::string best_peer;            ///< nibble: the fastest peer of the same kind, shape and threads in the same rounds
+    double ratio = 0;                 ///< nibble: that peer's median time / this one's; 0: no peer
+    double ratio_exact = 0;           ///< the same against the fastest peer whose result is right
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(row, peer, kernel, kind, backend, cap, m, n, k, stream, threads, rounds, median, best, gops, gbs, limit,
+    fraction, right, exact, error, check, best_peer, ratio, ratio_exact)
+
+std::string shape_of(const row& r);
+
+/// Fills in the ratios of nibble's rows.
+void compare_with_peers(std::vector<row>& rows);
+
+} // namespace bench
