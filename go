@@ -98,6 +98,15 @@ run_tests() {
     fi
   fi
 
+  local peer where
+  for peer in gemmlowp onnxruntime; do
+    if ! where=$(tests/oracles/setup $peer); then
+      say "NOT RUN: results against $peer, which could not be had"
+      where=OFF
+    fi
+    runs+=("-DNIBBLE_TEST_${peer^^}=$where")
+  done
+
   make_in build/test all -DCMAKE_BUILD_TYPE=Release \
     -DNIBBLE_BUILD_TESTS=ON -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=ON "${runs[@]}" || failed+=(test)
   [ ${#failed[@]} = 0 ] || say "did not build: ${failed[*]}"
