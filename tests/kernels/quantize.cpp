@@ -234,7 +234,7 @@ TEST_CASE("the parameters of a range are those that each owner's formula gives")
     CHECK(params(0, 0, params_formula::onnx, u8).zero_point == 0);
     CHECK(params(0, 0, params_formula::pytorch, u8).scale == std::numeric_limits<float>::epsilon());
     CHECK(params(0, 0, params_formula::fbgemm, u8).scale == 0.1f);
-    CHECK(params(-1, 1, params_formula::fbgemm, u8).zero_point == 128); // 127.5, a tie
+    CHECK(params(-1, 1, params_formula::fbgemm, u8).zero_point == 127); // 2 / 255 rounds up to float, so it is no tie
     CHECK(params(-1, 1, params_formula::tflite, u8).zero_point == 128);
     CHECK(params(-1, 3, params_formula::pytorch, s8).zero_point == -64);
     CHECK(params_of_range(-1, 2, {scheme::symmetric, params_formula::pytorch}, s8).scale == 2.0f / 127.5f);

@@ -12,9 +12,11 @@
 //   nibble   double: scale = (hi - lo) / (qmax - qmin), rounded to float;  zero_point = even(qmin - lo / scale)   [reach / (qmax - middle)]
 //   onnx     float:  scale = (hi - lo) / (qmax - qmin);  zero_point = even(qmin - lo / scale)                     [2 reach / (qmax - qmin)]
 //   tflite   double: as nibble, the zero point with the double scale, from lo or from hi, whichever sum of magnitudes is less, half away
-//   pytorch  float:  as onnx, zero_point = qmin - even(lo / scale); scale at least 2^-23                          [reach / ((qmax - qmin) /
-//   2)] fbgemm   hi - lo in float, then double as tflite, ties to even
-// Clamped to [qmin, qmax]. A range without extent, or a scale below the least normal float: scale 1 (fbgemm 0.1, pytorch 2^-23).
+//   pytorch  float:  as onnx, zero_point = qmin - even(lo / scale); scale at least 2^-23                [reach / ((qmax - qmin) / 2)]
+//   fbgemm   double: as tflite, but from the scale rounded to float, and ties to even; a scale below 6.1e-5 becomes that, and lo and hi
+//            grow with it
+// Clamped to [qmin, qmax]. A range without extent, or a scale below the least normal float: scale 1 (pytorch 2^-23; fbgemm 0.1 without
+// extent or with one whose reciprocal is infinite).
 #pragma once
 
 #include <cmath>
@@ -222,13 +224,20 @@ inline scale_and_zero_point params_of_range(float lo, float hi, params_rule rule
                 std::round(detail::nearer_zero_point(static_cast<double>(lo), static_cast<double>(hi), scale, codes)), codes)};
     }
     case params_formula::fbgemm: {
-        const float reach = hi - lo < 3.40282347e+38f ? hi - lo : 3.40282347e+38f;
-        const double exact = static_cast<double>(reach) / (qmax - qmin);
-        const double whole = static_cast<float>(exact) < 1.17549435e-38f ? 0.1 : exact;
-        const double scale = rule.power_of_two ? static_cast<double>(finished(static_cast<float>(whole))) : whole;
-        return {static_cast<float>(scale),
-            detail::clamp_zero_point(
-                std::nearbyint(detail::nearer_zero_point(static_cast<double>(lo), static_cast<double>(hi), scale, codes)), codes)};
+        const double exact = (static_cast<double>(hi) - static_cast<double>(lo)) / (qmax - qmin);
+        const float rounded = exact < 3.4028234663852886e+38 ? static_cast<float>(exact) : 3.40282347e+38f;
+        float scale = finished(float_bits(rounded) <= 0x200000u ? 0.1f : rounded); // up to 2^-128, 1 / scale is infinite
+        constexpr float least = 6.1e-5f;
+        if (scale < least) {
+            const float all = least * span_of_codes, grow = least / scale;
+            const bool from_zero = lo == 0.0f, to_zero = hi == 0.0f;
+            hi = from_zero ? all : hi * grow;
+            lo = to_zero ? -all : lo * grow;
+            scale = least;
+        }
+        return {scale, detail::clamp_zero_point(std::nearbyint(detail::nearer_zero_point(
+                                                    static_cast<double>(lo), static_cast<double>(hi), static_cast<double>(scale), codes)),
+                           codes)};
     }
     }
     const float scale = finished(detail::normal_or_one((static_cast<double>(hi) - static_cast<double>(lo)) / (qmax - qmin)));
