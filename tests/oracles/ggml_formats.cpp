@@ -34,17 +34,17 @@ Function symbol(const char* name)
 }
 
 // ggml's blocks, as its files have them.
-struct block_q8_0 {
+struct their_q8_0 {
     std::uint16_t d;
     std::int8_t qs[32];
 };
-struct block_mxfp4 {
+struct their_mxfp4 {
     std::uint8_t e, qs[16];
 };
-struct block_nvfp4 {
+struct their_nvfp4 {
     std::uint8_t d[4], qs[32];
 };
-static_assert(sizeof(block_q8_0) == 34 && sizeof(block_mxfp4) == 17 && sizeof(block_nvfp4) == 36);
+static_assert(sizeof(their_q8_0) == 34 && sizeof(their_mxfp4) == 17 && sizeof(their_nvfp4) == 36);
 
 // Numbers of one magnitude a block, a third of them small multiples of a power of two, which gives ties.
 std::vector<float> blocks(std::size_t count, std::size_t block, std::uint64_t seed)
@@ -97,7 +97,7 @@ TEST_CASE("preset::ggml_q8_0 gives the codes and scales of ggml's Q8_0, on every
     const auto quantize_ref = symbol<void (*)(const float*, void*, std::int64_t)>("quantize_row_q8_0_ref");
     const std::size_t count = 32 * 40000;
     const std::vector<float> x = blocks(count, 32, 1);
-    std::vector<block_q8_0> theirs(count / 32);
+    std::vector<their_q8_0> theirs(count / 32);
     quantize_ref(x.data(), theirs.data(), static_cast<std::int64_t>(count));
     const matrix_view<const float> view(x.data(), 1, static_cast<std::ptrdiff_t>(count));
     for (const backend b : test::usable_backends()) {
@@ -124,7 +124,7 @@ TEST_CASE("MXFP4 with ggml's rounding gives the scales and codes of ggml's MXFP4
     const auto quantize_ref = symbol<void (*)(const float*, void*, std::int64_t)>("quantize_row_mxfp4_ref");
     const std::size_t count = 32 * 40000;
     const std::vector<float> x = blocks(count, 32, 2);
-    std::vector<block_mxfp4> theirs(count / 32);
+    std::vector<their_mxfp4> theirs(count / 32);
     quantize_ref(x.data(), theirs.data(), static_cast<std::int64_t>(count));
     const std::ptrdiff_t cols = static_cast<std::ptrdiff_t>(count);
     for (const backend b : test::usable_backends()) {
@@ -156,7 +156,7 @@ TEST_CASE("NVFP4 with ggml's rounding gives the codes of ggml's NVFP4 where the 
     const std::size_t count = 64 * 20000;
     const std::vector<float> x = blocks(count, 16, 3);
     const std::ptrdiff_t cols = static_cast<std::ptrdiff_t>(count);
-    std::vector<block_nvfp4> theirs(count / 64);
+    std::vector<their_nvfp4> theirs(count / 64);
     quantize_ref(x.data(), theirs.data(), cols);
     std::vector<float> back(count), ours(count);
     dequantize(theirs.data(), back.data(), cols);

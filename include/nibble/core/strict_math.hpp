@@ -13,7 +13,7 @@ extern "C" double nibble_libm_fma(double, double, double) noexcept __asm__("fma"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
-namespace strict {
+namespace strict_math {
 
 /// c ? a : b
 NIBBLE_INLINE float choose(bool c, float a, float b) noexcept { return float_from_bits(c ? float_bits(a) : float_bits(b)); }
@@ -50,6 +50,6 @@ NIBBLE_INLINE float floor(float x) noexcept { return __builtin_floorf(x); }
 NIBBLE_INLINE float trunc(float x) noexcept { return __builtin_truncf(x); }
 NIBBLE_INLINE long lrint(float x) noexcept { return __builtin_lrintf(x); }
 
-} // namespace strict
+} // namespace strict_math
 NIBBLE_END
 NIBBLE_STRICT_END

@@ -207,12 +207,12 @@ inline scale_and_zero_point params_of_range(float lo, float hi, params_rule rule
     case params_formula::onnx: {
         const float scale = finished(detail::normal_or_one(static_cast<double>((hi - lo) / span_of_codes)));
         const float at = static_cast<float>(codes.qmin) - lo / scale;
-        return {scale, detail::clamp_zero_point(static_cast<double>(strict::nearbyint(at)), codes)};
+        return {scale, detail::clamp_zero_point(static_cast<double>(strict_math::nearbyint(at)), codes)};
     }
     case params_formula::pytorch: {
         const float exact = detail::normal_or_one(static_cast<double>((hi - lo) / span_of_codes));
         const float scale = finished(lo == hi || exact < 0x1p-23f ? 0x1p-23f : exact);
-        return {scale, detail::clamp_zero_point(qmin - static_cast<double>(strict::nearbyint(lo / scale)), codes)};
+        return {scale, detail::clamp_zero_point(qmin - static_cast<double>(strict_math::nearbyint(lo / scale)), codes)};
     }
     case params_formula::tflite: {
         const double exact = (static_cast<double>(hi) - static_cast<double>(lo)) / (qmax - qmin);

@@ -16,11 +16,11 @@ inline C finish(float sum, float activation_scale, const epilogue& e, std::ptrdi
 {
     const std::size_t column = static_cast<std::size_t>(j);
     const float s = e.scale.empty() ? activation_scale : e.scale[column] * activation_scale;
-    float v = e.bias.empty() ? sum * s : strict::fma(sum, s, e.bias[column]);
+    float v = e.bias.empty() ? sum * s : strict_math::fma(sum, s, e.bias[column]);
     v = apply(e.function, v);
     v = clamp(v, e.clamp_low, e.clamp_high);
     if constexpr (std::is_same_v<C, float>)
-        return strict::choose(is_nan(v), float_from_bits(0x7fc00000u), v);
+        return strict_math::choose(is_nan(v), float_from_bits(0x7fc00000u), v);
     else
         return static_cast<C>(quantize(v, e.output_scale, e.output_zero_point, {}, codes_of<C>(code_range::full)));
 }
@@ -43,7 +43,7 @@ inline void gemm(matrix_view<const A> a, span<const float> row_scales, static_ac
                 exact = 0;
                 for (std::ptrdiff_t l = begin; l < end; ++l)
                     exact += static_cast<std::int64_t>(a(i, l) - s.zero_point) * (load_code(w.row(j), l) - zero_point);
-                sum = strict::fma(static_cast<float>(static_cast<std::int32_t>(exact)), p.scales[at], sum);
+                sum = strict_math::fma(static_cast<float>(static_cast<std::int32_t>(exact)), p.scales[at], sum);
             }
             if constexpr (std::is_same_v<C, std::int32_t>)
                 c(i, j) = static_cast<std::int32_t>(exact);
@@ -68,7 +68,7 @@ inline float quantize_row(const float* x, std::ptrdiff_t k, std::int8_t* q) noex
         scale = 1.0f;
     for (std::ptrdiff_t l = 0; l < k; ++l)
         q[l] = static_cast<std::int8_t>(quantize(x[l], scale, 0, {}, {-127, 127}));
-    return strict::choose(finite, scale, float_from_bits(0x7fc00000u));
+    return strict_math::choose(finite, scale, float_from_bits(0x7fc00000u));
 }
 
 /// Float activations x float, half or bfloat16 weights, n x k.
@@ -81,9 +81,9 @@ inline void gemm(matrix_view<const float> a, matrix_view<const W> w, const epilo
             float sum = 0.0f;
             for (std::ptrdiff_t l = 0; l < a.cols; ++l) {
                 if constexpr (std::is_same_v<W, float>)
-                    sum = strict::fma(a(i, l), w(j, l), sum);
+                    sum = strict_math::fma(a(i, l), w(j, l), sum);
                 else
-                    sum = strict::fma(a(i, l), to_float(w(j, l)), sum);
+                    sum = strict_math::fma(a(i, l), to_float(w(j, l)), sum);
             }
             c(i, j) = finish<C>(sum, 1.0f, e, j);
         }

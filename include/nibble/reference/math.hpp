@@ -12,20 +12,23 @@ namespace reference {
 
 NIBBLE_INLINE bool is_nan(float x) noexcept { return (float_bits(x) & 0x7fffffffu) > 0x7f800000u; }
 
-inline float clamp(float x, float low, float high) noexcept { return strict::choose(x < low, low, strict::choose(high < x, high, x)); }
+inline float clamp(float x, float low, float high) noexcept
+{
+    return strict_math::choose(x < low, low, strict_math::choose(high < x, high, x));
+}
 
 /// e^x for x in [-87, 88]: x = n ln 2 + r, a polynomial of degree 7 in r, n added to the exponent. Relative error below 1.3e-7.
 inline float exp(float x) noexcept
 {
-    const float n = strict::nearbyint(x * 1.44269504f);
-    float r = strict::fma(n, -0.693145752f, x);
-    r = strict::fma(n, -1.42860677e-6f, r);
-    float p = strict::fma(r, 1.98756915e-4f, 1.39819995e-3f);
-    p = strict::fma(p, r, 8.33345190e-3f);
-    p = strict::fma(p, r, 4.16657959e-2f);
-    p = strict::fma(p, r, 1.66666657e-1f);
-    p = strict::fma(p, r, 0.5f);
-    p = strict::fma(p, r * r, r);
+    const float n = strict_math::nearbyint(x * 1.44269504f);
+    float r = strict_math::fma(n, -0.693145752f, x);
+    r = strict_math::fma(n, -1.42860677e-6f, r);
+    float p = strict_math::fma(r, 1.98756915e-4f, 1.39819995e-3f);
+    p = strict_math::fma(p, r, 8.33345190e-3f);
+    p = strict_math::fma(p, r, 4.16657959e-2f);
+    p = strict_math::fma(p, r, 1.66666657e-1f);
+    p = strict_math::fma(p, r, 0.5f);
+    p = strict_math::fma(p, r * r, r);
     p = p + 1.0f;
     return float_from_bits(float_bits(p) + (static_cast<std::uint32_t>(static_cast<std::int32_t>(n)) << 23));
 }
@@ -34,30 +37,30 @@ inline float exp(float x) noexcept
 inline float times_sigmoid(float x, float y) noexcept
 {
     const float minus = 0.0f - clamp(y, -88.0f, 87.0f);
-    return x / (1.0f + exp(strict::choose(is_nan(y), 0.0f, minus)));
+    return x / (1.0f + exp(strict_math::choose(is_nan(y), 0.0f, minus)));
 }
 
 /// x (1 + erf(x / sqrt 2)) / 2 with Abramowitz and Stegun 7.1.26: erfc(z) = (a1 t + ... + a5 t^5) e^(-z z), t = 1 / (1 + 0.3275911 z)
 inline float gelu(float x) noexcept
 {
     const float z = clamp(x, -13.0f, 13.0f) * 0.707106781f;
-    const float a = strict::choose(z < 0.0f, 0.0f - z, z), finite = strict::choose(is_nan(a), 0.0f, a);
-    const float t = 1.0f / strict::fma(finite, 0.3275911f, 1.0f);
-    float p = strict::fma(t, 1.061405429f, -1.453152027f);
-    p = strict::fma(p, t, 1.421413741f);
-    p = strict::fma(p, t, -0.284496736f);
-    p = strict::fma(p, t, 0.254829592f);
+    const float a = strict_math::choose(z < 0.0f, 0.0f - z, z), finite = strict_math::choose(is_nan(a), 0.0f, a);
+    const float t = 1.0f / strict_math::fma(finite, 0.3275911f, 1.0f);
+    float p = strict_math::fma(t, 1.061405429f, -1.453152027f);
+    p = strict_math::fma(p, t, 1.421413741f);
+    p = strict_math::fma(p, t, -0.284496736f);
+    p = strict_math::fma(p, t, 0.254829592f);
     const float pt = p * t, e = exp((0.0f - finite) * finite), half_x = x * 0.5f;
-    return half_x * strict::choose(z < 0.0f, pt * e, strict::fma(0.0f - pt, e, 2.0f));
+    return half_x * strict_math::choose(z < 0.0f, pt * e, strict_math::fma(0.0f - pt, e, 2.0f));
 }
 
 inline float apply(activation f, float x) noexcept
 {
     switch (f) {
     case activation::none: return x;
-    case activation::relu: return strict::choose(x < 0.0f, 0.0f, x);
+    case activation::relu: return strict_math::choose(x < 0.0f, 0.0f, x);
     case activation::gelu: return gelu(x);
-    case activation::gelu_tanh: return times_sigmoid(x, 1.59576912f * strict::fma(x * x * x, 0.044715f, x));
+    case activation::gelu_tanh: return times_sigmoid(x, 1.59576912f * strict_math::fma(x * x * x, 0.044715f, x));
     case activation::silu: return times_sigmoid(x, x);
     }
     return x;

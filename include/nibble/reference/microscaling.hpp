@@ -112,7 +112,7 @@ inline void dequantize_mx(matrix_view<const Q> q, matrix_view<const float8_e8m0>
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
             const float scale = to_float(scales(r, c / 32));
-            x(r, c) = strict::choose(scales(r, c / 32).bits == 255, scale, load_element(q.row(r), c) * scale);
+            x(r, c) = strict_math::choose(scales(r, c / 32).bits == 255, scale, load_element(q.row(r), c) * scale);
         }
 }
 
@@ -142,7 +142,7 @@ inline void dequantize_nvfp4(
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
             const float8_e4m3 scale = scales(r, c / 16);
             const float step = to_float(scale) * tensor_scale;
-            x(r, c) = strict::choose((scale.bits & 0x7f) == 0x7f, float_from_bits(0x7fc00000u), load_element(q.row(r), c) * step);
+            x(r, c) = strict_math::choose((scale.bits & 0x7f) == 0x7f, float_from_bits(0x7fc00000u), load_element(q.row(r), c) * step);
         }
 }
 

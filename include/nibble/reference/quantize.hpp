@@ -30,15 +30,15 @@ inline std::int32_t quantize(float x, float scale, std::int32_t zero_point, quan
     const std::int32_t before = rule.zero_point_first ? zero_point : 0, after = zero_point - before;
     const float low = static_cast<float>(codes.qmin - after), high = static_cast<float>(codes.qmax - after);
     const float u = t + (static_cast<float>(before) + (rule.round == rounding::half_up ? 0.5f : 0.0f));
-    const float bounded = strict::choose(u < low, low, strict::choose(high < u, high, u));
+    const float bounded = strict_math::choose(u < low, low, strict_math::choose(high < u, high, u));
     float whole = 0.0f;
     switch (rule.round) {
-    case rounding::ties_to_even: whole = strict::nearbyint(bounded); break;
-    case rounding::half_away_from_zero: whole = strict::round(bounded); break;
-    case rounding::half_up: whole = strict::floor(bounded); break;
-    case rounding::toward_zero: whole = strict::trunc(bounded); break;
+    case rounding::ties_to_even: whole = strict_math::nearbyint(bounded); break;
+    case rounding::half_away_from_zero: whole = strict_math::round(bounded); break;
+    case rounding::half_up: whole = strict_math::floor(bounded); break;
+    case rounding::toward_zero: whole = strict_math::trunc(bounded); break;
     case rounding::stochastic:
-        whole = strict::floor(bounded);
+        whole = strict_math::floor(bounded);
         whole += noise(stochastic_keys(rule.seed, row), column) < bounded - whole ? 1.0f : 0.0f;
         break;
     }

@@ -43,7 +43,7 @@ inline std::int32_t requantize(std::int32_t x, const requantization& r, std::siz
         const float t = opaque(static_cast<float>(x) * r.scale[r.scale.size() == 1 ? 0 : j]);
         const float u = r.zero_point_first ? t + static_cast<float>(r.zero_point) : t;
         const float bounded = u < -1e6f ? -1e6f : u > 1e6f ? 1e6f : u;
-        code = static_cast<std::int64_t>(strict::nearbyint(bounded)) + (r.zero_point_first ? 0 : r.zero_point);
+        code = static_cast<std::int64_t>(strict_math::nearbyint(bounded)) + (r.zero_point_first ? 0 : r.zero_point);
     } else {
         const std::size_t at = r.multiplier.size() == 1 ? 0 : j;
         code = r.mode == requantize_mode::double_rounding ? multiply_double_rounding(x, r.multiplier[at], r.shift[at])

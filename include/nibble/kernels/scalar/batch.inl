@@ -57,17 +57,17 @@ inline floats operator*(floats a, floats b) noexcept { return floats(a.v * b.v);
 inline floats quotient(floats a, floats b) noexcept { return floats(a.v / b.v); }
 inline bool operator<(floats a, floats b) noexcept { return a.v < b.v; }
 inline bool operator==(floats a, floats b) noexcept { return a.v == b.v; }
-inline floats min(floats a, floats b) noexcept { return floats(strict::choose(a.v < b.v, a.v, b.v)); }
-inline floats max(floats a, floats b) noexcept { return floats(strict::choose(a.v > b.v, a.v, b.v)); }
-inline floats fused(floats a, floats b, floats c) noexcept { return floats(strict::fma(a.v, b.v, c.v)); }
-inline doubles fused(doubles a, doubles b, doubles c) noexcept { return doubles(strict::fma(a.v, b.v, c.v)); }
+inline floats min(floats a, floats b) noexcept { return floats(strict_math::choose(a.v < b.v, a.v, b.v)); }
+inline floats max(floats a, floats b) noexcept { return floats(strict_math::choose(a.v > b.v, a.v, b.v)); }
+inline floats fused(floats a, floats b, floats c) noexcept { return floats(strict_math::fma(a.v, b.v, c.v)); }
+inline doubles fused(doubles a, doubles b, doubles c) noexcept { return doubles(strict_math::fma(a.v, b.v, c.v)); }
 inline floats opaque(floats x) noexcept { return floats(nibble::opaque(x.v)); }
-inline floats select(bool c, floats a, floats b) noexcept { return floats(strict::choose(c, a.v, b.v)); }
+inline floats select(bool c, floats a, floats b) noexcept { return floats(strict_math::choose(c, a.v, b.v)); }
 inline floats to_float(words a) noexcept { return floats(static_cast<float>(a.v)); }
 
 inline words as_words(floats x) noexcept { return words(static_cast<std::int32_t>(float_bits(x.v))); }
 inline floats as_floats(words x) noexcept { return floats(float_from_bits(static_cast<std::uint32_t>(x.v))); }
-inline words round_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(strict::lrint(x.v))); }
+inline words round_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(strict_math::lrint(x.v))); }
 template <int Count>
 inline words shift_left(words v) noexcept
 {
