@@ -354,9 +354,8 @@ inline words greatest_magnitudes(const float* x) noexcept
     return highest_lanes(top);
 }
 
-// `width` groups of a chunk each, whose scales and quotients are one vector. False, and nothing done: one holds a NaN or an infinity.
-template <int Bits>
-inline bool quantize_absmax_groups(const float* x, std::uint8_t* q, float qmax, float* scales) noexcept
+// The scales of `width` groups of a chunk each, and their reciprocals. False, and nothing done: a group holds a NaN or an infinity.
+inline bool absmax_scales(const float* x, float qmax, float* scales, float* inverse) noexcept
 {
     const words top = greatest_magnitudes(x);
     if (highest_lane(top) >= 0x7f800000)
@@ -364,10 +363,25 @@ inline bool quantize_absmax_groups(const float* x, std::uint8_t* q, float qmax, 
     const words scale = as_words(quotient(as_floats(top), floats(qmax)));
     const floats chosen = as_floats(choose(scale < words(0x00800000), as_words(floats(1.0f)), scale));
     chosen.store_unaligned(scales);
-    float inverse[floats::size];
     quotient(floats(1.0f), chosen).store_unaligned(inverse);
-    quantize_chunks<Bits, true>(x, q, width, inverse, 1, as_rounded {});
     return true;
+}
+
+// Groups of a chunk each, as many as come in whole vectors of finite groups; returns how many. Scales are computed one vector ahead, so
+// that their two divisions do not keep the codes waiting.
+template <int Bits>
+inline std::ptrdiff_t quantize_absmax_groups(const float* x, std::uint8_t* q, std::ptrdiff_t groups, float qmax, float* scales) noexcept
+{
+    float inverse[2][floats::size];
+    std::ptrdiff_t done = 0;
+    bool ready = groups >= width && absmax_scales(x, qmax, scales, inverse[0]);
+    for (int side = 0; ready; side ^= 1) {
+        const std::ptrdiff_t next = done + width;
+        ready = next + width <= groups && absmax_scales(x + next * chunk, qmax, scales + next, inverse[side ^ 1]);
+        quantize_chunks<Bits, true>(x + done * chunk, q + done * chunk * Bits / 8, width, inverse[side], 1, as_rounded {});
+        done = next;
+    }
+    return done;
 }
 
 template <int Bits>
@@ -397,13 +411,15 @@ inline void quantize_absmax(const quantize_args& args) noexcept
         float* scales = args.scales_out + r * args.row_step;
         std::ptrdiff_t begin = 0;
         while (begin < args.cols) {
-            const std::ptrdiff_t left = args.cols - begin;
-            if (args.group_size == chunk && left >= width * chunk
-                && quantize_absmax_groups<Bits>(x + begin, q + begin * Bits / 8, qmax, scales)) {
-                begin += width * chunk;
-                scales += width;
-                continue;
+            if (args.group_size == chunk) {
+                const std::ptrdiff_t done
+                    = quantize_absmax_groups<Bits>(x + begin, q + begin * Bits / 8, (args.cols - begin) / chunk, qmax, scales);
+                begin += done * chunk;
+                scales += done;
             }
+            const std::ptrdiff_t left = args.cols - begin;
+            if (left == 0)
+                break;
             *scales++ = quantize_absmax_group<Bits>(x + begin, q + begin * Bits / 8, left < args.group_size ? left : args.group_size, qmax);
             begin += args.group_size;
         }
