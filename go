@@ -2,6 +2,7 @@
 # ./go demo       quantizes and runs a real language model; figures and a picture go to build/demo
 # ./go test       builds everything and runs every test, on this CPU, under sanitizers and on emulated CPUs
 # ./go bench      measures every product, its peers and the limits of this CPU; options follow (--help, --quick)
+# ./go compare    puts reports of ./go bench from several machines side by side: A.json B.json ...
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
@@ -128,12 +129,20 @@ checksums() {
   exec build/test/tests/nibble_checksums "$@"
 }
 
+compare() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev nlohmann-json3-dev
+  make_in build/bench-build nibble_compare -DCMAKE_BUILD_TYPE=Release \
+    -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=OFF
+  exec build/bench-build/benchmarks/nibble_compare "$@"
+}
+
 verb=${1:-}
 [ $# = 0 ] || shift
 case $verb in
 demo) demo "$@" ;;
 test) run_tests "$@" ;;
 bench) bench "$@" ;;
+compare) compare "$@" ;;
 checksums) checksums "$@" ;;
 *) usage ;;
 esac

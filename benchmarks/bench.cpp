@@ -1,8 +1,11 @@
 // nibble_bench: nibble on every backend of this CPU, its peers and the machine's limits, measured in one run. Within a round everything is
 // timed once, so that noise meets all alike; medians and bests of the rounds are reported, and every result is checked.
+#include <array>
 #include <cmath>
-#include <map>
+#include <filesystem>
+#include <fstream>
 #include <regex>
+#include <sstream>
 
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -18,41 +21,62 @@ using namespace bench;
 
 namespace {
 
+constexpr std::array<std::ptrdiff_t, 3> odd_shapes[]
+    = {{4, 1024, 1024}, {3, 1023, 1023}, {8, 1024, 1024}, {7, 1021, 1019}, {128, 1024, 1024}, {127, 1021, 1019}};
+
 struct options {
     bool quick = false;
-    int rounds = 7;
-    std::vector<std::string> backends, peers, threads;
-    std::string filter = ".*", output = "build/bench", peers_folder = NIBBLE_BENCH_PEERS;
+    int rounds = 0;
+    double seconds_a_shape = 0; // rounds beyond the third are left out when they take longer
+    std::vector<std::string> backends, peers;
+    std::vector<int> threads;
+    std::string filter, shapes, output = "build/bench", peers_folder = NIBBLE_BENCH_PEERS, name;
     std::regex wanted;
 };
 
 struct shape {
     std::ptrdiff_t m, n, k;
-    bool stream; // weights from memory
-    bool anchor; // measured on lower backends against capped peers, too
+    bool anchor; // measured on older backends against peers held to the same instructions, too
+
+    // Few rows of a large matrix: in an inference engine each product finds its weights in memory.
+    bool stream() const { return m <= 16 && n * k >= 4 << 20; }
     std::string name() const { return std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k); }
     double operations() const { return 2.0 * double(m) * double(n) * double(k); }
+    // What measuring it takes, in no particular unit.
+    double effort(int rounds) const { return 10 + 1e-6 * double(n) * double(k) + 1e-8 * operations() * std::min(rounds, 4); }
 };
 
 // Layers of a 7B model for one token, a few, and a prompt; squares; and shapes that no tile divides, each beside a round one.
 std::vector<shape> shapes(const options& o)
 {
-    if (o.quick)
-        return {{1, 4096, 4096, true, false}, {16, 4096, 4096, true, false}, {1024, 1024, 1024, false, false}};
     std::vector<shape> all;
+    if (!o.shapes.empty()) {
+        std::stringstream list(o.shapes);
+        for (std::string one; std::getline(list, one, ',');) {
+            shape s {0, 0, 0, true};
+            if (std::sscanf(one.c_str(), "%tdx%tdx%td", &s.m, &s.n, &s.k) != 3 || s.m < 1 || s.n < 1 || s.k < 1) {
+                std::fprintf(stderr, "--shape %s: write m x n x k as 16x4096x4096\n", one.c_str());
+                std::exit(2);
+            }
+            all.push_back(s);
+        }
+        return all;
+    }
+    if (o.quick)
+        return {{1, 4096, 4096, false}, {16, 4096, 4096, false}, {1024, 1024, 1024, false}};
     for (const auto& [n, k] : {std::pair<std::ptrdiff_t, std::ptrdiff_t> {4096, 4096}, {11008, 4096}, {4096, 11008}})
         for (const std::ptrdiff_t m : {1, 2, 4, 16, 128})
-            all.push_back({m, n, k, m <= 16, n == k && m != 2});
+            all.push_back({m, n, k, n == k && m != 2 && m != 4});
     for (const std::ptrdiff_t size : {256, 512, 1024, 2048})
-        all.push_back({size, size, size, false, size == 256 || size == 1024});
-    for (const auto& [m, n, k] : {std::array<std::ptrdiff_t, 3> {4, 1024, 1024}, {3, 1023, 1023}, {8, 1024, 1024}, {7, 1021, 1019},
-             {128, 1024, 1024}, {127, 1021, 1019}})
-        all.push_back({m, n, k, false, false});
+        all.push_back({size, size, size, size == 256 || size == 1024});
+    for (const auto& [m, n, k] : odd_shapes) {
+        all.push_back({m, n, k, false});
+    }
     return all;
 }
 
-// A part of the run with its own process, because libraries read once what they may use.
-struct pass {
+// A part of the run with its own process, because libraries read once what they may use, and because one of them may crash.
+struct part {
     std::string cap; // "": no limit
     std::vector<nibble::backend> backends;
     std::vector<shape> shapes;
@@ -75,6 +99,24 @@ std::vector<nibble::backend> runnable(const options& o)
     return all;
 }
 
+// The whole, and a part for each backend but the newest and scalar, which no library can be held to.
+std::vector<part> plan(const options& o)
+{
+    const std::vector<nibble::backend> backends = runnable(o);
+    std::vector<part> parts {{"", backends, shapes(o)}};
+    for (const nibble::backend b : backends) {
+        if (b == nibble::best_backend() || b == nibble::backend::scalar)
+            continue;
+        part older {nibble::to_string(b), {b}, {}};
+        for (const shape& s : parts.front().shapes)
+            if (s.anchor)
+                older.shapes.push_back(s);
+        if (!older.shapes.empty())
+            parts.push_back(older);
+    }
+    return parts;
+}
+
 std::string folder_of_program()
 {
     std::string path(4096, '\0');
@@ -83,8 +125,14 @@ std::string folder_of_program()
     return path.substr(0, path.rfind('/'));
 }
 
-// Loads the peers; what cannot be loaded is said.
-std::vector<std::unique_ptr<peer>> load_peers(const options& o, const std::string& cap)
+struct loaded_peer {
+    std::string name; // as options call it
+    std::unique_ptr<peer> library;
+};
+
+// Loads the peers, and tells which are there.
+template <class Tell>
+std::vector<loaded_peer> load_peers(const options& o, const std::string& cap, const std::vector<std::string>& crashed, Tell tell)
 {
     // An environment that tunes a library would falsify its figures. Threads of all pools stop spinning soon after their work, since on
     // few cores they would take time from whoever is measured next.
@@ -100,29 +148,26 @@ std::vector<std::unique_ptr<peer>> load_peers(const options& o, const std::strin
         setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
         setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE", 1);
     }
-    std::vector<std::unique_ptr<peer>> all;
+    std::vector<loaded_peer> all;
     for (const std::string name : peer_names) {
-        if (!named(o.peers, name))
+        if (!named(o.peers, name) || (!crashed.empty() && named(crashed, name)))
             continue;
-        std::string module = name, reason = "not built: " + name + " was not found when nibble was configured";
+        std::string module = name, reason = "not built, because its library was not found; benchmarks/peers/setup installs it";
 #if defined(__x86_64__)
         if (name == "eigen")
             module += cap != "avx2" && nibble::check_backend(nibble::backend::avx512) == nibble::status::ok ? "_avx512" : "_avx2";
 #endif
-        peer* loaded = nullptr;
-        if (void* const library = dlopen((folder_of_program() + "/libpeer_" + module + ".so").c_str(), RTLD_NOW | RTLD_LOCAL))
-            loaded = reinterpret_cast<make_peer*>(dlsym(library, "nibble_bench_peer"))(o.peers_folder, cap, reason);
-        if (loaded == nullptr) {
-            std::fprintf(stderr, "left out: %s (%s)\n", name.c_str(), reason.c_str());
-            continue;
+        std::unique_ptr<peer> library;
+        if (void* const file = dlopen((folder_of_program() + "/libpeer_" + module + ".so").c_str(), RTLD_NOW | RTLD_LOCAL))
+            library.reset(reinterpret_cast<make_peer*>(dlsym(file, "nibble_bench_peer"))(o.peers_folder, cap, reason));
+        if (library == nullptr) {
+            tell(peer_info {name, "", cap, reason});
+        } else if (!cap.empty() && !library->capped()) {
+            tell(peer_info {library->name(), library->version(), cap, "it cannot be held to an instruction set"});
+        } else {
+            tell(peer_info {library->name(), library->version(), cap, ""});
+            all.push_back({name, std::move(library)});
         }
-        all.emplace_back(loaded);
-        if (!cap.empty() && !loaded->capped()) {
-            std::fprintf(stderr, "left out: %s (cannot be held to %s)\n", name.c_str(), cap.c_str());
-            all.pop_back();
-            continue;
-        }
-        std::fprintf(stderr, "%s %s\n", loaded->name().c_str(), loaded->version().c_str());
     }
     return all;
 }
@@ -130,6 +175,7 @@ std::vector<std::unique_ptr<peer>> load_peers(const options& o, const std::strin
 // One contender and what was measured.
 struct entry {
     contender* product;
+    std::string owner; // "nibble", or the peer as options call it
     row result;
     int threads = 1, repeats = 1;
     std::vector<double> times;
@@ -144,12 +190,14 @@ struct entry {
     }
 };
 
-std::vector<row> measure(const options& o, const pass& part, const shape& s, std::shared_ptr<const weight_matrix> w,
-    const std::vector<std::unique_ptr<peer>>& peers, const std::vector<int>& threads, thread_pool& pool)
+// Measures everything at one shape. trying(peer) is called before each step that a peer's code takes part in.
+template <class Trying>
+std::vector<row> measure(const options& o, const part& in, const shape& s, const cache_sizes& caches,
+    std::shared_ptr<const weight_matrix> w, const std::vector<loaded_peer>& peers, thread_pool& pool, Trying trying)
 {
     problem p;
     p.m = s.m;
-    p.stream_bytes = s.stream ? std::size_t(128) << 20 : 0;
+    p.stream_bytes = s.stream() ? streamed_bytes(caches) : 0;
     p.w = w;
     p.a = data(s.m * s.k);
     p.a_u8.resize(p.a.size());
@@ -159,59 +207,72 @@ std::vector<row> measure(const options& o, const pass& part, const shape& s, std
         p.a_s8[i] = static_cast<std::int8_t>(p.a_u8[i] - 128);
     }
 
+    std::string peer_name, backend, owner;
+    p.wants = [&](const std::string& kernel, kind what) {
+        return std::regex_search(peer_name + " " + kernel + " " + name_of(what) + " " + backend + " " + s.name(), o.wanted);
+    };
     contenders all;
     std::vector<entry> entries;
-    const auto add = [&](std::unique_ptr<contender> c, const std::string& peer_name, const std::string& backend) {
+    const auto add = [&](std::unique_ptr<contender> c) {
         row r;
         r.peer = peer_name;
         r.kernel = c->kernel;
         r.kind = name_of(c->what);
         r.backend = backend;
-        r.cap = part.cap;
+        r.cap = in.cap;
         r.m = s.m;
         r.n = s.n;
         r.k = s.k;
-        r.stream = s.stream;
-        const std::string label = r.peer + " " + r.kernel + " " + r.kind + " " + r.backend + " " + s.name();
-        if (!std::regex_search(label, o.wanted))
-            return;
-        for (const int t : threads) {
+        r.stream = s.stream();
+        for (const int t : o.threads) {
             r.threads = t;
-            entries.push_back({c.get(), r, t, 1, {}});
+            entries.push_back({c.get(), owner, r, t, 1, {}});
         }
         all.push_back(std::move(c));
     };
-    for (const auto& one : peers)
-        for (auto& c : one->make(p, *std::max_element(threads.begin(), threads.end())))
-            add(std::move(c), one->name(), part.cap);
+    peer_name = owner = "nibble";
     for (int k = 0; k < kind_count; ++k) {
         std::shared_ptr<const packed_copies> packed;
-        for (const nibble::backend b : part.backends) {
-            if (b == nibble::backend::scalar && s.operations() > 5e8)
-                continue; // minutes for a figure that says nothing
+        for (const nibble::backend b : in.backends) {
+            backend = nibble::to_string(b);
+            if ((b == nibble::backend::scalar && s.operations() > 2e8) || !p.wants(kind_names[k], static_cast<kind>(k)))
+                continue; // scalar: minutes for a figure that says nothing
             if (packed == nullptr)
                 packed = pack(p, static_cast<kind>(k));
-            add(std::make_unique<nibble_product>(p, static_cast<kind>(k), b, packed, pool), "nibble", nibble::to_string(b));
+            add(std::make_unique<nibble_product>(p, static_cast<kind>(k), b, packed, pool));
         }
     }
+    backend = in.cap;
+    for (const loaded_peer& one : peers) {
+        owner = one.name;
+        peer_name = one.library->name();
+        trying(owner);
+        for (auto& c : one.library->make(p, *std::max_element(o.threads.begin(), o.threads.end())))
+            add(std::move(c));
+    }
 
-    // The first run warms up, is checked, and says how many runs make an interval that the clock resolves.
+    // The first run warms up and is checked; the second says how many runs make an interval that the clock resolves.
     constexpr double interval = 3e-3;
+    double round_time = 0;
     for (entry& e : entries) {
-        const double once = seconds([&] { e.product->run(e.threads); });
-        e.repeats = static_cast<int>(std::min(1000.0, std::ceil(interval / once)));
+        trying(e.owner);
+        e.product->run(e.threads);
         const auto* own = dynamic_cast<const nibble_product*>(e.product);
         const verdict v = own != nullptr ? own->check_bits() : check(*e.product, p);
         e.result.right = v.right;
         e.result.exact = v.exact;
         e.result.error = v.error;
         e.result.check = v.text;
+        const double once = seconds([&] { e.product->run(e.threads); });
+        e.repeats = static_cast<int>(std::clamp(std::ceil(interval / once), 1.0, 1000.0));
+        round_time += once * (e.repeats + 1);
     }
-    for (int round = 0; round < o.rounds; ++round)
-        for (const int t : threads)
+    const int rounds = std::clamp(static_cast<int>(o.seconds_a_shape / round_time), std::min(3, o.rounds), o.rounds);
+    for (int round = 0; round < rounds; ++round)
+        for (const int t : o.threads)
             for (entry& e : entries)
                 if (e.threads == t) {
-                    if (!s.stream && e.repeats > 1)
+                    if (!s.stream() && e.repeats > 1)
                         e.product->run(t); // others have had the caches
                     e.times.push_back(e.time_once());
                 }
@@ -219,7 +280,7 @@ std::vector<row> measure(const options& o, const pass& part, const shape& s, std
     std::vector<row> rows;
     for (entry& e : entries) {
         row& r = e.result;
-        r.rounds = static_cast<int>(e.times.size());
+        r.rounds = rounds;
         r.median = median(e.times);
         r.best = *std::min_element(e.times.begin(), e.times.end());
         r.gops = 1e-9 * s.operations() / r.median;
@@ -229,13 +290,105 @@ std::vector<row> measure(const options& o, const pass& part, const shape& s, std
     return rows;
 }
 
-void print(std::vector<row> rows)
+// The time left, from the effort that is done and that is still to come.
+class progress {
+public:
+    explicit progress(double effort) : effort_(effort) {}
+    void begin(const std::string& what)
+    {
+        const double gone = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+        std::string left;
+        if (done_ > 0) {
+            const int seconds_left = static_cast<int>(gone * (effort_ - done_) / done_) + 1;
+            left = ", about "
+                   + (seconds_left < 100 ? std::to_string(seconds_left) + " s" : std::to_string((seconds_left + 30) / 60) + " min")
+                   + " left";
+        }
+        std::fprintf(
+            stderr, isatty(2) ? "\r\033[K[%3.0f %%] %s%s" : "[%3.0f %%] %s%s\n", 100 * done_ / effort_, what.c_str(), left.c_str());
+    }
+    void done(double effort) { done_ += effort; }
+    void end() const { std::fprintf(stderr, isatty(2) ? "\r\033[K" : ""); }
+
+private:
+    std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+    double effort_, done_ = 0;
+};
+
+// In the child: everything of a part from the given shape on, each finding a line of JSON.
+void run_part(
+    const options& o, const part& in, std::size_t from, const std::vector<std::string>& crashed, const cache_sizes& caches, int out)
 {
-    compare_with_peers(rows);
-    for (const row& r : rows)
-        std::printf("%-14s %-30s %-14s %-11s %d thread%s %9.1f GOP/s (best %7.1f) %6.1f GB/s  %-12s %s %.2f\n", r.peer.c_str(),
-            r.kernel.c_str(), r.kind.c_str(), r.backend.c_str(), r.threads, r.threads == 1 ? " " : "s", r.gops,
-            1e-9 * 2.0 * double(r.m) * double(r.n) * double(r.k) / r.best, r.gbs, r.check.c_str(), r.best_peer.c_str(), r.ratio);
+    std::FILE* const pipe = fdopen(out, "w");
+    const auto tell = [&](const char* what, const nlohmann::json& value) {
+        std::fprintf(pipe, "%s\n", nlohmann::json {{what, value}}.dump().c_str());
+        std::fflush(pipe);
+    };
+    const auto peers = load_peers(o, in.cap, crashed, [&](const peer_info& p) { tell("peer", p); });
+    thread_pool pool(*std::max_element(o.threads.begin(), o.threads.end()));
+    std::shared_ptr<const weight_matrix> w;
+    for (std::size_t i = from; i < in.shapes.size(); ++i) {
+        const shape& s = in.shapes[i];
+        tell("shape", i);
+        if (w == nullptr || w->n != s.n || w->k != s.k)
+            w = make_weights(s.n, s.k);
+        tell("rows", measure(o, in, s, caches, w, peers, pool, [&](const std::string& owner) { tell("trying", owner); }));
+    }
+    tell("shape", in.shapes.size());
+    std::fflush(pipe);
+    _exit(0); // libraries' threads and destructors are of no use any more
+}
+
+// Runs a part in a child and collects what it finds. A peer that crashes is left out and the part goes on without it.
+void run_apart(const options& o, const part& in, report& all, progress& shown)
+{
+    std::vector<std::string> crashed;
+    std::size_t at = 0;
+    bool again = true;
+    while (again && at < in.shapes.size()) {
+        int ends[2];
+        if (pipe(ends) != 0)
+            return;
+        const pid_t child = fork();
+        if (child == 0) {
+            close(ends[0]);
+            run_part(o, in, at, crashed, all.cpu.caches, ends[1]);
+        }
+        close(ends[1]);
+        std::string trying;
+        std::FILE* const from = fdopen(ends[0], "r");
+        char* text = nullptr;
+        std::size_t size = 0;
+        while (getline(&text, &size, from) > 0) {
+            const nlohmann::json line = nlohmann::json::parse(text);
+            if (line.contains("peer") && crashed.empty()) {
+                all.peers.push_back(line["peer"]);
+            } else if (line.contains("trying")) {
+                trying = line["trying"];
+            } else if (line.contains("shape")) {
+                const std::size_t next = line["shape"];
+                for (; at < next; ++at)
+                    shown.done(in.shapes[at].effort(o.rounds));
+                if (at < in.shapes.size())
+                    shown.begin(in.shapes[at].name() + (in.cap.empty() ? "" : ", held to " + in.cap));
+            } else if (line.contains("rows")) {
+                for (const row& r : line["rows"].get<std::vector<row>>())
+                    all.rows.push_back(r);
+            }
+        }
+        std::free(text);
+        std::fclose(from);
+        int ended = 0;
+        waitpid(child, &ended, 0);
+        again = !WIFEXITED(ended) || WEXITSTATUS(ended) != 0;
+        if (again) {
+            std::fprintf(stderr, "\n%s crashed at %s; going on without it\n", trying.c_str(), in.shapes[at].name().c_str());
+            if (trying == "nibble" || trying.empty() || named(crashed.empty() ? std::vector<std::string> {""} : crashed, trying))
+                std::exit(1);
+            crashed.push_back(trying);
+            all.peers.push_back({trying, "", in.cap, "it crashed at " + in.shapes[at].name()});
+        }
+    }
 }
 
 } // namespace
@@ -243,26 +396,67 @@ void print(std::vector<row> rows)
 int main(int argc, char** argv)
 {
     options o;
-    CLI::App app("nibble on every backend of this CPU against its peers and the machine's limits");
-    app.add_flag("--quick", o.quick, "a few shapes, within 90 seconds");
-    app.add_option("--filter", o.filter, "only rows whose \"peer kernel kind backend MxNxK\" match this regular expression");
-    app.add_option("--backend", o.backends, "only these backends of nibble")->delimiter(',');
-    app.add_option("--peer", o.peers, "only these peers (none: no peer)")->delimiter(',');
-    app.add_option("--threads", o.threads, "numbers of threads")->delimiter(',');
-    app.add_option("--rounds", o.rounds, "rounds, each of which times everything once")->check(CLI::PositiveNumber);
-    app.add_option("--output", o.output, "folder of the report");
+    CLI::App app("nibble on every backend of this CPU, its peers, and the machine's limits, in one run");
+    app.add_flag("--quick", o.quick, "three shapes, within 90 seconds");
+    app.add_option("--filter", o.filter,
+        "only what matches this regular expression, as in \"nibble int8 int8 avx2 16x4096x4096\" or \"oneDNN matmul f32 f32\"");
+    app.add_option("--shape", o.shapes, "only these shapes, any: 1x4096x4096,7x1000x999");
+    app.add_option("--backend", o.backends, "only these backends of nibble: avx2,scalar")->delimiter(',');
+    app.add_option("--peer", o.peers, "only these peers: openblas, onednn, eigen, gemmlowp, onnxruntime, ggml; none: no peer")
+        ->delimiter(',');
+    app.add_option("--threads", o.threads, "numbers of threads (1 and 2, as far as there are cores)")
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber);
+    app.add_option("--rounds", o.rounds, "rounds, each of which times everything once (9; 5 if quick; long ones fewer)")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--name", o.name, "what to call this CPU in the report");
+    app.add_option("--output", o.output, "folder for report.json, report.md, roofline.svg and peers.svg");
     CLI11_PARSE(app, argc, argv);
-    o.wanted = std::regex(o.filter);
-    std::vector<int> threads;
-    for (const std::string& t : o.threads)
-        threads.push_back(std::max(1, std::atoi(t.c_str())));
-    if (threads.empty())
-        threads = {1, 2};
-    pass whole {"", runnable(o), shapes(o)};
-    const auto peers = load_peers(o, "");
-    thread_pool pool(*std::max_element(threads.begin(), threads.end()));
-    for (const shape& s : whole.shapes) {
-        std::printf("\n%s\n", s.name().c_str());
-        print(measure(o, whole, s, make_weights(s.n, s.k), peers, threads, pool));
+    try {
+        o.wanted = std::regex(o.filter);
+    } catch (const std::regex_error& e) {
+        std::fprintf(stderr, "--filter is no regular expression: %s\n", e.what());
+        return 2;
     }
+    o.seconds_a_shape = o.rounds != 0 ? 1e9 : o.quick ? 5 : 6;
+    if (o.rounds == 0)
+        o.rounds = o.quick ? 5 : 9;
+
+    report all;
+    all.cpu = this_machine();
+    if (!o.name.empty())
+        all.cpu.name = o.name;
+    if (o.threads.empty()) {
+        o.threads = {1};
+        if (all.cpu.cores > 1)
+            o.threads.push_back(2);
+    }
+    const std::vector<part> parts = plan(o);
+    const double effort_of_limits = o.quick ? 30 : 60;
+    double effort = effort_of_limits;
+    for (const part& p : parts)
+        for (const shape& s : p.shapes)
+            effort += s.effort(o.rounds);
+    progress shown(effort);
+    shown.begin("the machine's limits");
+    all.limits = measure_limits(all.cpu.caches, o.threads, o.quick);
+    shown.done(effort_of_limits);
+    for (const part& p : parts)
+        run_apart(o, p, all, shown);
+    shown.end();
+
+    complete(all);
+    std::error_code failed;
+    std::filesystem::create_directories(o.output, failed);
+    save(all, o.output + "/report.json");
+    const std::string text = tables(all);
+    std::ofstream(o.output + "/report.md") << text;
+    draw_roofline(all, o.output + "/roofline.svg");
+    draw_peers(all, o.output + "/peers.svg");
+    std::fputs(text.c_str(), stdout);
+    std::fprintf(stderr, "%s has report.json, report.md, roofline.svg and peers.svg\n", o.output.c_str());
+    const bool wrong = std::any_of(all.rows.begin(), all.rows.end(), [](const row& r) { return r.peer == "nibble" && !r.exact; });
+    if (wrong)
+        std::fprintf(stderr, "a result of nibble is WRONG: please report it, with report.json\n");
+    return wrong ? 1 : 0;
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,8 @@ struct problem {
     std::vector<float> a;
     std::vector<std::uint8_t> a_u8;
     std::vector<std::int8_t> a_s8;
+    /// Whether a contender is wanted, by its kernel and kind: asked before the work of making it.
+    std::function<bool(const std::string&, kind)> wants;
 
     std::size_t copies(std::size_t weight_bytes) const { return stream_bytes == 0 ? 1 : (stream_bytes + weight_bytes - 1) / weight_bytes; }
 };

@@ -6,6 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "limits.hpp"
+#include "machine.hpp"
+
 namespace bench {
 
 /// One implementation of one product, measured.
@@ -31,9 +34,42 @@ struct row {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(row, peer, kernel, kind, backend, cap, m, n, k, stream, threads, rounds, median, best, gops, gbs, limit,
     fraction, right, exact, error, check, best_peer, ratio, ratio_exact)
 
+/// A library that was compared, or the reason why not.
+struct peer_info {
+    std::string name, version, cap, left_out;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(peer_info, name, version, cap, left_out)
+
+struct report {
+    machine cpu;
+    std::vector<peer_info> peers;
+    machine_limits limits;
+    std::vector<row> rows;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(report, cpu, peers, limits, rows)
+
 std::string shape_of(const row& r);
 
-/// Fills in the ratios of nibble's rows.
-void compare_with_peers(std::vector<row>& rows);
+/// Fills in what follows from all rows together: the limits and how much of them is reached, and the ratios of nibble's rows.
+void complete(report& r);
+
+/// nibble's newest backend in the report.
+std::string newest_backend(const report& r);
+
+/// Reads a report; exits with a message if the file is none.
+report load(const std::string& path);
+void save(const report& r, const std::string& path);
+
+/// The tables, as Markdown whose columns are aligned: one text for the terminal and for files.
+std::string tables(const report& r);
+/// The same figures of several machines beside each other.
+std::string comparison(const std::vector<report>& all);
+
+/// A roofline: what the machine allows, and where nibble's products of the newest backend stand, one thread.
+void draw_roofline(const report& r, const std::string& path);
+/// nibble beside its peers, one thread.
+void draw_peers(const report& r, const std::string& path);
+/// Several machines, one thread.
+void draw_comparison(const std::vector<report>& all, const std::string& path);
 
 } // namespace bench

@@ -7,11 +7,13 @@ namespace {
 
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
+constexpr const char* title = "Matrix product";
+
 class product : public bench::contender {
 public:
     explicit product(const bench::problem& p) : a_(Eigen::Map<const matrix>(p.a.data(), p.m, p.w->k)), c_(p.m, p.w->n)
     {
-        kernel = "Matrix product";
+        kernel = title;
         weight_bytes = p.w->f32.size() * sizeof(float);
         copies_.assign(p.copies(weight_bytes), Eigen::Map<const matrix>(p.w->f32.data(), p.w->n, p.w->k));
     }
@@ -45,7 +47,8 @@ public:
     bench::contenders make(const bench::problem& p, int) override
     {
         bench::contenders all;
-        all.push_back(std::make_unique<product>(p));
+        if (p.wants(title, bench::kind::f32))
+            all.push_back(std::make_unique<product>(p));
         return all;
     }
 };

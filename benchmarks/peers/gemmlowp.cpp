@@ -7,12 +7,14 @@
 
 namespace {
 
+constexpr const char* title = "u8 x u8 - 128";
+
 class product : public bench::contender {
 public:
     explicit product(const bench::problem& p) : p_(p), c_(static_cast<std::size_t>(p.m * p.w->n))
     {
         what = bench::kind::u8s8;
-        kernel = "u8 x u8 - 128";
+        kernel = title;
         std::vector<std::uint8_t> w(p.w->s8.size());
         for (std::size_t i = 0; i < w.size(); ++i)
             w[i] = static_cast<std::uint8_t>(p.w->s8[i] + 128);
@@ -47,7 +49,8 @@ public:
     bench::contenders make(const bench::problem& p, int) override
     {
         bench::contenders all;
-        all.push_back(std::make_unique<product>(p));
+        if (p.wants(title, bench::kind::u8s8))
+            all.push_back(std::make_unique<product>(p));
         return all;
     }
 };

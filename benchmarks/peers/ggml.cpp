@@ -63,11 +63,12 @@ void* repacking_buffers(const api& g, void* backend)
 
 class product : public bench::contender {
 public:
+    static std::string kernel_of(const tensor_type& type, bool repacked) { return std::string(type.name) + (repacked ? " repacked" : ""); }
     product(const api& g, void* threads, const bench::problem& p, const tensor_type& type, bool repacked)
         : g_(g), type_(type), k_(p.w->k), c_(static_cast<std::size_t>(p.m * p.w->n))
     {
         what = type.what;
-        kernel = std::string(type.name) + (repacked ? " repacked" : "");
+        kernel = kernel_of(type, repacked);
         if (type.what == bench::kind::half)
             error_bound = 1e-3; // it rounds the activations to halves, too
         backend_ = g.call<void*>("ggml_backend_cpu_init");
@@ -180,7 +181,7 @@ public:
             if (p.w->k % g_.call<std::int64_t>("ggml_blck_size", type.number) != 0)
                 continue;
             for (const bool repacked : {false, true}) {
-                if (repacked && type.what <= bench::kind::half)
+                if ((repacked && type.what <= bench::kind::half) || !p.wants(product::kernel_of(type, repacked), type.what))
                     continue;
                 auto made = std::make_unique<product>(g_, threads_, p, type, repacked);
                 if (made->ready)

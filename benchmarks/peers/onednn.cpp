@@ -25,11 +25,12 @@ dnnl::stream& stream()
 
 class product : public bench::contender {
 public:
+    static std::string kernel_of(bench::kind k) { return std::string("matmul ") + bench::name_of(k); }
     product(const bench::problem& p, bench::kind k, type a, type w, type c, const void* activations, const void* weights, int most_threads)
         : c_({{p.m, p.w->n}, c, layout::ab}, engine())
     {
         what = k;
-        kernel = std::string("matmul ") + bench::name_of(k);
+        kernel = kernel_of(k);
         a_ = memory({{p.m, p.w->k}, a, layout::ab}, engine(), const_cast<void*>(activations));
         const memory::desc any({p.w->k, p.w->n}, w, layout::any);
         // The number of threads is part of a primitive; all of them are made for the layout that the first one chose.
@@ -77,12 +78,13 @@ public:
     {
         bench::contenders all;
         const bench::weight_matrix& w = *p.w;
-        all.push_back(
-            std::make_unique<product>(p, bench::kind::f32, type::f32, type::f32, type::f32, p.a.data(), w.f32.data(), most_threads));
-        all.push_back(
-            std::make_unique<product>(p, bench::kind::u8s8, type::u8, type::s8, type::s32, p.a_u8.data(), w.s8.data(), most_threads));
-        all.push_back(
-            std::make_unique<product>(p, bench::kind::s8s8, type::s8, type::s8, type::s32, p.a_s8.data(), w.s8.data(), most_threads));
+        const auto add = [&](bench::kind k, type a, type b, type c, const void* activations, const void* weights) {
+            if (p.wants(product::kernel_of(k), k))
+                all.push_back(std::make_unique<product>(p, k, a, b, c, activations, weights, most_threads));
+        };
+        add(bench::kind::f32, type::f32, type::f32, type::f32, p.a.data(), w.f32.data());
+        add(bench::kind::u8s8, type::u8, type::s8, type::s32, p.a_u8.data(), w.s8.data());
+        add(bench::kind::s8s8, type::s8, type::s8, type::s32, p.a_s8.data(), w.s8.data());
         return all;
     }
 };

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include <dlfcn.h>
 
@@ -80,11 +81,10 @@ message tensor(const std::string& name, element type, const dimensions& shape, c
     m.field(2, type).field(8, name);
     return m.field(9, std::string(reinterpret_cast<const char*>(data.data()), data.size() * sizeof(T)));
 }
-message value(const std::string& name, element type, const dimensions& shape)
+message value(const std::string& name, element type, std::int64_t columns)
 {
     message dims;
-    for (const std::int64_t d : shape)
-        dims.field(1, message().field(1, static_cast<std::uint64_t>(d)));
+    dims.field(1, message().field(2, name + " rows")).field(1, message().field(1, static_cast<std::uint64_t>(columns)));
     return message().field(1, name).field(2, message().field(1, message().field(1, type).field(2, dims)));
 }
 message attribute(const std::string& name, std::int64_t v)
@@ -92,58 +92,75 @@ message attribute(const std::string& name, std::int64_t v)
     return message().field(1, name).field(3, static_cast<std::uint64_t>(v)).field(20, std::uint64_t(2));
 }
 
-class product : public bench::contender {
-public:
-    // initializers: the operator's further inputs, by a function that makes them for a name.
-    template <class Inputs>
-    product(const bench::problem& p, bench::kind k, const std::string& title, const std::string& type, bool microsoft, element in,
-        element out, const void* a, std::size_t bytes, const std::vector<message>& attributes, int most_threads, Inputs inputs)
-        : c_(static_cast<std::size_t>(p.m * p.w->n))
+// One operator, a copy for each matrix of weights, and a session for each number of threads. The rows of activations are left open.
+struct model {
+    model(const std::string& type, bool microsoft, element in, element out, std::int64_t k, std::int64_t n, int copies,
+        const std::vector<message>& attributes, int most_threads,
+        const std::function<std::vector<std::pair<std::string, message>>(const std::string&)>& inputs)
     {
-        what = k;
-        kernel = title;
-        weight_bytes = bytes;
-        calls_per_run = static_cast<int>(p.copies(bytes));
         message graph;
-        for (int i = 0; i < calls_per_run; ++i) {
+        for (int i = 0; i < copies; ++i) {
             const std::string copy = std::to_string(i);
-            names_.push_back("c" + copy);
+            names.push_back("c" + copy);
             message node;
             node.field(1, std::string("a"));
             for (const auto& [name, initializer] : inputs(copy)) {
                 node.field(1, name);
                 graph.field(5, initializer);
             }
-            node.field(2, names_.back()).field(4, type);
+            node.field(2, names.back()).field(4, type);
             for (const message& m : attributes)
                 node.field(5, m);
             if (microsoft)
                 node.field(7, std::string("com.microsoft"));
             graph.field(1, node);
         }
-        graph.field(2, std::string("g")).field(11, value("a", in, {p.m, p.w->k}));
-        for (const std::string& name : names_)
-            graph.field(12, value(name, out, {p.m, p.w->n}));
-        message model;
-        model.field(1, std::uint64_t(8)).field(7, graph).field(8, message().field(1, std::string()).field(2, std::uint64_t(17)));
+        graph.field(2, std::string("g")).field(11, value("a", in, k));
+        for (const std::string& name : names)
+            graph.field(12, value(name, out, n));
+        message all;
+        all.field(1, std::uint64_t(8)).field(7, graph).field(8, message().field(1, std::string()).field(2, std::uint64_t(17)));
         if (microsoft)
-            model.field(8, message().field(1, std::string("com.microsoft")).field(2, std::uint64_t(1)));
+            all.field(8, message().field(1, std::string("com.microsoft")).field(2, std::uint64_t(1)));
         for (int threads = 1; threads <= most_threads; ++threads) {
             void* options = nullptr;
             check(create_session_options, &options);
             check(set_threads, options, threads);
             check(set_optimization, options, 99);
-            sessions_.push_back(nullptr);
-            check(create_session_from_array, environment, static_cast<const void*>(model.bytes.data()), model.bytes.size(), options,
-                &sessions_.back());
+            sessions.push_back(nullptr);
+            check(create_session_from_array, environment, static_cast<const void*>(all.bytes.data()), all.bytes.size(), options,
+                &sessions.back());
             call<void>(release_session_options, options);
         }
+    }
+    ~model()
+    {
+        for (void* session : sessions)
+            call<void>(release_session, session);
+    }
+    model(const model&) = delete;
+    model& operator=(const model&) = delete;
+
+    std::vector<std::string> names; // of the results
+    std::vector<void*> sessions;
+};
+
+class product : public bench::contender {
+public:
+    product(const bench::problem& p, bench::kind k, const std::string& title, element in, element out, const void* a, std::size_t bytes,
+        std::shared_ptr<const model> m)
+        : c_(static_cast<std::size_t>(p.m * p.w->n)), model_(std::move(m))
+    {
+        what = k;
+        kernel = title;
+        weight_bytes = bytes;
+        calls_per_run = static_cast<int>(model_->names.size());
         void* memory = nullptr;
         check(create_cpu_memory_info, 0, 0, &memory);
         const std::int64_t a_shape[] = {p.m, p.w->k}, c_shape[] = {p.m, p.w->n};
         const std::size_t a_bytes = static_cast<std::size_t>(p.m * p.w->k) * (in == f32 ? 4 : 1);
         check(create_tensor, static_cast<const void*>(memory), const_cast<void*>(a), a_bytes, &a_shape[0], std::size_t(2), int(in), &a_);
-        for (const std::string& name : names_) {
+        for (const std::string& name : model_->names) {
             outputs_.push_back(nullptr);
             check(create_tensor, static_cast<const void*>(memory), static_cast<void*>(c_.data()), c_.size() * 4, &c_shape[0],
                 std::size_t(2), int(out), &outputs_.back());
@@ -152,8 +169,6 @@ public:
     }
     ~product() override
     {
-        for (void* session : sessions_)
-            call<void>(release_session, session);
         for (void* output : outputs_)
             call<void>(release_value, output);
         call<void>(release_value, a_);
@@ -161,7 +176,7 @@ public:
     void run(int threads) override
     {
         const char* const input = "a";
-        check(run_session, sessions_[static_cast<std::size_t>(threads - 1)], static_cast<const void*>(nullptr), &input,
+        check(run_session, model_->sessions[static_cast<std::size_t>(threads - 1)], static_cast<const void*>(nullptr), &input,
             static_cast<const void* const*>(&a_), std::size_t(1), static_cast<const char* const*>(output_names_.data()),
             output_names_.size(), outputs_.data());
     }
@@ -169,9 +184,9 @@ public:
 
 private:
     std::vector<std::int32_t> c_; // or floats, of the same size
-    std::vector<std::string> names_;
+    std::shared_ptr<const model> model_;
     std::vector<const char*> output_names_;
-    std::vector<void*> sessions_, outputs_;
+    std::vector<void*> outputs_;
     void* a_ = nullptr;
 };
 
@@ -198,51 +213,66 @@ public:
         using named = std::vector<std::pair<std::string, message>>;
         bench::contenders all;
         const std::int64_t n = p.w->n, k = p.w->k;
-        const std::vector<std::int8_t> w = transposed(p.w->s8, n, k);
-        std::vector<std::uint8_t> shifted(w.size());
-        for (std::size_t i = 0; i < w.size(); ++i)
-            shifted[i] = static_cast<std::uint8_t>(w[i] + 128);
+        if (weights_ != p.w) {
+            weights_ = p.w;
+            models_.clear();
+            transposed_ = transposed(p.w->s8, n, k);
+        }
+        const std::vector<std::int8_t>& w = transposed_;
+        // Models are made once for all numbers of rows, since packing their weights takes far longer than any product.
+        const auto add = [&](bench::kind what, const std::string& title, const std::string& type, bool microsoft, element in, element out,
+                             const void* a, std::size_t bytes, const std::vector<message>& attributes, auto inputs) {
+            if (!p.wants(title, what))
+                return;
+            const int copies = static_cast<int>(p.copies(bytes));
+            std::shared_ptr<const model>& made = models_[title + bench::name_of(what) + std::to_string(copies)];
+            if (made == nullptr)
+                made = std::make_shared<model>(type, microsoft, in, out, k, n, copies, attributes, most_threads, inputs);
+            all.push_back(std::make_unique<product>(p, what, title, in, out, a, bytes, made));
+        };
 
-        for (const bool unsigned_activations : {true, false})
-            all.push_back(std::make_unique<product>(p, unsigned_activations ? bench::kind::u8s8 : bench::kind::s8s8,
-                unsigned_activations ? "MatMulInteger u8 x s8" : "MatMulInteger s8 x s8", "MatMulInteger", false,
-                unsigned_activations ? u8 : s8, s32,
-                unsigned_activations ? static_cast<const void*>(p.a_u8.data()) : static_cast<const void*>(p.a_s8.data()), w.size(),
-                std::vector<message> {}, most_threads, [&](const std::string& copy) {
-                    return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, w)}};
-                }));
-        const std::vector<std::uint8_t> no_offset {0}, offset {128};
-        all.push_back(std::make_unique<product>(p, bench::kind::u8s8, "MatMulInteger u8 x u8 - 128", "MatMulInteger", false, u8, s32,
-            p.a_u8.data(), w.size(), std::vector<message> {}, most_threads, [&](const std::string& copy) {
+        const std::vector<message> none;
+        const auto signed_weights = [&](const std::string& copy) { return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, w)}}; };
+        add(bench::kind::u8s8, "MatMulInteger u8 x s8", "MatMulInteger", false, u8, s32, p.a_u8.data(), w.size(), none, signed_weights);
+        add(bench::kind::s8s8, "MatMulInteger s8 x s8", "MatMulInteger", false, s8, s32, p.a_s8.data(), w.size(), none, signed_weights);
+        add(bench::kind::u8s8, "MatMulInteger u8 x u8 - 128", "MatMulInteger", false, u8, s32, p.a_u8.data(), w.size(), none,
+            [&](const std::string& copy) {
+                std::vector<std::uint8_t> shifted(w.size());
+                std::transform(w.begin(), w.end(), shifted.begin(), [](std::int8_t c) { return static_cast<std::uint8_t>(c + 128); });
+                const std::vector<std::uint8_t> no_offset {0}, offset {128};
                 return named {{"w" + copy, tensor("w" + copy, u8, {k, n}, shifted)}, {"x" + copy, tensor("x" + copy, u8, {}, no_offset)},
                     {"z" + copy, tensor("z" + copy, u8, {}, offset)}};
-            }));
-        all.push_back(std::make_unique<product>(p, bench::kind::int8, "DynamicQuantizeMatMul", "DynamicQuantizeMatMul", true, f32, f32,
-            p.a.data(), w.size(), std::vector<message> {}, most_threads, [&](const std::string& copy) {
+            });
+        add(bench::kind::int8, "DynamicQuantizeMatMul", "DynamicQuantizeMatMul", true, f32, f32, p.a.data(), w.size(), none,
+            [&](const std::string& copy) {
                 return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, w)}, {"s" + copy, tensor("s" + copy, f32, {n}, p.w->s8_scales)}};
-            }));
+            });
         for (const bench::weight_matrix::int4* q : {&p.w->group32, &p.w->group128}) {
             if (k % q->group != 0)
                 continue;
-            // Codes q + 8, which is what it takes for a missing zero point.
-            std::vector<std::uint8_t> codes = q->codes;
-            for (std::uint8_t& c : codes)
-                c ^= 0x88;
             const std::int64_t blocks = k / q->group;
-            all.push_back(std::make_unique<product>(p, q->group == 32 ? bench::kind::int4_group32 : bench::kind::int4_group128,
-                "MatMulNBits", "MatMulNBits", true, f32, f32, p.a.data(), codes.size() + q->scales.size() * sizeof(float),
-                std::vector<message> {attribute("K", k), attribute("N", n), attribute("bits", 4), attribute("block_size", q->group),
-                    attribute("accuracy_level", 4)},
-                most_threads, [&](const std::string& copy) {
+            constexpr std::int64_t by_int8_products = 4;
+            add(q->group == 32 ? bench::kind::int4_group32 : bench::kind::int4_group128, "MatMulNBits", "MatMulNBits", true, f32, f32,
+                p.a.data(), q->codes.size() + q->scales.size() * sizeof(float),
+                {attribute("K", k), attribute("N", n), attribute("bits", 4), attribute("block_size", q->group),
+                    attribute("accuracy_level", by_int8_products)},
+                [&](const std::string& copy) {
+                    // Codes q + 8, which is what it takes for a missing zero point.
+                    std::vector<std::uint8_t> codes = q->codes;
+                    for (std::uint8_t& c : codes)
+                        c ^= 0x88;
                     return named {{"w" + copy, tensor("w" + copy, u8, {n, blocks, q->group / 2}, codes)},
                         {"s" + copy, tensor("s" + copy, f32, {n * blocks}, q->scales)}};
-                }));
+                });
         }
         return all;
     }
 
 private:
     std::string version_;
+    std::shared_ptr<const bench::weight_matrix> weights_;
+    std::vector<std::int8_t> transposed_;
+    std::map<std::string, std::shared_ptr<const model>> models_;
 };
 
 } // namespace

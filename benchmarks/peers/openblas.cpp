@@ -16,9 +16,10 @@ namespace {
 
 class product : public bench::contender {
 public:
+    static const char* kernel_of(const bench::problem& p) { return p.m == 1 ? "sgemv" : "sgemm"; }
     explicit product(const bench::problem& p) : p_(p), c_(static_cast<std::size_t>(p.m * p.w->n))
     {
-        kernel = p.m == 1 ? "sgemv" : "sgemm";
+        kernel = kernel_of(p);
         weight_bytes = p.w->f32.size() * sizeof(float);
         copies_.assign(p.copies(weight_bytes), p.w->f32);
     }
@@ -54,7 +55,8 @@ public:
     bench::contenders make(const bench::problem& p, int) override
     {
         bench::contenders all;
-        all.push_back(std::make_unique<product>(p));
+        if (p.wants(product::kernel_of(p), bench::kind::f32))
+            all.push_back(std::make_unique<product>(p));
         return all;
     }
 };
