@@ -118,7 +118,7 @@ TEST_CASE("a histogram counts every value in the bin that its head describes")
     const std::vector<float> x = values(3000, 8);
     histogram_observer h;
     h.observe(x);
-    std::vector<std::uint64_t> expected(std::size_t(histogram_observer::bins));
+    std::vector<std::uint64_t> expected(static_cast<std::size_t>(histogram_observer::bins));
     for (const float v : x)
         if (std::isfinite(v))
             ++expected[std::size_t(std::floor(double(v) / h.bin_width()) + double(histogram_observer::half))];
