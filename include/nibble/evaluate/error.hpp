@@ -97,7 +97,7 @@ inline result<double> output_error(matrix_view<const float> w, matrix_view<const
     }
     const auto difference
         = [&](std::ptrdiff_t r, std::ptrdiff_t c) noexcept { return static_cast<double>(w(r, c)) - static_cast<double>(quantized(r, c)); };
-    if (const status s = detail::row_errors(h, w.rows, difference, channels, executor); s != status::ok)
+    if (const status s = detail::row_errors(h, 0, w.cols, w.rows, difference, channels, executor); s != status::ok)
         return s;
     double sum = 0;
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)

@@ -50,9 +50,8 @@ inline status factor_hessian(const hessian& h, span<const std::int32_t> order, c
         for (std::ptrdiff_t i = 0; i < k; ++i)
             for (std::ptrdiff_t j = i; j < k; ++j)
                 factor(i, j) = h(order[static_cast<std::size_t>(k - 1 - i)], order[static_cast<std::size_t>(k - 1 - j)]);
-        const double added = damping * mean;
         for (std::ptrdiff_t i = 0; i < k; ++i)
-            factor(i, i) = factor(i, i) == 0.0 ? 1.0 : factor(i, i) + added;
+            factor(i, i) = factor(i, i) == 0.0 ? 1.0 : std::fma(damping, mean, factor(i, i));
         if (cholesky(factor.view(), executor)) {
             report.damping = damping;
             return status::ok;

@@ -106,6 +106,19 @@ public:
         return status::ok;
     }
 
+    /// As if column c of all inputs had been multiplied by factors[c].
+    status scale(span<const float> factors) noexcept
+    {
+        const std::ptrdiff_t k = values_.view().rows;
+        if (factors.size() != static_cast<std::size_t>(k))
+            return status::shape_mismatch;
+        for (std::ptrdiff_t r = 0; r < k; ++r)
+            for (std::ptrdiff_t c = r; c < k; ++c)
+                values_(r, c) *= static_cast<double>(factors[static_cast<std::size_t>(r)])
+                                 * static_cast<double>(factors[static_cast<std::size_t>(c)]);
+        return status::ok;
+    }
+
     std::ptrdiff_t size() const noexcept { return values_.view().rows; }
     std::ptrdiff_t rows() const noexcept { return rows_; }
     /// H[i][j] = sum over rows of x[i] x[j]
@@ -124,12 +137,12 @@ private:
 
 namespace detail {
 
-/// out[r] = d H d^T for each row d = w - dequantized(q) that difference(r, c) gives; strips of 64 rows, each a task.
+/// out[r] = d H d^T over the columns [begin, begin + k) for each row d that difference(r, c) gives, c from 0; strips of 64 rows, each a
+/// task.
 template <class Difference, class Executor>
-inline status row_errors(
-    const hessian& h, std::ptrdiff_t rows, const Difference& difference, span<double> out, Executor&& executor) noexcept
+inline status row_errors(const hessian& h, std::ptrdiff_t begin, std::ptrdiff_t k, std::ptrdiff_t rows, const Difference& difference,
+    span<double> out, Executor&& executor)
 {
-    const std::ptrdiff_t k = h.size();
     double_matrix full, strips;
     if (const status s = full.resize(k, k); s != status::ok)
         return s;
@@ -139,7 +152,7 @@ inline status row_errors(
         return s;
     for (std::ptrdiff_t i = 0; i < k; ++i)
         for (std::ptrdiff_t j = 0; j < k; ++j)
-            full(i, j) = h(i, j);
+            full(i, j) = h(begin + i, begin + j);
     const kernel_table& table = kernels();
     for (std::ptrdiff_t first = 0; first < all; first += at_once)
         executor.parallel_for(static_cast<std::size_t>(all - first < at_once ? all - first : at_once), [&](std::size_t task) {

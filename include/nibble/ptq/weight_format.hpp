@@ -69,11 +69,15 @@ struct weight_grid {
     scale_and_zero_point params(float low, float high) const noexcept
     {
         scale_and_zero_point p = params_of_range(low, high, rule, codes);
-        if (half_scales) {
-            const float rounded = to_float(to_half(p.scale));
-            p.scale = rounded < 0x1p-24f ? 0x1p-24f : rounded > 65504.0f ? 65504.0f : rounded;
-        }
+        p.scale = stored_scale(p.scale);
         return p;
+    }
+    float stored_scale(float scale) const noexcept
+    {
+        if (!half_scales)
+            return scale < 1.17549435e-38f ? 1.17549435e-38f : scale;
+        const float rounded = to_float(to_half(scale));
+        return rounded < 0x1p-24f ? 0x1p-24f : rounded > 65504.0f ? 65504.0f : rounded;
     }
     std::int32_t code(float x, scale_and_zero_point p) const noexcept
     {

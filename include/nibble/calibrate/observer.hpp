@@ -1,0 +1,259 @@
+// Observers: what has been seen of a tensor, so that its quantization parameters can be chosen (range.hpp).
+//   min_max_observer         the least and the greatest value; one a channel with observe_rows or observe_columns
+//   moving_average_observer  of each batch's least and greatest value: low += averaging (low of the batch - low)
+//   histogram_observer       4096 bins of equal width over [-2^e, 2^e)
+//   column_statistics        sums of x, |x| and x^2 without any rounding: mean, magnitude (AWQ) and importance (imatrix, GPTQ's diagonal)
+// All but the moving average can be merged: the merged observer equals one that saw all data, bit for bit, however the data was divided and
+// in whatever order. For the histogram that holds since 2^e is the least power of two above all values: it grows by merging pairs of bins.
+// NaN and infinities are counted and otherwise passed over. An observer belongs to one thread; give each thread its own and merge.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "../backend/fp_mode.hpp"
+#include "../core/numeric.hpp"
+#include "../core/view.hpp"
+#include "exact_sum.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+struct value_range {
+    float low = 0, high = 0;
+};
+
+NIBBLE_END_TYPES
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+
+namespace detail {
+
+NIBBLE_INLINE std::uint32_t magnitude_bits(float x) noexcept { return float_bits(x) & 0x7fffffffu; }
+
+} // namespace detail
+
+struct min_max_observer {
+    float low = std::numeric_limits<float>::max(), high = std::numeric_limits<float>::lowest(); ///< as they are while count is 0
+    std::uint64_t count = 0;                                                                    ///< finite values
+    std::uint64_t nans = 0, infinities = 0;
+
+    void observe(float x) noexcept
+    {
+        const std::uint32_t magnitude = detail::magnitude_bits(x);
+        if (magnitude >= 0x7f800000u) {
+            ++(magnitude == 0x7f800000u ? infinities : nans);
+            return;
+        }
+        x = magnitude == 0 ? 0.0f : x; // of two zeros either could be the least
+        low = x < low ? x : low;
+        high = x > high ? x : high;
+        ++count;
+    }
+    void observe(span<const float> x) noexcept
+    {
+        const default_fp_mode mode;
+        for (const float& v : x)
+            observe(v);
+    }
+    void merge(const min_max_observer& other) noexcept
+    {
+        low = other.low < low ? other.low : low;
+        high = other.high > high ? other.high : high;
+        count += other.count;
+        nans += other.nans;
+        infinities += other.infinities;
+    }
+    value_range range() const noexcept { return count == 0 ? value_range {} : value_range {low, high}; }
+};
+
+/// An observer for every row of x, or for every column.
+template <class Observer>
+inline status observe_rows(matrix_view<const float> x, span<Observer> channels) noexcept
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (channels.size() != static_cast<std::size_t>(x.rows))
+        return status::shape_mismatch;
+    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+        channels[static_cast<std::size_t>(r)].observe(span<const float>(x.row(r), static_cast<std::size_t>(x.cols)));
+    return status::ok;
+}
+
+template <class Observer>
+inline status observe_columns(matrix_view<const float> x, span<Observer> channels) noexcept
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (channels.size() != static_cast<std::size_t>(x.cols))
+        return status::shape_mismatch;
+    const default_fp_mode mode;
+    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
+            channels[static_cast<std::size_t>(c)].observe(x(r, c));
+    return status::ok;
+}
+
+/// Merges observers of channels one by one.
+template <class Observer>
+inline status merge(span<Observer> to, span<const Observer> from) noexcept
+{
+    if (to.size() != from.size())
+        return status::shape_mismatch;
+    for (std::size_t i = 0; i < to.size(); ++i)
+        to[i].merge(from[i]);
+    return status::ok;
+}
+
+struct moving_average_observer {
+    float averaging = 0.01f;
+    float low = 0, high = 0;
+    std::uint64_t batches = 0;
+
+    /// One batch; one without finite values changes nothing.
+    void observe(span<const float> x) noexcept
+    {
+        min_max_observer batch;
+        batch.observe(x);
+        if (batch.count == 0)
+            return;
+        const default_fp_mode mode;
+        low = batches == 0 ? batch.low : std::fma(averaging, batch.low - low, low);
+        high = batches == 0 ? batch.high : std::fma(averaging, batch.high - high, high);
+        ++batches;
+    }
+    status merge(const moving_average_observer&) noexcept { return status::not_mergeable; }
+    value_range range() const noexcept { return {low, high}; }
+};
+
+class histogram_observer {
+public:
+    static constexpr std::ptrdiff_t bins = 4096, half = bins / 2;
+    static constexpr int least_exponent = -100, greatest_exponent = 128;
+
+    void observe(span<const float> x) noexcept
+    {
+        min_max_observer seen;
+        seen.observe(x);
+        if (seen.count != 0) {
+            grow(exponent_for(seen));
+            const default_fp_mode mode;
+            const double scale = std::ldexp(static_cast<double>(half), -exponent_);
+            for (const float& v : x)
+                if (detail::magnitude_bits(v) < 0x7f800000u)
+                    ++counts_[half + static_cast<std::ptrdiff_t>(std::floor(static_cast<double>(v) * scale))];
+        }
+        values_.merge(seen);
+    }
+    void merge(const histogram_observer& other) noexcept
+    {
+        histogram_observer same = other;
+        grow(other.exponent_);
+        same.grow(exponent_);
+        for (std::ptrdiff_t i = 0; i < bins; ++i)
+            counts_[i] += same.counts_[i];
+        values_.merge(other.values_);
+    }
+
+    const min_max_observer& values() const noexcept { return values_; }
+    /// The values in [2^exponent (i / half - 1), 2^exponent ((i + 1) / half - 1))
+    std::uint64_t count(std::ptrdiff_t i) const noexcept { return counts_[i]; }
+    int exponent() const noexcept { return exponent_; }
+    double bin_width() const noexcept { return std::ldexp(1.0 / static_cast<double>(half), exponent_); }
+    double bin_begin(std::ptrdiff_t i) const noexcept { return bin_width() * static_cast<double>(i - half); }
+
+    /// The same in wider bins: [-2^exponent, 2^exponent), if that is more.
+    void grow(int exponent) noexcept
+    {
+        if (exponent <= exponent_)
+            return;
+        const int shift = exponent - exponent_ < 12 ? exponent - exponent_ : 12;
+        std::uint64_t grown[bins] = {};
+        for (std::ptrdiff_t i = 0; i < bins; ++i)
+            grown[half + ((i - half) >> shift)] += counts_[i];
+        std::memcpy(counts_, grown, sizeof grown);
+        exponent_ = exponent;
+    }
+
+    /// From saved parts; observers_damaged unless they are what observing could have left.
+    status restore(const min_max_observer& values, int exponent, const std::uint64_t* counts) noexcept
+    {
+        if (exponent < least_exponent || exponent > greatest_exponent
+            || exponent != (values.count == 0 ? least_exponent : exponent_for(values)))
+            return status::observers_damaged;
+        std::uint64_t sum = 0;
+        std::ptrdiff_t first = bins, last = -1;
+        for (std::ptrdiff_t i = 0; i < bins; ++i) {
+            if (counts[i] > values.count - sum)
+                return status::observers_damaged;
+            sum += counts[i];
+            if (counts[i] != 0) {
+                first = first == bins ? i : first;
+                last = i;
+            }
+        }
+        const double scale = std::ldexp(static_cast<double>(half), -exponent);
+        const auto bin = [&](float v) noexcept { return half + static_cast<std::ptrdiff_t>(std::floor(static_cast<double>(v) * scale)); };
+        if (sum != values.count || (sum != 0 && (bin(values.low) != first || bin(values.high) != last)))
+            return status::observers_damaged;
+        values_ = values;
+        exponent_ = exponent;
+        std::memcpy(counts_, counts, sizeof counts_);
+        return status::ok;
+    }
+
+private:
+    /// The least exponent with all magnitudes below 2^exponent.
+    static int exponent_for(const min_max_observer& v) noexcept
+    {
+        const std::uint32_t low = detail::magnitude_bits(v.low), high = detail::magnitude_bits(v.high), most = low > high ? low : high;
+        const int exponent = static_cast<int>(most >> 23) - 126;
+        return exponent < least_exponent ? least_exponent : exponent;
+    }
+
+    std::uint64_t counts_[bins] = {};
+    int exponent_ = least_exponent;
+    min_max_observer values_;
+};
+
+struct column_statistics {
+    min_max_observer values;
+    exact_sum sum, absolute, squares;
+
+    void observe(float x) noexcept
+    {
+        values.observe(x);
+        if (detail::magnitude_bits(x) >= 0x7f800000u)
+            return;
+        const double v = static_cast<double>(x);
+        sum.add(v);
+        absolute.add(std::fabs(v));
+        squares.add(v * v);
+    }
+    void observe(span<const float> x) noexcept
+    {
+        const default_fp_mode mode;
+        for (const float& v : x)
+            observe(v);
+    }
+    void merge(const column_statistics& other) noexcept
+    {
+        values.merge(other.values);
+        sum.merge(other.sum);
+        absolute.merge(other.absolute);
+        squares.merge(other.squares);
+    }
+    float mean() const noexcept { return of(sum); }
+    float magnitude() const noexcept { return of(absolute); }
+    float importance() const noexcept { return of(squares); }
+
+private:
+    float of(const exact_sum& s) const noexcept
+    {
+        return values.count == 0 ? 0.0f : static_cast<float>(s.value() / static_cast<double>(values.count));
+    }
+};
+
+NIBBLE_END
+NIBBLE_STRICT_END

@@ -1,0 +1,36 @@
+// Bias correction (Nagel et al., 2019): what quantization shifts every output by on average goes into the bias.
+//     bias[j] += sum over c of mean[c] (w[j, c] - q[j, c])        mean[c] = the mean of input c
+#pragma once
+
+#include <cmath>
+
+#include "../backend/fp_mode.hpp"
+#include "../core/view.hpp"
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+
+/// w, quantized (what the codes stand for): n x k; mean: k; bias: n, changed.
+inline status correct_bias(
+    matrix_view<const float> w, matrix_view<const float> quantized, span<const float> mean, span<float> bias) noexcept
+{
+    if (const status s = check(w); s != status::ok)
+        return s;
+    if (const status s = check(quantized); s != status::ok)
+        return s;
+    if (w.rows != quantized.rows || w.cols != quantized.cols || mean.size() != static_cast<std::size_t>(w.cols)
+        || bias.size() != static_cast<std::size_t>(w.rows))
+        return status::shape_mismatch;
+    const default_fp_mode mode;
+    for (std::ptrdiff_t j = 0; j < w.rows; ++j) {
+        double sum = static_cast<double>(bias[static_cast<std::size_t>(j)]);
+        for (std::ptrdiff_t c = 0; c < w.cols; ++c)
+            sum = std::fma(static_cast<double>(mean[static_cast<std::size_t>(c)]),
+                static_cast<double>(w(j, c)) - static_cast<double>(quantized(j, c)), sum);
+        bias[static_cast<std::size_t>(j)] = static_cast<float>(sum);
+    }
+    return status::ok;
+}
+
+NIBBLE_END
+NIBBLE_STRICT_END

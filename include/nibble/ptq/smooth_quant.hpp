@@ -1,0 +1,186 @@
+// Moves the reach of activations into the weights, column by column, without changing the function: x w^T = (x / s) (w diag(s))^T.
+//   SmoothQuant   s[c] = max|x[:, c]|^alpha / max|w[:, c]|^(1 - alpha), both maxima at least 1e-5       (Xiao et al., 2022)
+// What is divided may be folded into the layer before: the weight of a norm, or the rows of another matrix.
+#pragma once
+
+#include "../core/math.hpp"
+#include "../core/memory.hpp"
+#include "../core/progress.hpp"
+#include "../evaluate/error.hpp"
+#include "../gemm/gemm.hpp"
+#include "../quantize/quantize.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+/// How activations become int8 when the search measures: a scale for every row, or one for all.
+enum class activation_scales : std::uint8_t { per_row, per_tensor };
+
+struct smooth_report {
+    bool moved = false;                 ///< false: no alpha was better than leaving all as it is, the scales are 1
+    double alpha = 0;                   ///< the best
+    double error_before = 0, error = 0; ///< mean squared error of the layer's output in int8
+};
+
+NIBBLE_END_TYPES
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+
+/// out[c] = the greatest |x[:, c]|, or what out held before if that is greater; NaN is passed over.
+inline status column_max(matrix_view<const float> x, span<float> out) noexcept
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (out.size() != static_cast<std::size_t>(x.cols))
+        return status::shape_mismatch;
+    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
+            const float magnitude = float_from_bits(float_bits(x(r, c)) & 0x7fffffffu);
+            float& most = out[static_cast<std::size_t>(c)];
+            most = magnitude > most ? magnitude : most;
+        }
+    return status::ok;
+}
+
+/// y[:, c] = x[:, c] * factors[c], or / factors[c]; y may be x.
+inline status scale_columns(matrix_view<const float> x, span<const float> factors, bool divide, matrix_view<float> y) noexcept
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (const status s = check(y); s != status::ok)
+        return s;
+    if (factors.size() != static_cast<std::size_t>(x.cols) || y.rows != x.rows || y.cols != x.cols)
+        return status::shape_mismatch;
+    const default_fp_mode mode;
+    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
+            const float factor = factors[static_cast<std::size_t>(c)];
+            y(r, c) = divide ? x(r, c) / factor : x(r, c) * factor;
+        }
+    return status::ok;
+}
+
+/// The scales of the head of this file from the columns' greatest magnitudes. power_of_two: rounded to the nearest power of two, so that
+/// dividing and multiplying change no bit of x and w, and the float function stays what it was to the last bit.
+inline status smooth_scales(
+    span<const float> activation_max, span<const float> weight_max, double alpha, bool power_of_two, span<float> scales) noexcept
+{
+    if (activation_max.size() != scales.size() || weight_max.size() != scales.size())
+        return status::shape_mismatch;
+    if (!(alpha >= 0.0 && alpha <= 1.0))
+        return status::option_invalid;
+    for (std::size_t c = 0; c < scales.size(); ++c)
+        if (float_bits(activation_max[c]) >= 0x7f800000u || float_bits(weight_max[c]) >= 0x7f800000u)
+            return status::not_finite;
+    const default_fp_mode mode;
+    for (std::size_t c = 0; c < scales.size(); ++c) {
+        const double a = activation_max[c] > 1e-5f ? static_cast<double>(activation_max[c]) : 1e-5;
+        const double w = weight_max[c] > 1e-5f ? static_cast<double>(weight_max[c]) : 1e-5;
+        double log_scale = std::fma(alpha, portable_log(a), (alpha - 1.0) * portable_log(w));
+        if (power_of_two)
+            log_scale = std::nearbyint(log_scale * 1.4426950408889634);
+        scales[c] = static_cast<float>(power_of_two ? std::ldexp(1.0, static_cast<int>(log_scale)) : portable_exp(log_scale));
+    }
+    return status::ok;
+}
+
+/// Tries alpha = 0, 1 / steps ... 1 and no migration, each with the integer kernels on the sample x, m x k, and w, n x k, quantized per
+/// channel. scales: k.
+template <class Executor = serial_executor>
+inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const float> w, activation_scales kind, bool power_of_two,
+    int steps, span<float> scales, smooth_report* report = nullptr, progress report_progress = {}, Executor&& executor = Executor {})
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (const status s = check(w); s != status::ok)
+        return s;
+    const std::ptrdiff_t m = x.rows, n = w.rows, k = w.cols;
+    if (x.cols != k || scales.size() != static_cast<std::size_t>(k))
+        return status::shape_mismatch;
+    if (steps < 1 || steps > 1000)
+        return status::option_invalid;
+    if (x.empty() || w.empty())
+        return status::calibration_missing;
+    if (!detail::all_finite(x) || !detail::all_finite(w))
+        return status::not_finite;
+
+    // Maxima and two sets of scales; the products; what is scaled and its codes.
+    aligned_buffer memory;
+    const std::size_t floats = static_cast<std::size_t>(4 * k + 2 * m * n + m * k + n * k + n) + 16;
+    if (!memory.resize(floats * sizeof(float) + static_cast<std::size_t>(m * k + n * k)))
+        return status::out_of_memory;
+    float* at = reinterpret_cast<float*>(memory.bytes().data());
+    const auto take = [&](std::ptrdiff_t count) noexcept { return std::exchange(at, at + count); };
+    const span<float> x_max(take(k), static_cast<std::size_t>(k)), w_max(take(k), static_cast<std::size_t>(k)),
+        tried(take(k), static_cast<std::size_t>(k)), channel(take(n), static_cast<std::size_t>(n));
+    const matrix_view<float> expected(take(m * n), m, n), y(take(m * n), m, n), xs(take(m * k), m, k), ws(take(n * k), n, k);
+    const matrix_view<std::int8_t> x_codes(reinterpret_cast<std::int8_t*>(at), m, k), w_codes(x_codes.data + m * k, n, k);
+    std::memset(x_max.data(), 0, static_cast<std::size_t>(2 * k) * sizeof(float));
+    (void)column_max(x, x_max);
+    (void)column_max(w, w_max);
+
+    const auto exact = packed_weights::make(w);
+    if (!exact)
+        return exact.error();
+    if (const status s = gemm(x, *exact, {}, expected, {}, executor); s != status::ok)
+        return s;
+    aligned_buffer workspace;
+    const auto measure = [&](double& error) -> status {
+        (void)scale_columns(x, tried, true, xs);
+        (void)scale_columns(w, tried, false, ws);
+        if (const status s = quantize_dynamic(matrix_view<const float>(ws), granularity::per_channel, 0, channel, w_codes, executor);
+            s != status::ok)
+            return s;
+        const auto packed = packed_weights::make(
+            matrix_view<const std::int8_t>(w_codes), k, {granularity::per_channel, 0, {channel.data(), channel.size()}});
+        if (!packed)
+            return packed.error();
+        if (!workspace.resize(gemm_workspace(m, *packed)))
+            return status::out_of_memory;
+        status s = status::ok;
+        if (kind == activation_scales::per_row) {
+            s = gemm(matrix_view<const float>(xs), *packed, {}, y, workspace.bytes(), executor);
+        } else {
+            float scale, scratch[2];
+            s = choose_params<std::int8_t>(
+                matrix_view<const float>(xs), scheme::symmetric, granularity::per_tensor, 0, {&scale, 1}, {}, scratch);
+            if (s == status::ok)
+                s = quantize(matrix_view<const float>(xs), {granularity::per_tensor, 0, {&scale, 1}}, x_codes, {}, executor);
+            if (s == status::ok)
+                s = gemm(matrix_view<const std::int8_t>(x_codes), {scale, 0}, *packed, {}, y, workspace.bytes(), executor);
+        }
+        if (s != status::ok)
+            return s;
+        const auto compared = compare(expected, y);
+        error = compared ? compared->mean_squared_error() : 0.0;
+        return compared.error();
+    };
+    smooth_report done;
+    for (std::size_t c = 0; c < scales.size(); ++c)
+        scales[c] = tried[c] = 1.0f;
+    if (const status s = measure(done.error_before); s != status::ok)
+        return s;
+    done.error = done.error_before;
+    for (int step = 0; step <= steps; ++step) {
+        if (!report_progress(static_cast<double>(step) / (steps + 1)))
+            return status::cancelled;
+        const double alpha = static_cast<double>(step) / steps;
+        double error = 0;
+        if (const status s = smooth_scales({x_max.data(), x_max.size()}, {w_max.data(), w_max.size()}, alpha, power_of_two, tried);
+            s != status::ok)
+            return s;
+        if (const status s = measure(error); s != status::ok)
+            return s;
+        if (error < done.error) {
+            done = {true, alpha, done.error_before, error};
+            std::memcpy(scales.data(), tried.data(), scales.size() * sizeof(float));
+        }
+    }
+    if (report != nullptr)
+        *report = done;
+    (void)report_progress(1);
+    return status::ok;
+}
+
+NIBBLE_END
+NIBBLE_STRICT_END
