@@ -1,0 +1,284 @@
+#include "../support.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+using namespace nibble;
+
+namespace {
+
+const rounding all_roundings[]
+    = {rounding::ties_to_even, rounding::half_away_from_zero, rounding::half_up, rounding::toward_zero, rounding::stochastic};
+
+// Every way to share parameters, of a rows x cols matrix.
+struct shape {
+    granularity kind;
+    std::ptrdiff_t rows, cols, group = 0, block_rows = 1;
+
+    std::ptrdiff_t params() const { return params_count(kind, rows, cols, group, block_rows); }
+};
+
+// The last is more than one task of an executor, and long enough for emulators to be met now and then only.
+const shape shapes[] = {{granularity::per_tensor, 3, 1}, {granularity::per_tensor, 3, 77}, {granularity::per_channel, 4, 33},
+    {granularity::per_channel, 2, 300}, {granularity::per_column, 5, 45}, {granularity::per_group, 3, 70, 32},
+    {granularity::per_group, 2, 31, 5}, {granularity::per_group, 2, 200, 64}, {granularity::per_block, 7, 50, 16, 3},
+    {granularity::per_block, 5, 9, 1, 2}, {granularity::per_tensor, 70, 1000}};
+
+// Numbers around the codes, ties, and what is no number.
+float hard_number(test::random& random)
+{
+    const float special[] = {0.0f, -0.0f, 0.5f, -0.5f, 1.5f, -2.5f, 1e30f, -1e30f, 1e-42f, std::numeric_limits<float>::infinity(),
+        -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+    return random.integer(0, 7) == 0 ? special[random.integer(0, 11)] : random.real();
+}
+
+// Data, parameters and gradients of one shape.
+struct problem {
+    shape at;
+    std::ptrdiff_t stride;
+    std::vector<float> x, dy, scales;
+    std::vector<std::int32_t> zero_points;
+    fake_quantization f;
+
+    problem(const shape& s, code_limits codes, bool with_zero_points, quantize_rule rule, std::uint64_t seed, bool hard = true)
+        : at(s), stride(s.cols + 3)
+    {
+        test::random random(seed);
+        const std::size_t size = static_cast<std::size_t>((at.rows - 1) * stride + at.cols);
+        for (std::size_t i = 0; i < size; ++i) {
+            x.push_back(hard ? hard_number(random) : random.real());
+            dy.push_back(random.integer(0, 9) == 0 ? 0.0f : random.real());
+        }
+        for (std::ptrdiff_t i = 0; i < at.params(); ++i) {
+            scales.push_back((0.5f + std::fabs(random.real())) / static_cast<float>(codes.qmax - codes.qmin));
+            if (random.integer(0, 3) == 0)
+                scales.back() = 0.25f;
+            zero_points.push_back(random.integer(codes.qmin, codes.qmax));
+        }
+        f = {{at.kind, at.group, scales, {}, at.block_rows}, codes, rule};
+        if (with_zero_points)
+            f.params.zero_points = zero_points;
+    }
+    problem(const problem&) = delete;
+    problem& operator=(const problem&) = delete;
+
+    matrix_view<const float> x_view() const { return {x.data(), at.rows, at.cols, stride}; }
+    matrix_view<const float> dy_view() const { return {dy.data(), at.rows, at.cols, stride}; }
+    std::size_t scratch() const { return fake_quantize_scratch(at.kind, at.rows, at.cols, at.group); }
+    // Where the parameter of an element stands, by the table of quantize/params.hpp.
+    std::size_t param(std::ptrdiff_t r, std::ptrdiff_t c) const
+    {
+        const std::ptrdiff_t groups = at.group == 0 ? 0 : (at.cols + at.group - 1) / at.group;
+        switch (at.kind) {
+        case granularity::per_tensor: return 0;
+        case granularity::per_channel: return static_cast<std::size_t>(r);
+        case granularity::per_column: return static_cast<std::size_t>(c);
+        case granularity::per_group: return static_cast<std::size_t>(r * groups + c / at.group);
+        case granularity::per_block: return static_cast<std::size_t>(r / at.block_rows * groups + c / at.group);
+        }
+        return 0;
+    }
+    std::int32_t zero_point(std::size_t i) const { return f.params.zero_points.empty() ? 0 : f.params.zero_points[i]; }
+};
+
+struct gradients {
+    std::vector<float> x, scale, zero_point;
+};
+
+gradients backward(const problem& p, gradient_rule how)
+{
+    gradients g {p.dy, std::vector<float>(p.scales.size(), 9.0f), std::vector<float>(p.scales.size(), 9.0f)};
+    std::vector<float> scratch(p.scratch());
+    REQUIRE(fake_quantize_backward(p.x_view(), p.dy_view(), p.f, {{g.x.data(), p.at.rows, p.at.cols, p.stride}, g.scale, g.zero_point},
+                scratch, how, test::reversed_executor {})
+            == status::ok);
+    return g;
+}
+
+template <class Each>
+void for_problems(Each each)
+{
+    std::uint64_t seed = 1;
+    for (const shape& s : shapes)
+        for (const bool zero_points : {false, true})
+            for (int which = 0; which < (s.rows == 70 ? 1 : 14); ++which) {
+                // All roundings; the orders and the code limits in turn.
+                const quantize_rule rule {all_roundings[which % 5], which % 3 == 1, which % 4 == 2, code_range::full, seed};
+                const int bits = 2 + which % 7;
+                const code_limits codes = codes_of_bits(bits, which % 2 == 0, which % 3 == 0 ? code_range::narrow : code_range::full);
+                each(problem(s, codes, zero_points, rule, seed++), which);
+            }
+}
+
+template <class Q>
+void equals_dequantized(const shape& s, quantize_rule rule, bool zero_points)
+{
+    const problem p(s, codes_of<Q>(rule.range), zero_points, rule, static_cast<std::uint64_t>(s.cols));
+    const std::ptrdiff_t elements = elements_for<Q>(s.cols);
+    std::vector<Q> q(static_cast<std::size_t>(s.rows * elements)), codes = q;
+    std::vector<float> expected(p.x.size(), 7.0f), y = expected;
+    const matrix_view<Q> q_view(q.data(), s.rows, elements);
+    REQUIRE(quantize(p.x_view(), p.f.params, q_view, rule) == status::ok);
+    REQUIRE(
+        dequantize(matrix_view<const Q>(q_view), p.f.params, matrix_view<float>(expected.data(), s.rows, s.cols, p.stride)) == status::ok);
+    REQUIRE(fake_quantize(p.x_view(), p.f, {y.data(), s.rows, s.cols, p.stride}, test::reversed_executor {}) == status::ok);
+    CHECK(test::same_bits(y.data(), expected.data(), y.size()));
+    REQUIRE(fake_quantized_codes(p.x_view(), p.f, matrix_view<Q>(codes.data(), s.rows, elements)) == status::ok);
+    CHECK(test::same_bits(codes.data(), q.data(), q.size()));
+}
+
+// The real function whose derivatives the backward pass gives: the rounding error, and which elements are clipped, stay as they are at the
+// point.
+struct surrogate {
+    double x, scale, zero_point, qmin, qmax, error;
+    bool clipped_low, clipped_high, pact;
+
+    double operator()(double at, double s, double z) const
+    {
+        if (clipped_low || clipped_high)
+            return s * ((clipped_low ? qmin : qmax) - z);
+        // s (at / s + error), since z cancels; PACT keeps the whole error term as a constant.
+        return pact ? at + scale * error : at + s * error;
+    }
+};
+
+} // namespace
+
+TEST_CASE("fake_quantize is dequantize of quantize, for every type, rounding, order, range and granularity, on every backend")
+{
+    for (const backend b : test::usable_backends()) {
+        INFO(to_string(b));
+        REQUIRE(force_backend(b) == status::ok);
+        for (const shape& s : shapes)
+            for (const rounding round : all_roundings)
+                for (int which = 0; which < (s.rows == 70 ? 1 : 6); ++which) {
+                    const quantize_rule rule {round, which % 2 == 1, which % 3 == 1, static_cast<code_range>(which % 3), 42};
+                    const bool zero_points = which < 3;
+                    equals_dequantized<std::int8_t>(s, rule, zero_points);
+                    equals_dequantized<std::uint8_t>(s, rule, zero_points);
+                    if (check_grouping<int2x4>(s.kind, s.group, s.block_rows) == status::ok) {
+                        equals_dequantized<int4x2>(s, rule, zero_points);
+                        equals_dequantized<uint4x2>(s, rule, zero_points);
+                        equals_dequantized<int2x4>(s, rule, zero_points);
+                        equals_dequantized<uint2x4>(s, rule, zero_points);
+                    }
+                }
+    }
+}
+
+TEST_CASE("fake_quantize equals the reference on every backend, in place or not, beside guarded memory")
+{
+    for_problems([](const problem& p, int) {
+        std::vector<float> expected(p.x.size(), 7.0f);
+        reference::fake_quantize(p.x_view(), p.f, {expected.data(), p.at.rows, p.at.cols, p.stride});
+        for (const backend b : test::usable_backends()) {
+            INFO(to_string(b) << " rows " << p.at.rows << " cols " << p.at.cols << " group " << p.at.group);
+            REQUIRE(force_backend(b) == status::ok);
+            for (const bool at_end : {false, true}) {
+                test::guarded<float> x(static_cast<std::ptrdiff_t>(p.x.size()), at_end), y(static_cast<std::ptrdiff_t>(p.x.size()), at_end);
+                std::copy(p.x.begin(), p.x.end(), x.data());
+                std::fill(y.data(), y.data() + y.size(), 7.0f);
+                const matrix_view<float> x_view(x.data(), p.at.rows, p.at.cols, p.stride);
+                REQUIRE(fake_quantize(x_view, p.f, {y.data(), p.at.rows, p.at.cols, p.stride}) == status::ok);
+                CHECK(test::same_bits(y.data(), expected.data(), y.size()));
+                REQUIRE(fake_quantize(x_view, p.f, x_view) == status::ok);
+                bool same = true;
+                for (std::ptrdiff_t r = 0; r < p.at.rows; ++r)
+                    same = same && test::same_bits(x_view.row(r), expected.data() + r * p.stride, static_cast<std::size_t>(p.at.cols));
+                CHECK(same);
+            }
+        }
+    });
+}
+
+TEST_CASE("gradients of fake quantization equal the reference on every backend, in place or not, beside guarded memory")
+{
+    for_problems([](const problem& p, int which) {
+        const gradient_rule how {which % 2 ? clip_test::code : clip_test::value,
+            which % 5 == 4 ? scale_gradient::pact : scale_gradient::lsq, which % 4 ? 0.37f : 1.0f};
+        gradients expected {std::vector<float>(p.x.size(), 7.0f), p.scales, p.scales};
+        std::vector<float> scratch(p.scratch());
+        std::vector<reference::fake_quantize_derivative> terms(static_cast<std::size_t>(p.at.cols));
+        reference::fake_quantize_backward(p.x_view(), p.dy_view(), p.f,
+            {{expected.x.data(), p.at.rows, p.at.cols, p.stride}, expected.scale, expected.zero_point}, scratch, terms, how);
+        for (const backend b : test::usable_backends()) {
+            INFO(to_string(b) << " rows " << p.at.rows << " cols " << p.at.cols << " group " << p.at.group);
+            REQUIRE(force_backend(b) == status::ok);
+            const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(p.x.size());
+            test::guarded<float> x(size), dy(size), dx(size), guarded_scratch(static_cast<std::ptrdiff_t>(p.scratch()));
+            std::copy(p.x.begin(), p.x.end(), x.data());
+            std::copy(p.dy.begin(), p.dy.end(), dy.data());
+            std::fill(dx.data(), dx.data() + dx.size(), 7.0f);
+            const matrix_view<float> x_view(x.data(), p.at.rows, p.at.cols, p.stride), dy_view(dy.data(), p.at.rows, p.at.cols, p.stride);
+            std::vector<float> scale(p.scales.size()), zero_point(p.scales.size());
+            REQUIRE(fake_quantize_backward(x_view, dy_view, p.f, {{dx.data(), p.at.rows, p.at.cols, p.stride}, scale, zero_point},
+                        guarded_scratch, how, test::reversed_executor {})
+                    == status::ok);
+            CHECK(test::same_bits(dx.data(), expected.x.data(), dx.size()));
+            CHECK(test::same_bits(scale.data(), expected.scale.data(), scale.size()));
+            CHECK(test::same_bits(zero_point.data(), expected.zero_point.data(), zero_point.size()));
+            // Without sums, and dx over dy.
+            REQUIRE(fake_quantize_backward(x_view, dy_view, p.f, {dy_view}, {}, how) == status::ok);
+            bool same = true;
+            for (std::ptrdiff_t r = 0; r < p.at.rows; ++r)
+                same = same && test::same_bits(dy_view.row(r), expected.x.data() + r * p.stride, static_cast<std::size_t>(p.at.cols));
+            CHECK(same);
+        }
+    });
+}
+
+TEST_CASE("gradients are the finite differences of the surrogate that keeps rounding errors and clipping")
+{
+    std::uint64_t seed = 100;
+    for (const shape& s : shapes)
+        for (const rounding round : all_roundings)
+            for (int which = 0; which < (s.rows == 70 ? 1 : 8); ++which) {
+                const bool pact = which % 4 == 3;
+                const problem p(s, codes_of_bits(2 + which % 7, which % 2 == 0), which % 3 != 0 && !pact,
+                    {round, which % 2 == 1, which % 4 == 2, code_range::full, seed}, seed, false);
+                ++seed;
+                const gradient_rule how {
+                    which < 4 ? clip_test::value : clip_test::code, pact ? scale_gradient::pact : scale_gradient::lsq, 1.0f};
+                std::vector<float> y(p.x.size());
+                REQUIRE(fake_quantize(p.x_view(), p.f, {y.data(), s.rows, s.cols, p.stride}) == status::ok);
+                const gradients g = backward(p, how);
+                std::vector<double> scale(p.scales.size()), zero_point(p.scales.size()), size(p.scales.size());
+                bool dx_right = true;
+                for (std::ptrdiff_t r = 0; r < s.rows; ++r)
+                    for (std::ptrdiff_t c = 0; c < s.cols; ++c) {
+                        const std::size_t at = p.param(r, c), i = static_cast<std::size_t>(r * p.stride + c);
+                        const double sc = static_cast<double>(p.scales[at]), z = p.zero_point(at), x = static_cast<double>(p.x[i]);
+                        const double v = x / sc, q = std::nearbyint(static_cast<double>(y[i]) / sc), dy = static_cast<double>(p.dy[i]);
+                        const double qmin = p.f.codes.qmin, qmax = p.f.codes.qmax;
+                        surrogate f {x, sc, z, qmin, qmax, q - v, v <= qmin - z, v >= qmax - z, pact};
+                        if (how.test == clip_test::code && round != rounding::stochastic) {
+                            const double up = round == rounding::toward_zero ? 1 : 0.5, zero_first = p.f.rule.zero_point_first ? z : 0;
+                            // Beyond the last code by more than what rounds back to it; toward zero that depends on the side of zero.
+                            const double low = qmin - z, high = qmax - z;
+                            f.clipped_low = round == rounding::toward_zero ? std::trunc(v + zero_first) < low + zero_first : v < low - up;
+                            f.clipped_high
+                                = round == rounding::toward_zero ? std::trunc(v + zero_first) > high + zero_first : v > high + up;
+                        } else if (how.test == clip_test::code) {
+                            continue; // whether a code was clipped is the draw's
+                        }
+                        const double h = 1e-4;
+                        dx_right = dx_right
+                                   && std::fabs((f(x + h, sc, z) - f(x - h, sc, z)) / (2 * h) * dy - static_cast<double>(g.x[i])) < 1e-6;
+                        scale[at] += (f(x, sc + h, z) - f(x, sc - h, z)) / (2 * h) * dy;
+                        zero_point[at] += (f(x, sc, z + h) - f(x, sc, z - h)) / (2 * h) * dy;
+                        size[at] += (std::fabs(q) + std::fabs(v) + 1) * std::fabs(dy);
+                    }
+                INFO("rows " << s.rows << " cols " << s.cols << " group " << s.group << " rounding " << static_cast<int>(round) << " which "
+                             << which);
+                CHECK(dx_right);
+                if (how.test == clip_test::code && round == rounding::stochastic)
+                    continue;
+                bool sums_right = true;
+                for (std::size_t i = 0; i < scale.size(); ++i)
+                    sums_right = sums_right && std::fabs(scale[i] - static_cast<double>(g.scale[i])) < 1e-6 * (1 + size[i])
+                                 && std::fabs(zero_point[i] - static_cast<double>(g.zero_point[i])) < 1e-6 * (1 + size[i]);
+                CHECK(sums_right);
+            }
+}
