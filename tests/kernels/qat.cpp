@@ -282,3 +282,123 @@ TEST_CASE("gradients are the finite differences of the surrogate that keeps roun
                 CHECK(sums_right);
             }
 }
+
+TEST_CASE("a layer in fake quantization with exact sums equals the integer product and its epilogue, bit for bit, on every backend")
+{
+    struct layer_shape {
+        std::ptrdiff_t m, n, k, group;
+    };
+    std::uint64_t seed = 500;
+    for (const layer_shape& l : {layer_shape {1, 1, 1, 0}, layer_shape {5, 17, 33, 0}, layer_shape {3, 40, 130, 0},
+             layer_shape {2, 20, 96, 32}, layer_shape {9, 7, 784, 0}})
+        for (const int w_bits : {2, 3, 4, 8})
+            for (const int x_bits : {4, 8})
+                for (const bool affine : {false, true}) {
+                    ++seed;
+                    test::random random(seed);
+                    const code_limits w_codes = codes_of_bits(w_bits, true, w_bits == 2 && affine ? code_range::narrow : code_range::full);
+                    const shape w_shape {l.group ? granularity::per_group : granularity::per_channel, l.n, l.k, l.group};
+                    const problem w(w_shape, w_codes, affine, {}, seed, false);
+                    const problem x({granularity::per_tensor, l.m, l.k}, codes_of_bits(x_bits, false), affine, {}, seed + 1000, false);
+                    std::vector<float> x_hat(x.x.size()), w_hat(w.x.size()), bias;
+                    std::vector<std::uint8_t> x_codes(x.x.size());
+                    for (std::ptrdiff_t j = 0; j < l.n; ++j)
+                        bias.push_back(random.real());
+                    epilogue e;
+                    e.bias = bias;
+                    e.function = affine ? activation::none : activation::relu;
+                    e.output_scale = 0.03f * static_cast<float>(l.k) / 30.0f;
+                    e.output_zero_point = affine ? 5 : 0;
+                    const std::size_t count = static_cast<std::size_t>(l.m * l.n);
+                    const matrix_view<const float> x_view(x_hat.data(), l.m, l.k, x.stride), w_view(w_hat.data(), l.n, l.k, w.stride);
+                    std::vector<std::int32_t> sums(count), bias_codes(static_cast<std::size_t>(l.n));
+                    std::vector<float> y(count), simulated(count), exact_y(count);
+                    std::vector<std::uint8_t> codes(count), exact_codes(count);
+                    std::vector<std::int32_t> exact_sums(count);
+                    std::vector<double> sizes(count);
+                    for (const backend b : test::usable_backends()) {
+                        INFO(to_string(b) << " m " << l.m << " n " << l.n << " k " << l.k << " bits " << w_bits << " x " << x_bits);
+                        REQUIRE(force_backend(b) == status::ok);
+                        REQUIRE(fake_quantize(x.x_view(), x.f, {x_hat.data(), l.m, l.k, x.stride}) == status::ok);
+                        REQUIRE(fake_quantize(w.x_view(), w.f, {w_hat.data(), l.n, l.k, w.stride}) == status::ok);
+                        const matrix_view<std::uint8_t> x_code_view(x_codes.data(), l.m, l.k, x.stride);
+                        REQUIRE(fake_quantized_codes(x.x_view(), x.f, x_code_view) == status::ok);
+                        const auto packed = convert<std::int8_t>(w.x_view(), w.f);
+                        REQUIRE(packed.error() == status::ok);
+                        std::vector<std::byte> workspace(gemm_workspace(l.m, *packed));
+                        const static_activations s {x.scales[0], x.zero_point(0)};
+                        const matrix_view<const std::uint8_t> x_const(x_code_view);
+
+                        reference::fake_quantized_linear<float>(x_view, x.f, w_view, w.f, e, {exact_y.data(), l.m, l.n});
+                        REQUIRE(gemm(x_const, s, *packed, e, matrix_view<float>(y.data(), l.m, l.n), workspace) == status::ok);
+                        CHECK(test::same_bits(y.data(), exact_y.data(), count));
+
+                        reference::fake_quantized_linear<std::uint8_t>(x_view, x.f, w_view, w.f, e, {exact_codes.data(), l.m, l.n});
+                        REQUIRE(gemm(x_const, s, *packed, e, matrix_view<std::uint8_t>(codes.data(), l.m, l.n), workspace) == status::ok);
+                        CHECK(test::same_bits(codes.data(), exact_codes.data(), count));
+                        // The next layer's fake quantization of y stands for the same codes.
+                        const std::vector<float> out_scale(1, e.output_scale);
+                        const std::vector<std::int32_t> out_zero(1, e.output_zero_point);
+                        std::vector<std::uint8_t> next(count);
+                        REQUIRE(fake_quantized_codes<std::uint8_t>({y.data(), l.m, l.n},
+                                    {{granularity::per_tensor, 0, out_scale, out_zero}, {0, 255}, {}}, {next.data(), l.m, l.n})
+                                == status::ok);
+                        CHECK(test::same_bits(codes.data(), next.data(), count));
+
+                        if (l.group == 0) {
+                            // Integers only: the exact sums requantized, in floats and in fixed point.
+                            reference::fake_quantized_linear<std::int32_t>(x_view, x.f, w_view, w.f, {}, {exact_sums.data(), l.m, l.n});
+                            REQUIRE(gemm(x_const, s, *packed, epilogue {}, matrix_view<std::int32_t>(sums.data(), l.m, l.n), workspace)
+                                    == status::ok);
+                            CHECK(test::same_bits(sums.data(), exact_sums.data(), count));
+                            std::vector<float> multipliers;
+                            std::vector<std::int32_t> fixed, shifts;
+                            for (std::size_t j = 0; j < bias.size(); ++j) {
+                                const double input = static_cast<double>(x.scales[0]) * static_cast<double>(w.scales[j]);
+                                bias_codes[j] = static_cast<std::int32_t>(std::nearbyint(static_cast<double>(bias[j]) / input));
+                                multipliers.push_back(static_cast<float>(input / static_cast<double>(e.output_scale)));
+                                const auto m = encode_multiplier(input / static_cast<double>(e.output_scale));
+                                REQUIRE(m.error() == status::ok);
+                                fixed.push_back(m->multiplier);
+                                shifts.push_back(m->shift);
+                            }
+                            for (const requantize_mode mode :
+                                {requantize_mode::float_ties_to_even, requantize_mode::double_rounding, requantize_mode::single_rounding}) {
+                                requantization r;
+                                r.mode = mode;
+                                r.scale = multipliers;
+                                r.multiplier = fixed;
+                                r.shift = shifts;
+                                r.bias = bias_codes;
+                                r.zero_point = e.output_zero_point;
+                                reference::requantize(matrix_view<const std::int32_t>(exact_sums.data(), l.m, l.n), r,
+                                    matrix_view<std::uint8_t>(exact_codes.data(), l.m, l.n));
+                                REQUIRE(
+                                    gemm(x_const, s.zero_point, *packed, r, matrix_view<std::uint8_t>(codes.data(), l.m, l.n), workspace)
+                                    == status::ok);
+                                CHECK(test::same_bits(codes.data(), exact_codes.data(), count));
+                            }
+                        }
+
+                        // The textbook's sums in floats: within the bound of qat/convert.hpp.
+                        std::vector<float> w_rows;
+                        for (std::ptrdiff_t j = 0; j < l.n; ++j)
+                            w_rows.insert(w_rows.end(), w_view.row(j), w_view.row(j) + l.k);
+                        const auto floats = packed_weights::make(matrix_view<const float>(w_rows.data(), l.n, l.k));
+                        REQUIRE(floats.error() == status::ok);
+                        REQUIRE(gemm(x_view, *floats, e, matrix_view<float>(simulated.data(), l.m, l.n), {}) == status::ok);
+                        bool bounded = true;
+                        const double terms = static_cast<double>(l.k + (l.group ? (l.k + l.group - 1) / l.group : 1) + 8);
+                        for (std::ptrdiff_t i = 0; i < l.m; ++i)
+                            for (std::ptrdiff_t j = 0; j < l.n; ++j) {
+                                double size = std::fabs(static_cast<double>(bias[static_cast<std::size_t>(j)]));
+                                for (std::ptrdiff_t c = 0; c < l.k; ++c)
+                                    size += std::fabs(static_cast<double>(x_view(i, c)) * static_cast<double>(w_view(j, c)));
+                                const std::size_t at = static_cast<std::size_t>(i * l.n + j);
+                                const double off = std::fabs(static_cast<double>(simulated[at]) - static_cast<double>(exact_y[at]));
+                                bounded = bounded && off <= terms * 0x1p-24 * size;
+                            }
+                        CHECK(bounded);
+                    }
+                }
+}

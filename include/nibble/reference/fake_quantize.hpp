@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../quantize/fake_quantize.hpp"
-#include "quantize.hpp"
+#include "gemm.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -93,6 +93,36 @@ inline void fake_quantize_backward(matrix_view<const float> x, matrix_view<const
     if (!out.zero_point.empty())
         detail::finish_gradients(
             scratch.data() + x.rows * groups, x.rows, groups, block_rows, how.factor, f.params.scales.data(), out.zero_point);
+}
+
+/// A linear layer in fake quantization whose sums are exact: x and w are values that fake_quantize gave, fx (one scale) and fw (of the rows
+/// of w) what it was given. Codes come back from values as the nearest integer to value / scale, for scales not below 2^-126. The epilogue
+/// is gemm's, and so is the result, bit for bit, of codes and packed weights. C: int32, float, int8 or uint8.
+template <class C>
+inline void fake_quantized_linear(matrix_view<const float> x, const fake_quantization& fx, matrix_view<const float> w,
+    const fake_quantization& fw, const epilogue& e, matrix_view<C> c) noexcept
+{
+    const default_fp_mode mode;
+    const params_steps steps = steps_of(fw.params.kind, w.cols, fw.params.group_size);
+    const float x_scale = fx.params.scales[0];
+    for (std::ptrdiff_t i = 0; i < x.rows; ++i)
+        for (std::ptrdiff_t j = 0; j < w.rows; ++j) {
+            float sum = 0.0f;
+            std::int64_t exact = 0;
+            for (std::ptrdiff_t begin = 0, g = 0; begin < w.cols; begin += steps.group_size, ++g) {
+                const float w_scale = fw.params.scales[static_cast<std::size_t>(j * steps.row + g * steps.group)];
+                const std::ptrdiff_t end = w.cols - begin < steps.group_size ? w.cols : begin + steps.group_size;
+                exact = 0;
+                for (std::ptrdiff_t l = begin; l < end; ++l)
+                    exact += static_cast<std::int64_t>(std::nearbyint(x(i, l) / x_scale))
+                             * static_cast<std::int64_t>(std::nearbyint(w(j, l) / w_scale));
+                sum = std::fma(static_cast<float>(static_cast<std::int32_t>(exact)), w_scale, sum);
+            }
+            if constexpr (std::is_same_v<C, std::int32_t>)
+                c(i, j) = static_cast<std::int32_t>(exact);
+            else
+                c(i, j) = finish<C>(sum, x_scale, e, j);
+        }
 }
 
 } // namespace reference
