@@ -2,6 +2,7 @@
 # ./go demo       quantizes and runs a real language model; figures and a picture go to build/demo
 # ./go test       builds everything and runs every test, on this CPU, under sanitizers and on emulated CPUs
 # ./go bench      measures every product, its peers and the limits of this CPU; options follow (--help, --quick)
+# ./go qat        trains a network in fake quantization on Fashion-MNIST and measures it on the integer kernels (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
@@ -51,6 +52,13 @@ demo() {
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
   mkdir -p build/demo
   exec build/demo-build/examples/language_model/nibble_language_model --output build/demo "$@"
+}
+
+qat() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev zlib1g-dev dataset-fashion-mnist
+  make_in build/demo-build nibble_qat_fashion_mnist -DCMAKE_BUILD_TYPE=Release \
+    -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
+  exec build/demo-build/examples/qat_fashion_mnist/nibble_qat_fashion_mnist "$@"
 }
 
 run_tests() {
@@ -124,6 +132,7 @@ verb=${1:-}
 case $verb in
 demo) demo "$@" ;;
 test) run_tests "$@" ;;
+qat) qat "$@" ;;
 bench) bench "$@" ;;
 checksums) checksums "$@" ;;
 *) usage ;;

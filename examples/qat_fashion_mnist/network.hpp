@@ -16,8 +16,6 @@
 
 namespace perceptron {
 
-using index = std::ptrdiff_t;
-
 inline void must(nibble::status s)
 {
     if (s == nibble::status::ok)
@@ -27,30 +25,30 @@ inline void must(nibble::status s)
 }
 
 struct matrix {
-    index rows = 0, cols = 0;
+    std::ptrdiff_t rows = 0, cols = 0;
     std::vector<float> data;
 
-    void resize(index r, index c)
+    void resize(std::ptrdiff_t r, std::ptrdiff_t c)
     {
         rows = r;
         cols = c;
         data.resize(static_cast<std::size_t>(r * c));
     }
-    float* row(index r) { return data.data() + r * cols; }
-    const float* row(index r) const { return data.data() + r * cols; }
+    float* row(std::ptrdiff_t r) { return data.data() + r * cols; }
+    const float* row(std::ptrdiff_t r) const { return data.data() + r * cols; }
     nibble::matrix_view<float> view() { return {data.data(), rows, cols}; }
     nibble::matrix_view<const float> view() const { return {data.data(), rows, cols}; }
 };
 
-inline void transpose(const matrix& from, matrix& to)
+inline void transpose(nibble::matrix_view<const float> from, matrix& to)
 {
-    constexpr index tile = 16;
+    constexpr std::ptrdiff_t tile = 16;
     to.resize(from.cols, from.rows);
-    for (index r = 0; r < from.rows; r += tile)
-        for (index c = 0; c < from.cols; c += tile)
-            for (index i = r; i < std::min(r + tile, from.rows); ++i)
-                for (index j = c; j < std::min(c + tile, from.cols); ++j)
-                    to.row(j)[i] = from.row(i)[j];
+    for (std::ptrdiff_t r = 0; r < from.rows; r += tile)
+        for (std::ptrdiff_t c = 0; c < from.cols; c += tile)
+            for (std::ptrdiff_t i = r; i < std::min(r + tile, from.rows); ++i)
+                for (std::ptrdiff_t j = c; j < std::min(c + tile, from.cols); ++j)
+                    to.row(j)[i] = from(i, j);
 }
 
 // Numbers that are trained, and Adam's averages of their gradients.
@@ -78,28 +76,28 @@ struct precision {
 };
 
 struct layer {
-    parameter weights, bias, weight_scales, input_scale {1};
-    matrix input, rounded_input, w, rounded_w, output; // kept for the backward pass; w is weights.value's shape
+    std::ptrdiff_t in = 0, out = 0;
+    parameter weights, bias, weight_scales, input_scale {1}; // weights: out x in
+    matrix input, rounded_input, rounded_weights, output;    // kept for the backward pass
     float weight_scale_step = 0, input_scale_step = 0;
 };
 
 class network {
 public:
     // sizes: of the input, the hidden layers, the output.
-    network(const std::vector<index>& sizes, unsigned seed)
+    network(const std::vector<std::ptrdiff_t>& sizes, unsigned seed)
     {
         std::mt19937 random(seed);
         for (std::size_t l = 0; l + 1 < sizes.size(); ++l) {
-            const std::size_t in = static_cast<std::size_t>(sizes[l]), out = static_cast<std::size_t>(sizes[l + 1]);
             layer a;
-            a.weights = parameter(in * out);
-            a.bias = parameter(out);
-            a.weight_scales = parameter(out);
-            const float reach = std::sqrt(6.0f / static_cast<float>(in));
+            a.in = sizes[l];
+            a.out = sizes[l + 1];
+            a.weights = parameter(static_cast<std::size_t>(a.in * a.out));
+            a.bias = parameter(static_cast<std::size_t>(a.out));
+            a.weight_scales = parameter(static_cast<std::size_t>(a.out));
+            const float reach = std::sqrt(6.0f / static_cast<float>(a.in));
             for (float& w : a.weights.value)
                 w = (static_cast<float>(random() >> 8) * 0x1p-23f - 1.0f) * reach;
-            a.w.rows = sizes[l + 1];
-            a.w.cols = sizes[l];
             layers.push_back(std::move(a));
         }
     }
@@ -125,7 +123,7 @@ public:
         bits = p;
         for (std::size_t l = 0; l < layers.size(); ++l) {
             layer& a = layers[l];
-            std::vector<float> scratch(nibble::start_params_scratch(from, nibble::granularity::per_channel, a.w.rows, a.w.cols));
+            std::vector<float> scratch(nibble::start_params_scratch(from, nibble::granularity::per_channel, a.out, a.in));
             must(nibble::start_params(weight_view(a), from, nibble::scheme::symmetric, p.weights, nibble::granularity::per_channel, 0,
                 a.weight_scales.value, {}, scratch));
             nibble::range_observer observer(0);
@@ -135,7 +133,7 @@ public:
             a.input_scale_step = l == 0 ? 0.0f : a.input_scale.value[0];
             a.weight_scale_step = 0.0f;
             for (const float scale : a.weight_scales.value)
-                a.weight_scale_step += scale / static_cast<float>(a.w.rows);
+                a.weight_scale_step += scale / static_cast<float>(a.out);
         }
     }
 
@@ -149,48 +147,45 @@ public:
             if (bits.quantized()) {
                 a.rounded_input.resize(a.input.rows, a.input.cols);
                 must(nibble::fake_quantize(a.input.view(), input_quantization(a), a.rounded_input.view()));
-                a.rounded_w.resize(a.w.rows, a.w.cols);
-                must(nibble::fake_quantize(weight_view(a), weight_quantization(a), a.rounded_w.view()));
+                a.rounded_weights.resize(a.out, a.in);
+                must(nibble::fake_quantize(weight_view(a), weight_quantization(a), a.rounded_weights.view()));
             }
             nibble::epilogue e;
             e.bias = a.bias.value;
             e.function = l + 1 < layers.size() ? nibble::activation::relu : nibble::activation::none;
-            product(seen_input(a).view(), seen_weights(a), e, a.output);
+            a.output.resize(x.rows, a.out);
+            product(seen_input(a), seen_weights(a), e, a.output.view());
             input = &a.output;
         }
         return *input;
     }
 
-    // From the gradient of the logits to those of all parameters.
-    void backward(matrix d)
+    // From the gradient of the logits to those of all parameters. d is used up.
+    void backward(matrix& d)
     {
-        matrix d_transposed, input_transposed, w_transposed, d_weights, d_input, rounded;
         for (std::size_t l = layers.size(); l-- > 0;) {
             layer& a = layers[l];
             std::fill(a.bias.gradient.begin(), a.bias.gradient.end(), 0.0f);
-            for (index r = 0; r < d.rows; ++r)
-                for (index c = 0; c < d.cols; ++c)
+            for (std::ptrdiff_t r = 0; r < d.rows; ++r)
+                for (std::ptrdiff_t c = 0; c < d.cols; ++c)
                     a.bias.gradient[static_cast<std::size_t>(c)] += d.row(r)[c];
-            transpose(d, d_transposed);
-            transpose(seen_input(a), input_transposed);
-            product(d_transposed.view(), input_transposed.view(), {}, d_weights);
-            a.weights.gradient = d_weights.data;
+            const nibble::matrix_view<float> d_weights(a.weights.gradient.data(), a.out, a.in);
+            transpose(d.view(), left_);
+            transpose(seen_input(a), right_);
+            product(left_.view(), right_.view(), {}, d_weights);
             if (bits.quantized())
-                through_quantization(weight_view(a), weight_quantization(a), a.w.cols, {a.weights.gradient.data(), a.w.rows, a.w.cols},
-                    a.weight_scales.gradient);
+                through_quantization(weight_view(a), weight_quantization(a), a.in, d_weights, a.weight_scales.gradient);
             if (l == 0)
                 return;
-            rounded.rows = a.w.rows;
-            rounded.cols = a.w.cols;
-            rounded.data.assign(seen_weights(a).data, seen_weights(a).data + a.w.rows * a.w.cols);
-            transpose(rounded, w_transposed);
-            product(d.view(), w_transposed.view(), {}, d_input);
+            transpose(seen_weights(a), right_);
+            d_input_.resize(d.rows, a.in);
+            product(d.view(), right_.view(), {}, d_input_.view());
             if (bits.quantized())
                 through_quantization(
-                    a.input.view(), input_quantization(a), a.input.rows * a.input.cols, d_input.view(), a.input_scale.gradient);
-            for (std::size_t i = 0; i < d_input.data.size(); ++i)
-                d_input.data[i] = a.input.data[i] > 0.0f ? d_input.data[i] : 0.0f;
-            std::swap(d, d_input);
+                    a.input.view(), input_quantization(a), a.input.rows * a.input.cols, d_input_.view(), a.input_scale.gradient);
+            for (std::size_t i = 0; i < d_input_.data.size(); ++i)
+                d_input_.data[i] = a.input.data[i] > 0.0f ? d_input_.data[i] : 0.0f;
+            std::swap(d, d_input_);
         }
     }
 
@@ -220,27 +215,30 @@ public:
             }
     }
 
-    static nibble::matrix_view<const float> weight_view(const layer& a) { return {a.weights.value.data(), a.w.rows, a.w.cols}; }
+    static nibble::matrix_view<const float> weight_view(const layer& a) { return {a.weights.value.data(), a.out, a.in}; }
 
 private:
-    const matrix& seen_input(const layer& a) const { return bits.quantized() ? a.rounded_input : a.input; }
-    nibble::matrix_view<const float> seen_weights(const layer& a) const { return bits.quantized() ? a.rounded_w.view() : weight_view(a); }
+    nibble::matrix_view<const float> seen_input(const layer& a) const { return bits.quantized() ? a.rounded_input.view() : a.input.view(); }
+    nibble::matrix_view<const float> seen_weights(const layer& a) const
+    {
+        return bits.quantized() ? a.rounded_weights.view() : weight_view(a);
+    }
 
     // c = epilogue(a w^T)
-    void product(nibble::matrix_view<const float> a, nibble::matrix_view<const float> w, const nibble::epilogue& e, matrix& c)
+    void product(
+        nibble::matrix_view<const float> a, nibble::matrix_view<const float> w, const nibble::epilogue& e, nibble::matrix_view<float> c)
     {
-        c.resize(a.rows, w.rows);
         const auto size = nibble::packed_size<float>(w.rows, w.cols);
         must(size.error());
         packed_.resize(std::max(packed_.size(), *size));
         must(nibble::pack(w, packed_));
         const auto packed = nibble::view_packed(nibble::span<const std::byte>(packed_.data(), packed_.size()));
         must(packed.error());
-        must(nibble::gemm(a, *packed, e, c.view(), {}));
+        must(nibble::gemm(a, *packed, e, c, {}));
     }
 
     // The gradient of rounded values to that of values, in place, and of their scales; `sharing`: how many elements share a scale.
-    void through_quantization(nibble::matrix_view<const float> x, const nibble::fake_quantization& f, index sharing,
+    void through_quantization(nibble::matrix_view<const float> x, const nibble::fake_quantization& f, std::ptrdiff_t sharing,
         nibble::matrix_view<float> d, nibble::span<float> d_scales)
     {
         scratch_.resize(std::max(scratch_.size(), nibble::fake_quantize_scratch(f.params.kind, x.rows, x.cols)));
@@ -250,6 +248,7 @@ private:
     }
 
     int steps_ = 0;
+    matrix left_, right_, d_input_;
     std::vector<std::byte> packed_;
     std::vector<float> scratch_;
 };
@@ -259,23 +258,23 @@ inline double cross_entropy(const matrix& logits, const std::uint8_t* labels, ma
 {
     double loss = 0;
     d.resize(logits.rows, logits.cols);
-    for (index r = 0; r < logits.rows; ++r) {
+    for (std::ptrdiff_t r = 0; r < logits.rows; ++r) {
         const float* z = logits.row(r);
         const float top = *std::max_element(z, z + logits.cols);
         float sum = 0;
-        for (index c = 0; c < logits.cols; ++c)
+        for (std::ptrdiff_t c = 0; c < logits.cols; ++c)
             sum += d.row(r)[c] = std::exp(z[c] - top);
         loss += static_cast<double>(std::log(sum) + top - z[labels[r]]);
-        for (index c = 0; c < logits.cols; ++c)
+        for (std::ptrdiff_t c = 0; c < logits.cols; ++c)
             d.row(r)[c] = (d.row(r)[c] / sum - (c == labels[r] ? 1.0f : 0.0f)) / static_cast<float>(logits.rows);
     }
     return loss / static_cast<double>(logits.rows);
 }
 
-inline index count_correct(const matrix& logits, const std::uint8_t* labels)
+inline std::ptrdiff_t count_correct(const matrix& logits, const std::uint8_t* labels)
 {
-    index correct = 0;
-    for (index r = 0; r < logits.rows; ++r)
+    std::ptrdiff_t correct = 0;
+    for (std::ptrdiff_t r = 0; r < logits.rows; ++r)
         correct += std::max_element(logits.row(r), logits.row(r) + logits.cols) - logits.row(r) == labels[r];
     return correct;
 }
