@@ -1,5 +1,7 @@
 #include "../support.hpp"
 
+#include "../../examples/qat_fashion_mnist/network.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -401,4 +403,287 @@ TEST_CASE("a layer in fake quantization with exact sums equals the integer produ
                         CHECK(bounded);
                     }
                 }
+}
+
+TEST_CASE("gradients of LSQ, LSQ+ and PACT by hand")
+{
+    // scale 1/2, codes -2 ... 1: v = 2 x is -3, -2, -1.25, 0.25, 0.75, 1, 1.25, 2.
+    const std::vector<float> x {-1.5f, -1.0f, -0.625f, 0.125f, 0.375f, 0.5f, 0.625f, 1.0f}, dy(8, 1.0f), half(1, 0.5f);
+    const std::vector<std::int32_t> none {}, one {1};
+    struct expectation {
+        gradient_rule how;
+        std::vector<std::int32_t> zero_points;
+        std::vector<float> dx;
+        float scale, zero_point;
+    };
+    const expectation expectations[] = {
+        // LSQ: -2 -2 +0.25 -0.25 +0.25 1 1 1; two clipped below, three at or above the end.
+        {{}, none, {0, 0, 1, 1, 1, 0, 0, 0}, -0.75f, -2.5f},
+        // PyTorch: the codes -3 and 2 are clipped alone: -2 +0 +0.25 -0.25 +0.25 +0 -0.25 1.
+        {{clip_test::code, scale_gradient::lsq, 1.0f}, none, {0, 1, 1, 1, 1, 1, 1, 0}, -1.0f, -1.0f},
+        // PACT: q where clipped, and nothing else.
+        {{clip_test::value, scale_gradient::pact, 1.0f}, none, {0, 0, 1, 1, 1, 0, 0, 0}, -1.0f, -2.5f},
+        // LSQ+ with zero point 1, v in (-3, 0): q - z is -3 at the first, 0 from the fourth on; +0 +0.25 between.
+        {{}, one, {0, 1, 1, 0, 0, 0, 0, 0}, -3.0f + 0.0f + 0.25f, -3.0f},
+        {{clip_test::value, scale_gradient::lsq, 0.5f}, one, {0, 1, 1, 0, 0, 0, 0, 0}, -1.375f, -1.5f},
+    };
+    for (const backend b : test::usable_backends()) {
+        INFO(to_string(b));
+        REQUIRE(force_backend(b) == status::ok);
+        for (const expectation& e : expectations) {
+            const fake_quantization f {{granularity::per_tensor, 0, half, e.zero_points}, codes_of_bits(2, true), {}};
+            std::vector<float> dx(8), scale(1), zero_point(1), scratch(fake_quantize_scratch(granularity::per_tensor, 1, 8));
+            REQUIRE(fake_quantize_backward({x.data(), 1, 8}, {dy.data(), 1, 8}, f, {{dx.data(), 1, 8}, scale, zero_point}, scratch, e.how)
+                    == status::ok);
+            CHECK(dx == e.dx);
+            CHECK(scale[0] == e.scale);
+            CHECK(zero_point[0] == e.zero_point);
+        }
+    }
+    CHECK(lsq_gradient_factor(100, 4) == 0.05f);
+    const code_limits ternary = codes_of_bits(2, true, code_range::narrow), byte = codes_of_bits(8, false);
+    CHECK((ternary.qmin == -1 && ternary.qmax == 1 && byte.qmin == 0 && byte.qmax == 255));
+}
+
+TEST_CASE("stochastic rounding is noise in training: unbiased, another for another seed, and the same forward and backward")
+{
+    const std::ptrdiff_t cols = 4096;
+    const std::vector<float> x(static_cast<std::size_t>(cols), 0.3f), dy(static_cast<std::size_t>(cols), 1.0f), one(1, 1.0f);
+    fake_quantization f {
+        {granularity::per_tensor, 0, one}, codes_of_bits(4, true), {rounding::stochastic, false, false, code_range::full, 1}};
+    std::vector<float> y(x.size()), again(x.size()), other(x.size()), dx(x.size()), scale(1),
+        scratch(fake_quantize_scratch(granularity::per_tensor, 1, cols));
+    REQUIRE(fake_quantize({x.data(), 1, cols}, f, {y.data(), 1, cols}) == status::ok);
+    REQUIRE(fake_quantize({x.data(), 1, cols}, f, {again.data(), 1, cols}) == status::ok);
+    double sum = 0;
+    for (const float e : y)
+        sum += static_cast<double>(e);
+    CHECK(std::fabs(sum / static_cast<double>(cols) - 0.3) < 0.03); // 4 standard deviations
+    CHECK(y == again);
+    REQUIRE(fake_quantize_backward({x.data(), 1, cols}, {dy.data(), 1, cols}, f, {{dx.data(), 1, cols}, scale}, scratch) == status::ok);
+    CHECK(std::fabs(static_cast<double>(scale[0]) - (sum - 0.3 * static_cast<double>(cols))) < 0.01);
+    f.rule.seed = 2;
+    REQUIRE(fake_quantize({x.data(), 1, cols}, f, {other.data(), 1, cols}) == status::ok);
+    CHECK(y != other);
+}
+
+TEST_CASE("fake quantization refuses bad input before it writes")
+{
+    std::vector<float> x(12, 1.0f), y(12, 7.0f), scales(3, 0.5f), d_scales(3), scratch(6);
+    const std::vector<float> untouched = y;
+    const matrix_view<const float> in(x.data(), 3, 4);
+    const matrix_view<float> out(y.data(), 3, 4);
+    const fake_quantization good {{granularity::per_channel, 0, scales}, {-8, 7}, {}};
+    const auto with = [&](auto change) {
+        fake_quantization f = good;
+        change(f);
+        const status forward = fake_quantize(in, f, out), backward = fake_quantize_backward(in, in, f, {out, d_scales}, scratch);
+        CHECK(forward == backward);
+        return forward;
+    };
+    CHECK(with([](fake_quantization& f) { f.codes = {3, 3}; }) == status::code_limits_invalid);
+    CHECK(with([](fake_quantization& f) { f.codes = {-129, 7}; }) == status::code_limits_invalid);
+    CHECK(with([](fake_quantization& f) { f.codes = {-1, 128}; }) == status::code_limits_invalid);
+    CHECK(with([](fake_quantization& f) { f.codes = {0, 256}; }) == status::code_limits_invalid);
+    CHECK(with([](fake_quantization& f) { f.params.kind = granularity::per_tensor; }) == status::params_count_mismatch);
+    CHECK(with([](fake_quantization& f) { f.params.kind = granularity::per_group; }) == status::group_size_invalid);
+    const std::vector<std::int32_t> zero_points {0, 0, 128};
+    CHECK(with([&](fake_quantization& f) { f.params.zero_points = zero_points; }) == status::zero_point_out_of_range);
+    scales[1] = 0.0f;
+    CHECK(with([](fake_quantization&) {}) == status::scale_invalid);
+    scales[1] = 0.5f;
+    CHECK(fake_quantize(in, good, {y.data(), 3, 3}) == status::shape_mismatch);
+    CHECK(fake_quantize(in, good, {y.data(), 3, 4, 2}) == status::stride_too_small);
+    CHECK(fake_quantize(in, good, {nullptr, 3, 4}) == status::null_pointer);
+    CHECK(fake_quantize_backward(in, {x.data(), 2, 4}, good, {out}, {}) == status::shape_mismatch);
+    CHECK(fake_quantize_backward(in, in, good, {{y.data(), 4, 3}}, {}) == status::shape_mismatch);
+    CHECK(fake_quantize_backward(in, in, good, {out, span<float>(d_scales).subspan(0, 2)}, scratch) == status::params_count_mismatch);
+    CHECK(fake_quantize_backward(in, in, good, {out, {}, span<float>(d_scales).subspan(0, 2)}, scratch) == status::params_count_mismatch);
+    CHECK(fake_quantize_backward(in, in, good, {out, d_scales}, span<float>(scratch).subspan(0, 5)) == status::buffer_too_small);
+    std::vector<int4x2> pairs(6);
+    fake_quantization wide = good;
+    wide.codes = {-8, 8};
+    CHECK(fake_quantized_codes(in, wide, matrix_view<int4x2>(pairs.data(), 3, 2)) == status::code_limits_invalid);
+    CHECK(convert<int4x2>(in, wide).error() == status::code_limits_invalid);
+    CHECK(y == untouched);
+    // Nothing to do: no rows. The gradients are sums of nothing.
+    d_scales.assign(3, 9.0f);
+    fake_quantization empty = good;
+    empty.params.kind = granularity::per_column;
+    CHECK(fake_quantize_backward({nullptr, 0, 3}, {nullptr, 0, 3}, empty, {{nullptr, 0, 3}, d_scales}, {}) == status::ok);
+    CHECK(d_scales == std::vector<float>(3, 0.0f));
+}
+
+TEST_CASE("observers average ranges, or keep the extremes, until they are frozen")
+{
+    const std::vector<float> first {-1.0f, 2.0f, 0.5f}, second {-3.0f, 4.0f, 0.0f};
+    const auto view = [](const std::vector<float>& v) { return matrix_view<const float>(v.data(), 1, 3); };
+    range_observer moving(0.25f), extremes(0.0f);
+    for (range_observer* o : {&moving, &extremes}) {
+        REQUIRE(o->observe(view(first)) == status::ok);
+        REQUIRE(o->observe({nullptr, 0, 3}) == status::ok);
+        REQUIRE(o->observe(view(second)) == status::ok);
+        CHECK(o->batches() == 2);
+    }
+    CHECK((moving.low() == -1.5f && moving.high() == 2.5f));
+    CHECK((extremes.low() == -3.0f && extremes.high() == 4.0f));
+    const std::vector<float> bad {0.0f, std::numeric_limits<float>::quiet_NaN(), 100.0f};
+    CHECK(extremes.observe(view(bad)) == status::not_finite);
+    REQUIRE(extremes.observe(view(first)) == status::ok);
+    CHECK(extremes.high() == 4.0f);
+    extremes.freeze();
+    const std::vector<float> wide {-9.0f, 9.0f, 0.0f};
+    REQUIRE(extremes.observe(view(wide)) == status::ok);
+    CHECK((extremes.frozen() && extremes.low() == -3.0f && extremes.high() == 4.0f));
+    const scale_and_zero_point p = extremes.params(scheme::affine, {0, 255}),
+                               expected = params_of_range(-3.0f, 4.0f, scheme::affine, {0, 255});
+    CHECK((p.scale == expected.scale && p.zero_point == expected.zero_point));
+}
+
+TEST_CASE("learned parameters start from the range, or from the range of the least squared error")
+{
+    for (const shape& s :
+        {shape {granularity::per_tensor, 4, 50}, shape {granularity::per_channel, 5, 40}, shape {granularity::per_column, 30, 3},
+            shape {granularity::per_group, 2, 70, 32}, shape {granularity::per_block, 6, 40, 16, 4}})
+        for (const scheme how : {scheme::symmetric, scheme::affine}) {
+            const problem p(s, codes_of_bits(4, true), false, {}, 3, false);
+            const std::size_t count = p.scales.size();
+            std::vector<float> scales(count), expected_scales(count);
+            std::vector<std::int32_t> zero_points(count), expected_zero_points(count);
+            std::vector<float> scratch(start_params_scratch(params_start::mse, s.kind, s.rows, s.cols, s.group, s.block_rows)),
+                small(choose_params_scratch(s.kind, s.rows, s.cols, s.group, s.block_rows));
+            if (check_grouping<int4x2>(s.kind, s.group, s.block_rows) == status::ok) {
+                REQUIRE(choose_params<int4x2>(p.x_view(), how, s.kind, s.group, expected_scales, expected_zero_points, small, s.block_rows)
+                        == status::ok);
+                REQUIRE(start_params(
+                            p.x_view(), params_start::max_abs, how, {-8, 7}, s.kind, s.group, scales, zero_points, scratch, s.block_rows)
+                        == status::ok);
+                CHECK((scales == expected_scales && zero_points == expected_zero_points));
+            }
+            const fake_quantization f {{s.kind, s.group, scales, zero_points, s.block_rows}, {-8, 7}, {}};
+            const auto errors = [&] {
+                std::vector<double> sum(count);
+                std::vector<float> y(p.x.size());
+                REQUIRE(fake_quantize(p.x_view(), f, {y.data(), s.rows, s.cols, p.stride}) == status::ok);
+                for (std::ptrdiff_t r = 0; r < s.rows; ++r)
+                    for (std::ptrdiff_t c = 0; c < s.cols; ++c)
+                        sum[p.param(r, c)] += std::pow(
+                            static_cast<double>(y[static_cast<std::size_t>(r * p.stride + c)]) - static_cast<double>(p.x_view()(r, c)), 2);
+                return sum;
+            };
+            REQUIRE(start_params(p.x_view(), params_start::mse, how, {-8, 7}, s.kind, s.group, scales, zero_points, scratch, s.block_rows)
+                    == status::ok);
+            const std::vector<double> best = errors();
+            // No other of the fractions is better.
+            std::vector<double> low(count, 0), high(count, 0);
+            for (std::ptrdiff_t r = 0; r < s.rows; ++r)
+                for (std::ptrdiff_t c = 0; c < s.cols; ++c) {
+                    low[p.param(r, c)] = std::min(low[p.param(r, c)], static_cast<double>(p.x_view()(r, c)));
+                    high[p.param(r, c)] = std::max(high[p.param(r, c)], static_cast<double>(p.x_view()(r, c)));
+                }
+            bool least = true;
+            for (int i = 24; i <= 64; ++i) {
+                for (std::size_t at = 0; at < count; ++at) {
+                    const scale_and_zero_point tried
+                        = params_of_range(static_cast<float>(low[at] * i / 64), static_cast<float>(high[at] * i / 64), how, {-8, 7});
+                    scales[at] = tried.scale;
+                    zero_points[at] = tried.zero_point;
+                }
+                const std::vector<double> error = errors();
+                for (std::size_t at = 0; at < count; ++at)
+                    least = least && best[at] <= error[at] * (1 + 1e-5);
+            }
+            CHECK(least);
+        }
+    std::vector<float> bad {1.0f, std::numeric_limits<float>::infinity()}, scale(1), scratch(100);
+    CHECK(start_params({bad.data(), 1, 2}, params_start::mse, scheme::symmetric, {-8, 7}, granularity::per_tensor, 0, scale, {}, scratch)
+          == status::not_finite);
+    CHECK(start_params({bad.data(), 1, 2}, params_start::mse, scheme::symmetric, {7, -8}, granularity::per_tensor, 0, scale, {}, scratch)
+          == status::code_limits_invalid);
+    CHECK(start_params({bad.data(), 1, 2}, params_start::mse, scheme::symmetric, {-8, 7}, granularity::per_tensor, 0, scale, {}, {})
+          == status::buffer_too_small);
+
+    std::vector<float> scales {0.5f, -0.1f, 0.0f, std::numeric_limits<float>::quiet_NaN(), 1e-9f};
+    bound_scales(scales, 1e-6f);
+    CHECK(scales == std::vector<float> {0.5f, 1e-6f, 1e-6f, 1e-6f, 1e-6f});
+    const std::vector<float> learned {0.5f, 1.5f, -9.0f, 300.0f, std::numeric_limits<float>::quiet_NaN()};
+    std::vector<std::int32_t> zero_points(5);
+    REQUIRE(round_zero_points(learned, {0, 15}, zero_points) == status::ok);
+    CHECK(zero_points == std::vector<std::int32_t> {0, 2, 0, 15, 0});
+}
+
+TEST_CASE("convert packs the codes that fake_quantize rounds to, with the trained scales, as pack does")
+{
+    const problem p({granularity::per_group, 18, 40, 8}, codes_of_bits(3, true), true, {}, 9, false);
+    std::vector<int4x2> codes(18 * 20);
+    REQUIRE(fake_quantized_codes(p.x_view(), p.f, matrix_view<int4x2>(codes.data(), 18, 20)) == status::ok);
+    for (std::ptrdiff_t r = 0; r < 18; ++r)
+        for (std::ptrdiff_t c = 0; c < 40; ++c) {
+            const std::int32_t code = reference::load_code(codes.data() + r * 20, c);
+            REQUIRE((code >= -4 && code <= 3));
+        }
+    const auto packed = packed_weights::make(matrix_view<const int4x2>(codes.data(), 18, 20), 40, p.f.params);
+    const auto converted = convert<int4x2>(p.x_view(), p.f);
+    REQUIRE((packed.error() == status::ok && converted.error() == status::ok));
+    REQUIRE(packed->bytes().size() == converted->bytes().size());
+    CHECK(test::same_bits(packed->bytes().data(), converted->bytes().data(), packed->bytes().size()));
+    fake_quantization blocks = p.f;
+    blocks.params = {granularity::per_column, 0, span<const float>(p.scales).subspan(0, 40)};
+    CHECK(convert<int8_t>(p.x_view(), blocks).error() == status::granularity_unsupported);
+}
+
+TEST_CASE("a small network trained in fake quantization recovers what rounding to nearest loses, on the integer kernels")
+{
+    using perceptron::matrix;
+    using perceptron::network;
+    // Points around 24 centres, which take turns to be of one of four classes.
+    constexpr std::ptrdiff_t size = 32, centres = 24, classes = 4, training = 4096, held_out = 1024, batch = 64;
+    test::random random(4);
+    matrix centre, x;
+    centre.resize(centres, size);
+    for (float& d : centre.data)
+        d = random.real();
+    x.resize(training + held_out, size);
+    std::vector<std::uint8_t> labels;
+    for (std::ptrdiff_t i = 0; i < x.rows; ++i) {
+        const std::ptrdiff_t at = random.integer(0, centres - 1);
+        for (std::ptrdiff_t l = 0; l < size; ++l) // in [0, 1], as network takes its input to be
+            x.row(i)[l] = 0.5f + centre.row(at)[l] / 12.0f + (random.real() + random.real()) / 24.0f;
+        labels.push_back(static_cast<std::uint8_t>(at % classes));
+    }
+    const auto rows = [&](std::ptrdiff_t first, std::ptrdiff_t count) {
+        matrix part;
+        part.resize(count, size);
+        std::copy(x.row(first), x.row(first) + count * size, part.data.begin());
+        return part;
+    };
+    const auto train = [&](network& n, int epochs, float rate) {
+        matrix d;
+        n.forget();
+        for (int epoch = 0; epoch < epochs; ++epoch)
+            for (std::ptrdiff_t first = 0; first < training; first += batch) {
+                cross_entropy(n.forward(rows(first, batch)), labels.data() + first, d);
+                n.backward(d);
+                n.step(rate * (1.0f - static_cast<float>(epoch) / static_cast<float>(epochs)));
+            }
+    };
+    const auto correct = [&](auto&& n) {
+        return static_cast<double>(perceptron::count_correct(n.forward(rows(training, held_out)), labels.data() + training)) / held_out;
+    };
+
+    network n({size, 64, 32, classes}, 1);
+    train(n, 10, 1e-2f);
+    const double floats = correct(n);
+    CHECK(floats > 0.97);
+    n.quantize({codes_of_bits(2, true), codes_of_bits(4, false)}, params_start::max_abs, rows(0, training));
+    const double rounded = correct(perceptron::integer_network(n));
+    CHECK(rounded < floats - 0.3);
+    n.quantize({codes_of_bits(2, true), codes_of_bits(4, false)}, params_start::mse, rows(0, training));
+    const std::vector<float> first_scales = n.layers[0].weight_scales.value;
+    train(n, 20, 1e-2f);
+    CHECK(n.layers[0].weight_scales.value != first_scales);
+    const double trained = correct(perceptron::integer_network(n));
+    INFO("floats " << floats << ", rounded to nearest " << rounded << ", trained " << trained);
+    CHECK(trained > floats - 0.015);
+    CHECK(std::fabs(trained - correct(n)) <= 0.01); // the simulation in floats
 }
