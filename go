@@ -64,6 +64,7 @@ qat() {
 run_tests() {
   local root=$PWD failed=() runs=() static=(-DCMAKE_EXE_LINKER_FLAGS=-static -DNIBBLE_WITH_CPUINFO=OFF)
   need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev
+  need libtorch-dev # alone: not every system that has the others has it
 
   # A build that fails does not keep the other tests from running.
   # GCC takes four times as long to compile the kernels with these two.
