@@ -8,7 +8,7 @@
 
 int main()
 {
-    constexpr int m = 256, n = 8, k = 32;
+    constexpr std::size_t m = 256, n = 8, k = 32;
     std::mt19937 random(1);
     std::vector<std::uint8_t> x_codes(m * k); // activations: 8 bits, x = code / 256
     std::vector<float> target(n * k), w_hat(n * k), dw(n * k), scales(n), d_scales(n), y(m * n);
@@ -17,7 +17,7 @@ int main()
     for (float& t : target)
         t = static_cast<float>(random() >> 8) * 0x1p-23f - 1.0f;
     std::vector<float> w = target; // training starts where post-training quantization ends
-    const auto x = [&](int i, int l) { return static_cast<float>(x_codes[i * k + l]) / 256.0f; };
+    const auto x = [&](std::size_t i, std::size_t l) { return static_cast<float>(x_codes[i * k + l]) / 256.0f; };
 
     constexpr nibble::granularity per_channel = nibble::granularity::per_channel;
     const nibble::matrix_view<const float> w_view(w.data(), n, k);
@@ -31,13 +31,13 @@ int main()
         s = nibble::fake_quantize(w_view, quantizer, w_hat_view); // forward
         float loss = 0.0f;
         std::fill(dw.begin(), dw.end(), 0.0f);
-        for (int i = 0; i < m; ++i) // your model, your loss, your gradients
-            for (int j = 0; j < n; ++j) {
+        for (std::size_t i = 0; i < m; ++i) // your model, your loss, your gradients
+            for (std::size_t j = 0; j < n; ++j) {
                 float off = 0.0f;
-                for (int l = 0; l < k; ++l)
+                for (std::size_t l = 0; l < k; ++l)
                     off += x(i, l) * (w_hat[j * k + l] - target[j * k + l]);
                 loss += off * off / (m * n);
-                for (int l = 0; l < k; ++l)
+                for (std::size_t l = 0; l < k; ++l)
                     dw[j * k + l] += 2.0f * off * x(i, l) / m;
             }
         if (step % 500 == 0)
@@ -45,9 +45,9 @@ int main()
         if (s == nibble::status::ok) // backward, in place: from the gradient of w_hat to those of w and the scales
             s = nibble::fake_quantize_backward(w_view, dw_view, quantizer, {dw_view, d_scales}, scratch);
         const float rate = 0.004f * (1.0f - static_cast<float>(step) / 2000.0f);
-        for (int i = 0; i < n * k; ++i)
+        for (std::size_t i = 0; i < n * k; ++i)
             w[i] -= rate * dw[i];
-        for (int j = 0; j < n; ++j)
+        for (std::size_t j = 0; j < n; ++j)
             scales[j] -= 0.01f * rate * d_scales[j];
         nibble::bound_scales(scales);
     }

@@ -111,90 +111,115 @@ inline void fake_quantize_f32(const quantize_args& args) noexcept
     }
 }
 
-// The chunk's lanes folded in halves; the last sum makes -0 and +0 one zero.
-inline float folded(float (&lanes)[chunk]) noexcept
+// The sums of a group: lane i of a chunk takes every 32nd column. With parameters of their own, each column is its own sum.
+template <bool PerColumn>
+struct gradient_lanes {
+    floats scale[chunk_vectors], zero_point[chunk_vectors];
+
+    gradient_lanes() noexcept
+    {
+        unroll<chunk_vectors>([&](auto i) { scale[i] = zero_point[i] = floats(0.0f); });
+    }
+    void add(std::size_t i, floats dy, floats slope, floats clipped_dy) noexcept
+    {
+        const floats zero(0.0f);
+        scale[i] = fused(dy, slope, PerColumn ? zero : scale[i]);
+        zero_point[i] = (PerColumn ? zero : zero_point[i]) + clipped_dy;
+    }
+
+    // Folded in halves; the last sum makes -0 and +0 one zero.
+    static float folded(const floats (&from)[chunk_vectors]) noexcept
+    {
+        float lanes[chunk];
+        store(from, lanes);
+        for (std::ptrdiff_t half = chunk / 2; half > 0; half /= 2)
+            for (std::ptrdiff_t i = 0; i < half; ++i)
+                lanes[i] = lanes[i] + lanes[i + half];
+        return lanes[0] + 0.0f;
+    }
+    // The sums of `count` columns.
+    static void store_columns(const floats (&from)[chunk_vectors], float* to, std::ptrdiff_t count) noexcept
+    {
+        float lanes[chunk];
+        store(from, lanes);
+        for (std::ptrdiff_t i = 0; i < count; ++i)
+            to[i] = lanes[i] + 0.0f;
+    }
+
+private:
+    static void store(const floats (&from)[chunk_vectors], float (&lanes)[chunk]) noexcept
+    {
+        unroll<chunk_vectors>([&](auto i) { from[i].store_unaligned(lanes + static_cast<std::ptrdiff_t>(decltype(i)::value) * width); });
+    }
+};
+
+// What is the same for all elements.
+struct gradient_constants {
+    words qmin, qmax, beyond; // beyond: how far from qmin and qmax the first clipped element is
+    bool by_value, rounding_error, divide;
+
+    explicit gradient_constants(const fake_quantize_backward_args& args) noexcept
+        : qmin(args.qmin), qmax(args.qmax), beyond(args.test == clip_test::value ? 0 : 1), by_value(args.test == clip_test::value),
+          rounding_error(args.gradient == scale_gradient::lsq), divide(args.rule.divide)
+    {
+    }
+};
+
+// One chunk, whose first column is `column`; rule has one code more on either side, which shows what rounds to a code that is not there.
+template <class Rule, bool PerColumn>
+inline void gradient_chunk(const gradient_constants& g, Rule& rule, const chunk_params<PerColumn>& params, const float* x, const float* dy,
+    float* dx, std::ptrdiff_t column, gradient_lanes<PerColumn>& sums) noexcept
 {
-    for (std::ptrdiff_t half = chunk / 2; half > 0; half /= 2)
-        for (std::ptrdiff_t i = 0; i < half; ++i)
-            lanes[i] = lanes[i] + lanes[i + half];
-    return lanes[0] + 0.0f;
+    const floats zero(0.0f);
+    unroll<chunk_vectors>([&](auto i) {
+        constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+        const floats at = floats::load_unaligned(x + lane), d = floats::load_unaligned(dy + lane);
+        const words zero_point = params.zero_point(lane), wide = rule(at, column + lane), code = min(max(wide, g.qmin), g.qmax);
+        const floats value = opaque(zero_if_nan(g.divide ? quotient(at, params.scale(lane)) : at * params.inverse(lane)));
+        const floats distance = to_float(code - zero_point), tested = g.by_value ? value : to_float(wide - zero_point);
+        const floats low = to_float(g.qmin - zero_point - g.beyond), high = to_float(g.qmax - zero_point + g.beyond);
+        const auto kept = max(low - tested, tested - high) < zero;
+        select(kept, d, zero).store_unaligned(dx + lane);
+        const floats error = g.rounding_error ? distance - value : zero;
+        sums.add(i, d, select(kept, error, distance), select(kept, zero, d));
+    });
 }
 
 inline void fake_quantize_backward_f32(const fake_quantize_backward_args& args) noexcept
 {
-    // One code more on either side shows which elements round to a code that is not there.
     quantize_args wider = args;
     --wider.qmin;
     ++wider.qmax;
-    const words qmin(args.qmin), qmax(args.qmax);
-    const floats zero(0.0f);
-    const bool by_value = args.test == clip_test::value, rounding_error = args.gradient == scale_gradient::lsq;
+    const gradient_constants constants(args);
     for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
         const float *x = args.x + r * args.x_stride, *dy = args.dy + r * args.dy_stride;
         float* dx = args.dx + r * args.dx_stride;
         for_each_group(wider, r, [&](auto& rule, auto params, std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t group) noexcept {
             constexpr bool per_column = std::is_same_v<decltype(params), chunk_params<true>>;
-            floats scale_sum[chunk_vectors], zero_point_sum[chunk_vectors];
-            unroll<chunk_vectors>([&](auto i) { scale_sum[i] = zero_point_sum[i] = floats(0.0f); });
-            const auto step
-                = [&](const float* from, const float* dy_from, float* to, std::ptrdiff_t column, std::ptrdiff_t part) noexcept {
-                      rule.prepare(column, part);
-                      params.prepare(column, part);
-                      unroll<chunk_vectors>([&](auto i) {
-                          constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
-                          const floats at = floats::load_unaligned(from + lane), d = floats::load_unaligned(dy_from + lane);
-                          const words zero_point = params.zero_point(lane), wide = rule(at, column + lane),
-                                      code = min(max(wide, qmin), qmax);
-                          const floats value = opaque(
-                              zero_if_nan(args.rule.divide ? quotient(at, params.scale(lane)) : at * params.inverse(lane)));
-                          const floats distance = to_float(code - zero_point);
-                          const words beyond(by_value ? 0 : 1);
-                          const floats tested = by_value ? value : to_float(wide - zero_point);
-                          const auto kept = (to_float(qmin - zero_point - beyond) < tested)
-                                            & (tested < to_float(qmax - zero_point + beyond));
-                          select(kept, d, zero).store_unaligned(to + lane);
-                          const floats error = rounding_error ? distance - value : zero;
-                          const floats slope = select(kept, error, distance);
-                          if constexpr (per_column) {
-                              scale_sum[i] = fused(d, slope, zero) + zero;
-                              zero_point_sum[i] = select(kept, zero, d) + zero;
-                          } else {
-                              scale_sum[i] = fused(d, slope, scale_sum[i]);
-                              zero_point_sum[i] = zero_point_sum[i] + select(kept, zero, d);
-                          }
-                      });
-                  };
-            const auto store = [&](float* scale_to, float* zero_point_to) noexcept {
-                unroll<chunk_vectors>([&](auto i) {
-                    constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
-                    scale_sum[i].store_unaligned(scale_to + lane);
-                    zero_point_sum[i].store_unaligned(zero_point_to + lane);
-                });
-            };
-            float scale_lanes[chunk], zero_point_lanes[chunk];
+            gradient_lanes<per_column> sums;
             const std::ptrdiff_t end = begin + count;
             for (std::ptrdiff_t column = begin; column < end; column += chunk) {
                 const std::ptrdiff_t part = end - column < chunk ? end - column : chunk;
-                const std::size_t bytes = static_cast<std::size_t>(part) * sizeof(float);
+                rule.prepare(column, part);
+                params.prepare(column, part);
                 if (part == chunk) {
-                    step(x + column, dy + column, dx + column, column, part);
+                    gradient_chunk(constants, rule, params, x + column, dy + column, dx + column, column, sums);
                 } else {
                     float from[chunk] = {}, dy_from[chunk] = {}, to[chunk];
+                    const std::size_t bytes = static_cast<std::size_t>(part) * sizeof(float);
                     std::memcpy(from, x + column, bytes);
                     std::memcpy(dy_from, dy + column, bytes);
-                    step(from, dy_from, to, column, part);
+                    gradient_chunk(constants, rule, params, from, dy_from, to, column, sums);
                     std::memcpy(dx + column, to, bytes);
                 }
                 if (per_column && args.scale_sums != nullptr) {
-                    store(scale_lanes, zero_point_lanes);
-                    std::memcpy(args.scale_sums + r * args.groups + column, scale_lanes, bytes);
-                    std::memcpy(args.zero_point_sums + r * args.groups + column, zero_point_lanes, bytes);
+                    sums.store_columns(sums.scale, args.scale_sums + r * args.groups + column, part);
+                    sums.store_columns(sums.zero_point, args.zero_point_sums + r * args.groups + column, part);
                 }
             }
             if (!per_column && args.scale_sums != nullptr) {
-                store(scale_lanes, zero_point_lanes);
-                args.scale_sums[r * args.groups + group] = folded(scale_lanes);
-                args.zero_point_sums[r * args.groups + group] = folded(zero_point_lanes);
+                args.scale_sums[r * args.groups + group] = sums.folded(sums.scale);
+                args.zero_point_sums[r * args.groups + group] = sums.folded(sums.zero_point);
             }
         });
     }
