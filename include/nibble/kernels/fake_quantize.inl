@@ -127,13 +127,16 @@ struct gradient_lanes {
         zero_point[i] = (PerColumn ? zero : zero_point[i]) + clipped_dy;
     }
 
-    // Folded in halves; the last sum makes -0 and +0 one zero.
+    // Folded in halves, first whole vectors, then within one; the last sum makes -0 and +0 one zero.
     static float folded(const floats (&from)[chunk_vectors]) noexcept
     {
-        float lanes[chunk];
-        store(from, lanes);
-        for (std::ptrdiff_t half = chunk / 2; half > 0; half /= 2)
-            for (std::ptrdiff_t i = 0; i < half; ++i)
+        floats rest[chunk_vectors];
+        unroll<chunk_vectors>([&](auto i) { rest[i] = from[i]; });
+        fold_vectors<chunk_vectors / 2>(rest);
+        float lanes[floats::size];
+        rest[0].store_unaligned(lanes);
+        for (std::size_t half = floats::size / 2; half > 0; half /= 2)
+            for (std::size_t i = 0; i < half; ++i)
                 lanes[i] = lanes[i] + lanes[i + half];
         return lanes[0] + 0.0f;
     }
@@ -141,15 +144,19 @@ struct gradient_lanes {
     static void store_columns(const floats (&from)[chunk_vectors], float* to, std::ptrdiff_t count) noexcept
     {
         float lanes[chunk];
-        store(from, lanes);
+        unroll<chunk_vectors>([&](auto i) { from[i].store_unaligned(lanes + static_cast<std::ptrdiff_t>(decltype(i)::value) * width); });
         for (std::ptrdiff_t i = 0; i < count; ++i)
             to[i] = lanes[i] + 0.0f;
     }
 
 private:
-    static void store(const floats (&from)[chunk_vectors], float (&lanes)[chunk]) noexcept
+    template <std::size_t Half>
+    static void fold_vectors(floats (&v)[chunk_vectors]) noexcept
     {
-        unroll<chunk_vectors>([&](auto i) { from[i].store_unaligned(lanes + static_cast<std::ptrdiff_t>(decltype(i)::value) * width); });
+        if constexpr (Half > 0) {
+            unroll<Half>([&](auto i) { v[i] = v[i] + v[i + Half]; });
+            fold_vectors<Half / 2>(v);
+        }
     }
 };
 
@@ -166,13 +173,14 @@ struct gradient_constants {
 };
 
 // One chunk, whose first column is `column`; rule has one code more on either side, which shows what rounds to a code that is not there.
+// Inlined, so that constants and sums stay in registers.
 template <class Rule, bool PerColumn>
-inline void gradient_chunk(const gradient_constants& g, Rule& rule, const chunk_params<PerColumn>& params, const float* x, const float* dy,
+NIBBLE_INLINE void gradient_chunk(gradient_constants g, Rule& rule, const chunk_params<PerColumn>& params, const float* x, const float* dy,
     float* dx, std::ptrdiff_t column, gradient_lanes<PerColumn>& sums) noexcept
 {
     const floats zero(0.0f);
-    unroll<chunk_vectors>([&](auto i) {
-        constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+    for (std::size_t i = 0; i < chunk_vectors; ++i) {
+        const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
         const floats at = floats::load_unaligned(x + lane), d = floats::load_unaligned(dy + lane);
         const words zero_point = params.zero_point(lane), wide = rule(at, column + lane), code = min(max(wide, g.qmin), g.qmax);
         const floats value = opaque(zero_if_nan(g.divide ? quotient(at, params.scale(lane)) : at * params.inverse(lane)));
@@ -182,7 +190,7 @@ inline void gradient_chunk(const gradient_constants& g, Rule& rule, const chunk_
         select(kept, d, zero).store_unaligned(dx + lane);
         const floats error = g.rounding_error ? distance - value : zero;
         sums.add(i, d, select(kept, error, distance), select(kept, zero, d));
-    });
+    }
 }
 
 inline void fake_quantize_backward_f32(const fake_quantize_backward_args& args) noexcept
