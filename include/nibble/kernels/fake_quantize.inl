@@ -66,12 +66,13 @@ inline void for_each_group(const quantize_args& args, std::ptrdiff_t r, Visit vi
     const bool plain = how.round == rounding::ties_to_even && !how.divide && !how.zero_point_first;
     std::ptrdiff_t group = 0;
     for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size, ++group) {
-        const std::ptrdiff_t at = group * args.group_step, count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+        const std::ptrdiff_t at = group * args.group_step,
+                             count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
         const std::int32_t zero_point = zero_points ? zero_points[at] : 0;
         const chunk_params<false> params(scales + at, zero_points ? zero_points + at : nullptr, 0);
         if (plain) {
-            quantizer rule {1.0f / scales[at], static_cast<float>(args.qmin - zero_point), static_cast<float>(args.qmax - zero_point),
-                zero_point};
+            quantizer rule {
+                1.0f / scales[at], static_cast<float>(args.qmin - zero_point), static_cast<float>(args.qmax - zero_point), zero_point};
             visit(rule, params, begin, count, group);
         } else {
             general_quantizer rule(args, r);
