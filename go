@@ -3,6 +3,7 @@
 # ./go test       builds everything and runs every test, on this CPU, under sanitizers and on emulated CPUs
 # ./go bench      measures every product, its peers and the limits of this CPU; options follow (--help, --quick)
 # ./go compare    puts reports of ./go bench from several machines side by side: A.json B.json ...
+# ./go qat        trains a network in fake quantization on Fashion-MNIST and measures it on the integer kernels (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
@@ -54,9 +55,17 @@ demo() {
   exec build/demo-build/examples/language_model/nibble_language_model --output build/demo "$@"
 }
 
+qat() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev zlib1g-dev dataset-fashion-mnist
+  make_in build/demo-build nibble_qat_fashion_mnist -DCMAKE_BUILD_TYPE=Release \
+    -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
+  exec build/demo-build/examples/qat_fashion_mnist/nibble_qat_fashion_mnist "$@"
+}
+
 run_tests() {
   local root=$PWD failed=() runs=() static=(-DCMAKE_EXE_LINKER_FLAGS=-static -DNIBBLE_WITH_CPUINFO=OFF)
-  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14
+  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev
+  need libtorch-dev # alone: not every system that has the others has it
 
   # A build that fails does not keep the other tests from running.
   # GCC takes four times as long to compile the kernels with these two.
@@ -141,6 +150,7 @@ verb=${1:-}
 case $verb in
 demo) demo "$@" ;;
 test) run_tests "$@" ;;
+qat) qat "$@" ;;
 bench) bench "$@" ;;
 compare) compare "$@" ;;
 checksums) checksums "$@" ;;

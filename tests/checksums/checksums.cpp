@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "operators.hpp"
+#include "training.hpp"
 
 namespace {
 
@@ -123,6 +124,8 @@ const operation operations[] = {
     {"onnx_dynamic_quantize_linear", onnx_dynamic, "range_f32 quantize_8"},
     {"onnx_matmul", onnx_matmul, "gemm_w8"},
     {"onnx_matmul_nbits", onnx_nbits, ""},
+    {"fake_quantize", fake_quantize_values, "fake_quantize_f32"},
+    {"fake_quantize_backward", fake_quantize_gradients_of, "fake_quantize_backward_f32"},
 };
 
 // Every kernel must have a line above.

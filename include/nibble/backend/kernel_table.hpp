@@ -38,6 +38,32 @@ struct dequantize_args {
     std::ptrdiff_t row_step, group_step;
 };
 
+/// Which elements count as clipped by fake quantization, for their gradients.
+enum class clip_test : std::uint8_t {
+    value, ///< those with x / scale + zero_point at or beyond qmin or qmax, as in the papers on LSQ and LSQ+
+    code,  ///< those whose rounded code is beyond qmin or qmax, as in PyTorch
+};
+
+/// What the scale's gradient holds of elements that are not clipped.
+enum class scale_gradient : std::uint8_t {
+    lsq,  ///< their rounding error
+    pact, ///< nothing
+};
+
+/// The gradients of fake quantization; q is not used. scale_sums[row * groups + group] and zero_point_sums, or both null, receive what
+/// reference::gradient_sums defines.
+struct fake_quantize_backward_args : quantize_args {
+    const float* dy;
+    std::ptrdiff_t dy_stride;
+    float* dx;
+    std::ptrdiff_t dx_stride;
+    std::ptrdiff_t groups;
+    float* scale_sums;
+    float* zero_point_sums;
+    clip_test test;
+    scale_gradient gradient;
+};
+
 /// The least and the greatest value of each block of block_rows x group_size, at [block * groups + group]; both NaN if the block holds a
 /// NaN or an infinity.
 struct range_args {

@@ -21,6 +21,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     scale_invalid,           ///< a scale is not finite, or not above zero
     scale_not_half,          ///< scales are to be stored as half, and one of them is not exactly a half
     zero_point_out_of_range, ///< a zero point is no value of the integer type
+    code_limits_invalid,     ///< the least code is not below the greatest, or they do not fit the integer type
     multiplier_invalid,      ///< a fixed-point multiplier is negative, or its shift outside [-31, 31]
     k_too_large,             ///< at this k an int32 accumulator could overflow
     not_finite,              ///< the data holds a NaN or an infinity
@@ -85,6 +86,7 @@ constexpr const char* to_string(status s) noexcept
     case status::scale_invalid: return "a scale is not finite, or not above zero";
     case status::scale_not_half: return "scales are to be stored as half, and one of them is not exactly a half: round them first";
     case status::zero_point_out_of_range: return "a zero point is no value of the integer type";
+    case status::code_limits_invalid: return "the least code is not below the greatest, or they do not fit the integer type";
     case status::multiplier_invalid: return "a fixed-point multiplier is negative, or its shift is outside [-31, 31]";
     case status::k_too_large: return "at this k an int32 accumulator could overflow: split k";
     case status::not_finite: return "the data holds a NaN or an infinity";

@@ -3,6 +3,7 @@
 #include "lanes.inl"
 #include "math.inl"
 #include "quantize.inl"
+#include "fake_quantize.inl"
 #include "requantize.inl"
 #include "convert.inl"
 #include "minifloat.inl"

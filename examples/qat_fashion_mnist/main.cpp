@@ -1,0 +1,264 @@
+// Fashion-MNIST with a perceptron of 784-256-128-10: trained in floats, then quantized after training (PTQ, round to nearest) and with
+// quantization-aware training (QAT), at several widths of weights and activations. What is measured runs on the integer kernels.
+// usage: nibble_qat_fashion_mnist [--seeds N] [--threads N] [--float-epochs N] [--qat-epochs N] [--data FOLDER]
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <thread>
+
+#include <unistd.h>
+
+#include "data.hpp"
+#include "network.hpp"
+
+namespace {
+
+using perceptron::matrix;
+using perceptron::network;
+using perceptron::precision;
+
+struct options {
+    int seeds = 3, threads = static_cast<int>(std::thread::hardware_concurrency()), float_epochs = 10, qat_epochs = 5;
+    std::string data = "/usr/share/datasets/fashion-mnist";
+};
+
+struct setting {
+    const char* weights;
+    const char* activations;
+    precision bits;
+};
+
+constexpr nibble::code_limits unsigned_codes(int bits) { return nibble::codes_of_bits(bits, false); }
+constexpr nibble::code_limits signed_codes(int bits) { return nibble::codes_of_bits(bits, true); }
+constexpr nibble::code_limits ternary_codes = nibble::codes_of_bits(2, true, nibble::code_range::narrow);
+
+const setting settings[] = {
+    {"INT8", "INT8", {signed_codes(8), unsigned_codes(8)}},
+    {"INT4", "INT8", {signed_codes(4), unsigned_codes(8)}},
+    {"INT3", "INT8", {signed_codes(3), unsigned_codes(8)}},
+    {"INT2", "INT8", {signed_codes(2), unsigned_codes(8)}},
+    {"ternary", "INT8", {ternary_codes, unsigned_codes(8)}},
+    {"INT8", "INT4", {signed_codes(8), unsigned_codes(4)}},
+    {"INT4", "INT4", {signed_codes(4), unsigned_codes(4)}},
+    {"INT3", "INT4", {signed_codes(3), unsigned_codes(4)}},
+    {"INT2", "INT4", {signed_codes(2), unsigned_codes(4)}},
+    {"ternary", "INT4", {ternary_codes, unsigned_codes(4)}},
+};
+constexpr std::size_t setting_count = sizeof settings / sizeof settings[0];
+
+constexpr std::ptrdiff_t batch = 128, pixels = 784, calibration_images = 2048;
+constexpr float float_rate = 1e-3f, qat_rate = 1e-3f;
+
+// Images `which` as rows of numbers in [0, 1].
+void gather(const images& from, const std::ptrdiff_t* which, std::ptrdiff_t count, matrix& x, std::vector<std::uint8_t>& labels)
+{
+    x.resize(count, pixels);
+    labels.resize(static_cast<std::size_t>(count));
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+        const std::uint8_t* image = from.pixels.data() + which[i] * pixels;
+        for (std::ptrdiff_t p = 0; p < pixels; ++p)
+            x.row(i)[p] = static_cast<float>(image[p]) / 255.0f;
+        labels[static_cast<std::size_t>(i)] = from.labels[static_cast<std::size_t>(which[i])];
+    }
+}
+
+// One line on a terminal for all that runs at once; a line for each end elsewhere.
+class progress {
+public:
+    void start(std::size_t all) { all_ = all; }
+    void step()
+    {
+        const std::size_t done = ++done_;
+        if (isatty(2) && done % 50 == 0) {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            std::fprintf(stderr, "\r%3zu%%  %.0f s ", 100 * done / all_, seconds());
+        }
+    }
+    void say(const char* text)
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::fprintf(stderr, "%s%3zu%%  %4.0f s  %s\n", isatty(2) ? "\r" : "", 100 * done_ / all_, seconds(), text);
+    }
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+private:
+    std::atomic<std::size_t> done_ {0};
+    std::size_t all_ = 1;
+    std::mutex mutex_;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+// The rate falls to zero as a half wave. Returns the last epoch's mean loss.
+double train(network& net, const images& data, int epochs, float rate, unsigned seed, progress& shown)
+{
+    std::mt19937 random(seed);
+    std::vector<std::ptrdiff_t> order(static_cast<std::size_t>(data.count));
+    std::iota(order.begin(), order.end(), std::ptrdiff_t {0});
+    matrix x, d;
+    std::vector<std::uint8_t> labels;
+    const std::ptrdiff_t steps = data.count / batch, all = steps * epochs;
+    double loss = 0;
+    net.forget();
+    for (int epoch = 0; epoch < epochs; ++epoch) {
+        for (std::size_t i = order.size(); i > 1; --i)
+            std::swap(order[i - 1], order[random() % i]);
+        loss = 0;
+        for (std::ptrdiff_t s = 0; s < steps; ++s) {
+            gather(data, order.data() + s * batch, batch, x, labels);
+            loss += cross_entropy(net.forward(x), labels.data(), d) / static_cast<double>(steps);
+            net.backward(d);
+            const float part = static_cast<float>(epoch * steps + s) / static_cast<float>(all);
+            net.step(rate * 0.5f * (1.0f + std::cos(3.14159265f * part)));
+            shown.step();
+        }
+    }
+    return loss;
+}
+
+// Per cent of the images that are classified rightly.
+template <class Network>
+double accuracy(Network& net, const images& data)
+{
+    constexpr std::ptrdiff_t part = 500;
+    matrix x;
+    std::vector<std::uint8_t> labels;
+    std::vector<std::ptrdiff_t> which(part);
+    std::ptrdiff_t correct = 0;
+    for (std::ptrdiff_t first = 0; first < data.count; first += part) {
+        std::iota(which.begin(), which.end(), first);
+        gather(data, which.data(), part, x, labels);
+        correct += perceptron::count_correct(net.forward(x), labels.data());
+    }
+    return 100.0 * static_cast<double>(correct) / static_cast<double>(data.count);
+}
+
+// The integer kernels', and whether the simulation in floats comes to the same.
+double integer_accuracy(network& net, const images& test, double& simulated)
+{
+    simulated = accuracy(net, test);
+    perceptron::integer_network shipped(net);
+    return accuracy(shipped, test);
+}
+
+// job(i) for all i < count, on `threads` threads.
+template <class Job>
+void in_parallel(int threads, std::size_t count, Job job)
+{
+    std::atomic<std::size_t> next {0};
+    std::vector<std::thread> pool;
+    for (int t = 0; t < threads; ++t)
+        pool.emplace_back([&] {
+            for (std::size_t i = next++; i < count; i = next++)
+                job(i);
+        });
+    for (std::thread& t : pool)
+        t.join();
+}
+
+std::string mean_and_spread(const std::vector<double>& of_seeds)
+{
+    const auto [least, greatest] = std::minmax_element(of_seeds.begin(), of_seeds.end());
+    const double mean = std::accumulate(of_seeds.begin(), of_seeds.end(), 0.0) / static_cast<double>(of_seeds.size());
+    char text[64];
+    std::snprintf(text, sizeof text, "%.2f (%.2f–%.2f)", mean, *least, *greatest);
+    return text;
+}
+
+options parse(int argc, char** argv)
+{
+    options o;
+    for (int i = 1; i < argc; i += 2) {
+        const std::string flag = argv[i];
+        int* number = flag == "--seeds"          ? &o.seeds
+                      : flag == "--threads"      ? &o.threads
+                      : flag == "--float-epochs" ? &o.float_epochs
+                      : flag == "--qat-epochs"   ? &o.qat_epochs
+                                                 : nullptr;
+        if (i + 1 < argc && number != nullptr && std::atoi(argv[i + 1]) > 0) {
+            *number = std::atoi(argv[i + 1]);
+        } else if (i + 1 < argc && flag == "--data") {
+            o.data = argv[i + 1];
+        } else {
+            std::fprintf(stderr, "%s: there are --seeds, --threads, --float-epochs, --qat-epochs, each with a number, and --data FOLDER\n",
+                flag.c_str());
+            std::exit(2);
+        }
+    }
+    o.threads = std::max(o.threads, 1);
+    return o;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    const options o = parse(argc, argv);
+    const images training = read_images(o.data, "train", 60000), test = read_images(o.data, "t10k", 10000);
+    const std::size_t seeds = static_cast<std::size_t>(o.seeds), steps = static_cast<std::size_t>(training.count / batch);
+    std::fprintf(
+        stderr, "Fashion-MNIST, 784-256-128-10, %d threads, products on %s\n", o.threads, nibble::to_string(nibble::active_backend()));
+
+    progress shown;
+    shown.start(seeds * steps * (static_cast<std::size_t>(o.float_epochs) + (setting_count + 1) * static_cast<std::size_t>(o.qat_epochs)));
+    std::vector<network> trained;
+    for (std::size_t s = 0; s < seeds; ++s)
+        trained.emplace_back(std::vector<std::ptrdiff_t> {pixels, 256, 128, 10}, static_cast<unsigned>(s + 1));
+    std::vector<double> floats(seeds);
+    in_parallel(o.threads, seeds, [&](std::size_t s) {
+        const double loss = train(trained[s], training, o.float_epochs, float_rate, static_cast<unsigned>(s + 100), shown);
+        floats[s] = accuracy(trained[s], test);
+        char line[100];
+        std::snprintf(line, sizeof line, "seed %zu  FP32            loss %.3f  accuracy %.2f %%", s + 1, loss, floats[s]);
+        shown.say(line);
+    });
+
+    matrix samples;
+    std::vector<std::uint8_t> sample_labels;
+    std::vector<std::ptrdiff_t> first(calibration_images);
+    std::iota(first.begin(), first.end(), std::ptrdiff_t {0});
+    gather(training, first.data(), calibration_images, samples, sample_labels);
+    // The last of a seed's trainings goes on in floats, as long as the others: what the further epochs do without quantization.
+    std::vector<double> longer(seeds);
+    std::vector<std::vector<double>> ptq(setting_count, std::vector<double>(seeds)), mse = ptq, qat = ptq, simulation_error = ptq;
+    in_parallel(o.threads, seeds * (setting_count + 1), [&](std::size_t i) {
+        const std::size_t s = i / (setting_count + 1), at = i % (setting_count + 1);
+        const unsigned seed = static_cast<unsigned>(s + 200);
+        network net = trained[s];
+        char line[160];
+        if (at == setting_count) {
+            const double loss = train(net, training, o.qat_epochs, qat_rate, seed, shown);
+            longer[s] = accuracy(net, test);
+            std::snprintf(line, sizeof line, "seed %zu  FP32, longer    loss %.3f  accuracy %.2f %%", s + 1, loss, longer[s]);
+            return shown.say(line);
+        }
+        const setting& how = settings[at];
+        double simulated = 0;
+        net.quantize(how.bits, nibble::params_start::max_abs, samples);
+        ptq[at][s] = integer_accuracy(net, test, simulated);
+        net.quantize(how.bits, nibble::params_start::mse, samples);
+        mse[at][s] = integer_accuracy(net, test, simulated);
+        const double loss = train(net, training, o.qat_epochs, qat_rate, seed, shown);
+        qat[at][s] = integer_accuracy(net, test, simulated);
+        simulation_error[at][s] = std::fabs(simulated - qat[at][s]);
+        std::snprintf(line, sizeof line, "seed %zu  %-7s x %s  loss %.3f  accuracy %.2f %%  (PTQ %.2f %%, simulated %.2f %%)", s + 1,
+            how.weights, how.activations, loss, qat[at][s], ptq[at][s], simulated);
+        shown.say(line);
+    });
+
+    std::printf("| weights | activations | PTQ, max-abs | PTQ, least squares | QAT |\n|---|---|---|---|---|\n");
+    std::printf("| FP32 | FP32 | %s | | %s (trained as long) |\n", mean_and_spread(floats).c_str(), mean_and_spread(longer).c_str());
+    for (std::size_t at = 0; at < setting_count; ++at)
+        std::printf("| %s | %s | %s | %s | %s |\n", settings[at].weights, settings[at].activations, mean_and_spread(ptq[at]).c_str(),
+            mean_and_spread(mse[at]).c_str(), mean_and_spread(qat[at]).c_str());
+    double worst = 0;
+    for (const std::vector<double>& each : simulation_error)
+        worst = std::max(worst, *std::max_element(each.begin(), each.end()));
+    std::printf(
+        "Per cent of 10000 test images, mean (least–greatest) of %zu seeds, on the integer kernels; the simulation in floats differs "
+        "by at most %.2f points. %.0f s, %.0f s of processor time.\n",
+        seeds, worst, shown.seconds(), static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
+    return 0;
+}

@@ -1,0 +1,30 @@
+// From training to the integer kernels: trained weights, n x k, as packed weights that hold the trained scales. The codes are those that
+// fake_quantize rounds to, so that the integer products compute what training simulated: with x^ and w^ fake-quantized,
+//   sum over k of (x^ / s_x) (w^ / s_w), exact, then the epilogue       bit for bit
+//   sum over k of x^ w^ in floats of unit roundoff u = 2^-24            within (k + groups + 8) u (sum of |x^| |w^| + |bias|)
+// Codes of the next layer's activations differ by the second only where that bound reaches a tie. reference::fake_quantized_linear is the
+// first.
+#pragma once
+
+#include "../gemm/packed_weights.hpp"
+#include "../quantize/fake_quantize.hpp"
+
+NIBBLE_BEGIN
+
+/// W: int8, int4x2 or uint4x2, wide enough for the codes. f.params: per tensor, channel or group.
+template <class W>
+inline result<packed_weights> convert(matrix_view<const float> w, const fake_quantization& f, packing_options options = {}) noexcept
+{
+    if (const status s = check(w); s != status::ok)
+        return s;
+    const std::ptrdiff_t elements = elements_for<W>(w.cols);
+    aligned_buffer buffer;
+    if (!buffer.resize(static_cast<std::size_t>(w.rows) * static_cast<std::size_t>(elements)))
+        return status::out_of_memory;
+    const matrix_view<W> codes(reinterpret_cast<W*>(buffer.bytes().data()), w.rows, elements);
+    if (const status s = fake_quantized_codes(w, f, codes); s != status::ok)
+        return s;
+    return packed_weights::make(matrix_view<const W>(codes), w.cols, f.params, options);
+}
+
+NIBBLE_END

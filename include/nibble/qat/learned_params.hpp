@@ -1,0 +1,131 @@
+// Scales and zero points that are trained: where they start, and what keeps them valid after an optimizer's step.
+//   max_abs   the whole range of the data, by the formulas of quantize/params.hpp
+//   mse       of the ranges i / 64 of that, i = 24 ... 64, the one with the least sum of squared errors of fake_quantize, for each
+//             parameter on its own; the wider of two equal ones
+// Training that starts from either has calibrated post-training quantization as its first step.
+#pragma once
+
+#include "../quantize/fake_quantize.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+enum class params_start : std::uint8_t { max_abs, mse };
+
+NIBBLE_END_TYPES
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+
+/// Scratch floats that start_params needs.
+inline std::size_t start_params_scratch(params_start from, granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols,
+    std::ptrdiff_t group_size = 0, std::ptrdiff_t block_rows = 1) noexcept
+{
+    const std::size_t count = static_cast<std::size_t>(params_count(kind, rows, cols, group_size, block_rows));
+    return 2 * count + (from == params_start::mse ? 3 * count + static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) : 0);
+}
+
+/// Parameters to start training from. x: finite, else not_finite. zero_points: params_count, or empty for symmetric codes with qmin < 0.
+/// rule.range is not used: codes say it.
+template <class Executor = serial_executor>
+inline status start_params(matrix_view<const float> x, params_start from, params_rule rule, code_limits codes, granularity kind,
+    std::ptrdiff_t group_size, span<float> scales, span<std::int32_t> zero_points, span<float> scratch, std::ptrdiff_t block_rows = 1,
+    Executor&& executor = Executor {})
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    if (const status s = check_grouping<std::int8_t>(kind, group_size, block_rows); s != status::ok)
+        return s;
+    if (codes.qmin >= codes.qmax || codes.qmin < -128 || codes.qmax > (codes.qmin < 0 ? 127 : 255))
+        return status::code_limits_invalid;
+    const std::size_t count = static_cast<std::size_t>(params_count(kind, x.rows, x.cols, group_size, block_rows));
+    const bool may_lack_zero_points = rule.how == scheme::symmetric && codes.qmin < 0;
+    if (scales.size() != count || (zero_points.size() != count && !(zero_points.empty() && may_lack_zero_points)))
+        return status::params_count_mismatch;
+    if (scratch.size() < start_params_scratch(from, kind, x.rows, x.cols, group_size, block_rows))
+        return status::buffer_too_small;
+    if (check(scales) != status::ok || check(zero_points) != status::ok || check(scratch) != status::ok)
+        return status::null_pointer;
+    const default_fp_mode mode;
+    const params_steps steps = steps_of(kind, x.cols, group_size, block_rows);
+    float *const low = scratch.data(), *const high = low + count;
+    if (x.empty()) {
+        for (std::size_t i = 0; i < 2 * count; ++i)
+            scratch[i] = 0.0f;
+    } else {
+        const bool all_rows = kind == granularity::per_tensor || kind == granularity::per_column;
+        kernels().range_f32({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
+    }
+    for (std::size_t i = 0; i < count; ++i)
+        if ((float_bits(low[i]) & 0x7fffffffu) > 0x7f800000u)
+            return status::not_finite;
+    const auto shrunk
+        = [&](std::size_t i, float fraction) noexcept { return params_of_range(low[i] * fraction, high[i] * fraction, rule, codes); };
+    for (std::size_t i = 0; i < count; ++i) {
+        const scale_and_zero_point whole = shrunk(i, 1.0f);
+        scales[i] = whole.scale;
+        if (!zero_points.empty())
+            zero_points[i] = whole.zero_point;
+    }
+    if (from == params_start::max_abs || x.empty())
+        return status::ok;
+
+    float *const error = high + count, *const least = error + count, *const fraction = least + count, *const y = fraction + count;
+    const matrix_view<float> rounded(y, x.rows, x.cols);
+    const fake_quantization f {{kind, group_size, scales, zero_points, block_rows}, codes, {}};
+    for (int i = 64; i >= 24; --i) {
+        const float tried = static_cast<float>(i) / 64.0f;
+        for (std::size_t p = 0; p < count; ++p) {
+            const scale_and_zero_point narrower = shrunk(p, tried);
+            scales[p] = narrower.scale;
+            if (!zero_points.empty())
+                zero_points[p] = narrower.zero_point;
+            error[p] = 0.0f;
+        }
+        if (const status s = fake_quantize(x, f, rounded, executor); s != status::ok)
+            return s;
+        for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+            for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
+                const float off = rounded(r, c) - x(r, c);
+                float& sum = error[r / steps.block_rows * steps.row + c / steps.group_size * steps.group];
+                sum = std::fma(off, off, sum);
+            }
+        for (std::size_t p = 0; p < count; ++p)
+            if (i == 64 || error[p] < least[p]) {
+                least[p] = error[p];
+                fraction[p] = tried;
+            }
+    }
+    for (std::size_t p = 0; p < count; ++p) {
+        const scale_and_zero_point best = shrunk(p, fraction[p]);
+        scales[p] = best.scale;
+        if (!zero_points.empty())
+            zero_points[p] = best.zero_point;
+    }
+    return status::ok;
+}
+
+/// After a step: what is not at least `least`, NaN too, becomes `least`, above zero and finite.
+inline void bound_scales(span<float> scales, float least = 1.17549435e-38f) noexcept
+{
+    for (float& scale : scales)
+        if (!valid_scale(float_bits(scale)) || scale < least)
+            scale = least;
+}
+
+/// Learned zero points are real numbers; these are the codes they stand for: rounded, ties to even, within the limits; NaN gives qmin.
+inline status round_zero_points(span<const float> learned, code_limits codes, span<std::int32_t> zero_points) noexcept
+{
+    if (learned.size() != zero_points.size())
+        return status::shape_mismatch;
+    if (check(learned) != status::ok || check(zero_points) != status::ok)
+        return status::null_pointer;
+    const default_fp_mode mode;
+    for (std::size_t i = 0; i < learned.size(); ++i) {
+        const float low = static_cast<float>(codes.qmin), high = static_cast<float>(codes.qmax), z = learned[i];
+        zero_points[i] = static_cast<std::int32_t>(std::nearbyint(z > low ? (z < high ? z : high) : low));
+    }
+    return status::ok;
+}
+
+NIBBLE_END
+NIBBLE_STRICT_END
