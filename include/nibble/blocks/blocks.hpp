@@ -7,6 +7,7 @@
 // quantized in any portions and by any number of threads.
 #pragma once
 
+#include "../backend/backend.hpp"
 #include "../backend/fp_mode.hpp"
 #include "../core/view.hpp"
 #include "../reference/k_blocks.hpp"
@@ -30,6 +31,17 @@ inline void with_block(ggml_type type, F f) noexcept
 inline status check_block_type(ggml_type type) noexcept
 {
     return !is_known(type) ? status::ggml_type_unknown : !is_quantizable(type) ? status::ggml_type_unsupported : status::ok;
+}
+
+inline void search_scales(reference::search_kind kind, const block_search_args& args) noexcept
+{
+    switch (kind) {
+    case reference::search_kind::symmetric: return kernels().search_symmetric(args);
+    case reference::search_kind::descent: return kernels().search_descent(args);
+    case reference::search_kind::affine: return kernels().search_affine(args);
+    case reference::search_kind::iq4: return kernels().search_iq4(args);
+    case reference::search_kind::none: return;
+    }
 }
 
 inline bool all_finite(const float* x, std::ptrdiff_t n) noexcept
@@ -74,8 +86,8 @@ inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<s
     const std::size_t row_bytes = static_cast<std::size_t>(*bytes / x.rows);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         detail::with_block(type, [&](auto block) noexcept {
-            reference::quantize_row<decltype(block)>(
-                x.row(r), x.cols, importance.empty() ? nullptr : importance.data(), out.data() + static_cast<std::size_t>(r) * row_bytes);
+            reference::quantize_row<decltype(block)>(x.row(r), x.cols, importance.empty() ? nullptr : importance.data(),
+                out.data() + static_cast<std::size_t>(r) * row_bytes, detail::search_scales);
         });
     return status::ok;
 }
@@ -104,7 +116,7 @@ inline status dequantize_blocks(ggml_type type, span<const std::byte> blocks, ma
         if (plain)
             reference::widen_row(type, from, x.cols, x.row(r));
         else
-            detail::with_block(type, [&](auto block) noexcept { reference::dequantize_row<decltype(block)>(from, x.cols, x.row(r)); });
+            kernels().dequantize_ggml({type, from, x.cols, x.row(r)});
     }
     return status::ok;
 }

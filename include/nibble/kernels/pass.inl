@@ -8,6 +8,8 @@
 #include "convert.inl"
 #include "minifloat.inl"
 #include "microscaling.inl"
+#include "blocks_search.inl"
+#include "blocks_dequantize.inl"
 #include "tiles.inl"
 #include "epilogue.inl"
 #include "gemm_float.inl"

@@ -34,59 +34,121 @@ inline float sum_of_squares(const float* x, std::ptrdiff_t n) noexcept
     return sum;
 }
 
-/// importance * sqrt(power + x^2)
-inline void weigh(const float* x, const float* importance, float power, int n, float* weights) noexcept
+/// How the scales of a type are sought.
+enum class search_kind : std::uint8_t { none, symmetric, descent, affine, iq4 };
+
+template <class Block>
+inline constexpr search_kind search_of(bool with_importance) noexcept
 {
-    for (int i = 0; i < n; ++i)
-        weights[i] = importance[i] * square_root(power + product(x[i], x[i]));
+    switch (block_traits<Block>::type) {
+    case ggml_type::q4_0:
+    case ggml_type::q5_0: return with_importance ? search_kind::symmetric : search_kind::none;
+    case ggml_type::q4_1:
+    case ggml_type::q5_1: return with_importance ? search_kind::affine : search_kind::none;
+    case ggml_type::q2_K:
+    case ggml_type::q4_K:
+    case ggml_type::q5_K: return search_kind::affine;
+    case ggml_type::q3_K: return with_importance ? search_kind::symmetric : search_kind::descent;
+    case ggml_type::q6_K: return search_kind::symmetric;
+    case ggml_type::iq4_nl:
+    case ggml_type::iq4_xs: return search_kind::iq4;
+    default: return search_kind::none;
+    }
+}
+
+/// The largest code of an affine search, half the number of codes of the others.
+template <class Block>
+inline constexpr std::int32_t search_levels
+    = block_traits<Block>::type == ggml_type::q4_0                                                   ? 8
+      : block_traits<Block>::type == ggml_type::q5_0                                                 ? 16
+      : block_traits<Block>::type == ggml_type::q2_K                                                 ? 3
+      : block_traits<Block>::type == ggml_type::q3_K                                                 ? 4
+      : block_traits<Block>::type == ggml_type::q4_1 || block_traits<Block>::type == ggml_type::q4_K ? 15
+      : block_traits<Block>::type == ggml_type::q5_1 || block_traits<Block>::type == ggml_type::q5_K ? 31
+                                                                                                     : 32;
+
+inline constexpr affine_candidates candidates_of(ggml_type type, bool with_importance) noexcept
+{
+    return with_importance           ? affine_candidates {-0.9f, 0.05f, 36, false}
+           : type == ggml_type::q2_K ? affine_candidates {-0.5f, 0.1f, 15, true}
+           : type == ggml_type::q4_K ? affine_candidates {-1.0f, 0.1f, 20, false}
+                                     : affine_candidates {-0.5f, 0.1f, 15, false};
+}
+
+/// What a search has found for one block.
+struct searched_block {
+    const float* weights;
+    const float* scales;
+    const float* minimums;
+    std::uint8_t* codes;
+};
+
+/// The weight of each number of a block in the search.
+template <class Block>
+inline void weigh_block(const float* x, const float* importance, float mean_square, float* weights) noexcept
+{
+    constexpr ggml_type type = block_traits<Block>::type;
+    constexpr int n = block_traits<Block>::elements, group = block_group<Block>;
+    if (importance != nullptr && type != ggml_type::q6_K) {
+        // Blocks of 32 take the row's mean square, IQ4 twice the block's, Q2_K the block's and the other K types twice the block's.
+        float power = mean_square;
+        if (type == ggml_type::iq4_nl || type == ggml_type::iq4_xs)
+            power = sum_of_squares(x, n) * (2.0f / static_cast<float>(n));
+        else if (n == 256)
+            power = (type == ggml_type::q2_K ? 1.0f : 2.0f) * sum_of_squares(x, n) / 256.0f;
+        for (int i = 0; i < n; ++i)
+            weights[i] = importance[i] * square_root(power + product(x[i], x[i]));
+        return;
+    }
+    for (int j = 0; j < n; j += group) {
+        const bool has_mean = type == ggml_type::q4_K || type == ggml_type::q5_K;
+        const float mean = has_mean ? square_root(sum_of_squares(x + j, group) / static_cast<float>(group)) : 0.0f;
+        for (int i = j; i < j + group; ++i)
+            weights[i] = importance != nullptr ? importance[i] : has_mean || type == ggml_type::q2_K ? mean + std::fabs(x[i]) : x[i] * x[i];
+    }
 }
 
 // Q4_0 and Q5_0: the extreme becomes code 0.
 template <class Block>
-inline void quantize_signed(const float* x, const float* importance, float mean_square, Block& out) noexcept
+inline void quantize_signed(const float* x, const searched_block* found, Block& out) noexcept
 {
-    constexpr int bias = std::is_same_v<Block, block_q4_0> ? 8 : 16;
+    if (found != nullptr) {
+        out.d = scale_half(found->scales[0]);
+        return pack(found->codes, out);
+    }
+    constexpr int bias = search_levels<Block>;
     std::uint8_t codes[32];
-    if (importance != nullptr) {
-        float weights[32];
-        weigh(x, importance, mean_square, 32, weights);
-        out.d = scale_half(symmetric_search(x, weights, 32, bias, codes));
-    } else {
-        const float d = signed_extreme(x, 32) / static_cast<float>(-bias), inverse = inverse_or_zero(d);
-        out.d = scale_half(d);
-        for (int i = 0; i < 32; ++i) {
-            const std::uint8_t code = low_byte(product(x[i], inverse) + (static_cast<float>(bias) + 0.5f));
-            codes[i] = code < 2 * bias - 1 ? code : static_cast<std::uint8_t>(2 * bias - 1);
-        }
+    const float d = signed_extreme(x, 32) / static_cast<float>(-bias), inverse = inverse_or_zero(d);
+    out.d = scale_half(d);
+    for (int i = 0; i < 32; ++i) {
+        const std::uint8_t code = low_byte(product(x[i], inverse) + (static_cast<float>(bias) + 0.5f));
+        codes[i] = code < 2 * bias - 1 ? code : static_cast<std::uint8_t>(2 * bias - 1);
     }
     pack(codes, out);
 }
 
 // Q4_1 and Q5_1: the least number becomes code 0, the greatest the largest code.
 template <class Block>
-inline void quantize_ranged(const float* x, const float* importance, float mean_square, Block& out) noexcept
+inline void quantize_ranged(const float* x, const searched_block* found, Block& out) noexcept
 {
-    constexpr int max_code = std::is_same_v<Block, block_q4_1> ? 15 : 31;
+    if (found != nullptr) {
+        out.d = scale_half(found->scales[0]);
+        out.m = scale_half(-found->minimums[0]);
+        return pack(found->codes, out);
+    }
+    constexpr int max_code = search_levels<Block>;
     std::uint8_t codes[32];
-    if (importance != nullptr) {
-        float weights[32];
-        weigh(x, importance, mean_square, 32, weights);
-        const affine_scale found = affine_search(x, weights, 32, max_code, {-0.9f, 0.05f, 36, false}, codes);
-        out.d = scale_half(found.scale);
-        out.m = scale_half(-found.minimum);
-    } else {
-        float low = x[0], high = x[0];
-        for (int i = 1; i < 32; ++i) {
-            low = x[i] < low ? x[i] : low;
-            high = x[i] > high ? x[i] : high;
-        }
-        const float d = (high - low) / static_cast<float>(max_code), inverse = inverse_or_zero(d);
-        out.d = scale_half(d);
-        out.m = scale_half(low);
-        for (int i = 0; i < 32; ++i) {
-            const std::uint8_t code = low_byte(product(x[i] - low, inverse) + 0.5f);
-            codes[i] = code < max_code ? code : static_cast<std::uint8_t>(max_code);
-        }
+    float low = x[0], high = x[0];
+    for (int i = 1; i < 32; ++i) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    const float d = (high - low) / static_cast<float>(max_code), inverse = inverse_or_zero(d);
+    out.d = scale_half(d);
+    out.m = scale_half(low);
+    for (int i = 0; i < 32; ++i) {
+        const std::uint8_t code = low_byte(product(x[i] - low, inverse) + 0.5f);
+        codes[i] = code < max_code ? code : static_cast<std::uint8_t>(max_code);
     }
     pack(codes, out);
 }
@@ -183,56 +245,15 @@ inline void quantize_fp4(const float* x, block_nvfp4& out) noexcept
     pack(codes, out);
 }
 
-/// The nearest of iq4_values, the greater of two; 15 for NaN.
-inline std::uint8_t iq4_code(float x) noexcept
-{
-    int code = 0;
-    while (code < 15 && !(x + x < static_cast<float>(iq4_values[code] + iq4_values[code + 1])))
-        ++code;
-    return static_cast<std::uint8_t>(code);
-}
-
-/// The scale of 32 numbers: x ~ scale * value of a code.
-inline float iq4_search(const float* x, const float* weights) noexcept
-{
-    const float extreme = signed_extreme(x, 32);
-    if (std::fabs(extreme) < least_group)
-        return 0.0f;
-    float scale = 0.0f, best = 0.0f;
-    for (int each = -8; each <= 7; ++each) {
-        const float inverse
-            = each == -8 ? 1.0f / (-extreme / static_cast<float>(iq4_values[0])) : static_cast<float>(each + iq4_values[0]) / extreme;
-        float sum_qx = 0.0f, sum_q2 = 0.0f;
-        for (int i = 0; i < 32; ++i) {
-            const float q = static_cast<float>(iq4_values[iq4_code(inverse * x[i])]);
-            sum_qx += product(weights[i] * q, x[i]);
-            sum_q2 += product(weights[i] * q, q);
-        }
-        if (each == -8 || (sum_q2 > 0.0f && sum_qx * sum_qx > best * sum_q2)) {
-            scale = sum_q2 > 0.0f ? sum_qx / sum_q2 : 0.0f;
-            best = scale * sum_qx;
-        }
-    }
-    return scale;
-}
-
 // IQ4_NL and IQ4_XS.
 template <class Block>
-inline void quantize_iq4(const float* x, const float* importance, Block& out) noexcept
+inline void quantize_iq4(const float* x, const searched_block& found, Block& out) noexcept
 {
     constexpr int n = block_traits<Block>::elements;
-    const float power = sum_of_squares(x, n) * (2.0f / static_cast<float>(n));
-    float scales[n / 32], top = 0.0f;
-    for (int j = 0; j < n / 32; ++j) {
-        float weights[32];
-        if (importance != nullptr)
-            weigh(x + 32 * j, importance + 32 * j, power, 32, weights);
-        else
-            for (int i = 0; i < 32; ++i)
-                weights[i] = x[32 * j + i] * x[32 * j + i];
-        scales[j] = iq4_search(x + 32 * j, weights);
+    const float* scales = found.scales;
+    float top = 0.0f;
+    for (int j = 0; j < n / 32; ++j)
         top = std::fabs(scales[j]) > std::fabs(top) ? scales[j] : top;
-    }
     std::uint8_t codes[n];
     if constexpr (n == 32) {
         out.d = scale_half(scales[0]);

@@ -31,17 +31,17 @@ struct stored_scales {
     float step, minimum;
 };
 template <int Groups>
-inline stored_scales store_scales(const float (&scales)[Groups], const float (&minimums)[Groups], int max_code, const float* group_weights,
+inline stored_scales store_scales(const float* scales, const float* minimums, int max_code, const float* group_weights,
     std::uint8_t (&scale_codes)[Groups], std::uint8_t (&minimum_codes)[Groups]) noexcept
 {
     if (group_weights != nullptr) {
         const float step = positive_search(scales, group_weights, Groups, max_code, scale_codes);
         return {step, positive_search(minimums, group_weights, Groups, max_code, minimum_codes)};
     }
-    const auto store = [&](const float(&values)[Groups], std::uint8_t(&codes)[Groups]) noexcept {
+    const auto store = [&](const float* values, std::uint8_t(&codes)[Groups]) noexcept {
         float top = 0.0f;
-        for (const float v : values)
-            top = v > top ? v : top;
+        for (int j = 0; j < Groups; ++j)
+            top = values[j] > top ? values[j] : top;
         const float inverse = top > 0.0f ? static_cast<float>(max_code) / top : 0.0f;
         for (int j = 0; j < Groups; ++j) {
             const std::uint8_t code = static_cast<std::uint8_t>(nearest_int(inverse * values[j]));
@@ -55,35 +55,17 @@ inline stored_scales store_scales(const float (&scales)[Groups], const float (&m
 
 // Q2_K, Q4_K and Q5_K: x ~ scale * code - minimum.
 template <class Block>
-inline void quantize_k_affine(const float* x, const float* importance, Block& out) noexcept
+inline void quantize_k_affine(const float* x, bool with_importance, const searched_block& found, Block& out) noexcept
 {
     constexpr ggml_type type = block_traits<Block>::type;
     constexpr int n = block_group<Block>, groups = 256 / n;
-    constexpr int max_code = type == ggml_type::q2_K ? 3 : type == ggml_type::q4_K ? 15 : 31;
-    constexpr affine_candidates plain = type == ggml_type::q2_K   ? affine_candidates {-0.5f, 0.1f, 15, true}
-                                        : type == ggml_type::q4_K ? affine_candidates {-1.0f, 0.1f, 20, false}
-                                                                  : affine_candidates {-0.5f, 0.1f, 15, false};
-    std::uint8_t codes[256], scale_codes[groups], minimum_codes[groups];
-    float scales[groups], minimums[groups], group_weights[groups];
-    const float power = importance == nullptr ? 0.0f : (type == ggml_type::q2_K ? 1.0f : 2.0f) * sum_of_squares(x, 256) / 256.0f;
-    for (int j = 0; j < groups; ++j) {
-        const float* group = x + n * j;
-        float weights[n];
-        if (importance != nullptr) {
-            weigh(group, importance + n * j, power, n, weights);
-            group_weights[j] = total(weights, n);
-        } else {
-            const float mean = type == ggml_type::q2_K ? 0.0f : square_root(sum_of_squares(group, n) / static_cast<float>(n));
-            for (int i = 0; i < n; ++i)
-                weights[i] = mean + std::fabs(group[i]);
-        }
-        const affine_scale found = affine_search(
-            group, weights, n, max_code, importance != nullptr ? affine_candidates {-0.9f, 0.05f, 36, false} : plain, codes + n * j);
-        scales[j] = found.scale;
-        minimums[j] = found.minimum;
-    }
-    const stored_scales stored = store_scales(
-        scales, minimums, type == ggml_type::q2_K ? 15 : 63, importance != nullptr ? group_weights : nullptr, scale_codes, minimum_codes);
+    std::uint8_t scale_codes[groups], minimum_codes[groups];
+    float group_weights[groups];
+    if (with_importance)
+        for (int j = 0; j < groups; ++j)
+            group_weights[j] = total(found.weights + n * j, n);
+    const stored_scales stored = store_scales<groups>(found.scales, found.minimums, type == ggml_type::q2_K ? 15 : 63,
+        with_importance ? group_weights : nullptr, scale_codes, minimum_codes);
     out.d = scale_half(stored.step);
     out.dmin = scale_half(stored.minimum);
     if constexpr (type == ggml_type::q2_K)
@@ -92,69 +74,62 @@ inline void quantize_k_affine(const float* x, const float* importance, Block& ou
     else
         pack_scales(scale_codes, minimum_codes, out.scales);
     decoded_block again;
-    pack(codes, out);
+    pack(found.codes, out);
     decode(out, again);
     for (int j = 0; j < groups; ++j)
-        encode_again(x + n * j, n, again.steps[j], -again.offsets[j], 0, max_code, 0, codes + n * j);
-    pack(codes, out);
+        encode_again(x + n * j, n, again.steps[j], -again.offsets[j], 0, search_levels<Block>, 0, found.codes + n * j);
+    pack(found.codes, out);
 }
 
-inline void quantize_k_signed(const float* x, const float* importance, block_q3_K& out) noexcept
+inline float greatest_scale(const float* scales, int n) noexcept
 {
-    std::uint8_t codes[256], scale_codes[16];
-    float scales[16], group_weights[16], top = 0.0f, step = 0.0f;
-    const float power = importance == nullptr ? 0.0f : 2.0f * sum_of_squares(x, 256) / 256.0f;
-    for (int j = 0; j < 16; ++j) {
-        if (importance != nullptr) {
-            float weights[16];
-            weigh(x + 16 * j, importance + 16 * j, power, 16, weights);
-            group_weights[j] = total(weights, 16);
-            scales[j] = symmetric_search(x + 16 * j, weights, 16, 4, codes + 16 * j);
-        } else {
-            scales[j] = descent_search(x + 16 * j, 16, 4, codes + 16 * j);
-        }
+    float top = 0.0f;
+    for (int j = 0; j < n; ++j)
         top = std::fabs(scales[j]) > std::fabs(top) ? scales[j] : top;
-    }
-    if (importance != nullptr) {
-        step = symmetric_search(scales, group_weights, 16, 32, scale_codes);
+    return top;
+}
+
+inline void quantize_k_signed(const float* x, bool with_importance, const searched_block& found, block_q3_K& out) noexcept
+{
+    std::uint8_t scale_codes[16] = {};
+    float group_weights[16], step = 0.0f;
+    const float top = greatest_scale(found.scales, 16);
+    if (with_importance) {
+        for (int j = 0; j < 16; ++j)
+            group_weights[j] = total(found.weights + 16 * j, 16);
+        step = symmetric_search(found.scales, group_weights, 16, 32, scale_codes);
     } else if (top != 0.0f) {
         const float inverse = -32.0f / top;
-        for (int j = 0; j < 16; ++j)
-            scale_codes[j] = static_cast<std::uint8_t>(bounded(static_cast<std::int8_t>(nearest_int(inverse * scales[j])), -32, 31) + 32);
+        for (int j = 0; j < 16; ++j) {
+            const int near = static_cast<std::int8_t>(nearest_int(inverse * found.scales[j]));
+            scale_codes[j] = static_cast<std::uint8_t>(bounded(near, -32, 31) + 32);
+        }
         step = 1.0f / inverse;
-    } else {
-        std::memset(scale_codes, 0, sizeof scale_codes);
     }
     pack_scales(scale_codes, out.scales);
     out.d = scale_half(step);
-    for (int j = 0; j < 16; ++j)
-        encode_again(x + 16 * j, 16, to_float(out.d) * static_cast<float>(scale_codes[j] - 32), 0.0f, -4, 3, 4, codes + 16 * j);
-    pack(codes, out);
+    for (int j = 0; j < 16; ++j) {
+        const float group_step = to_float(out.d) * static_cast<float>(scale_codes[j] - 32);
+        encode_again(x + 16 * j, 16, group_step, 0.0f, -4, 3, 4, found.codes + 16 * j);
+    }
+    pack(found.codes, out);
 }
 
-inline void quantize_k_signed(const float* x, const float* importance, block_q6_K& out) noexcept
+inline void quantize_k_signed(const float* x, bool, const searched_block& found, block_q6_K& out) noexcept
 {
-    std::uint8_t codes[256];
-    float scales[16], top = 0.0f;
-    for (int j = 0; j < 16; ++j) {
-        float squares[16];
-        for (int i = 0; i < 16; ++i)
-            squares[i] = x[16 * j + i] * x[16 * j + i];
-        scales[j] = symmetric_search(x + 16 * j, importance != nullptr ? importance + 16 * j : squares, 16, 32, codes + 16 * j);
-        top = std::fabs(scales[j]) > std::fabs(top) ? scales[j] : top;
-    }
-    if (std::fabs(top) < least_group) {
+    const float top = greatest_scale(found.scales, 16);
+    if (std::fabs(top) < least_scaled_group) {
         out = {};
         return;
     }
     const float inverse = -128.0f / top;
     out.d = scale_half(1.0f / inverse);
     for (int j = 0; j < 16; ++j) {
-        const int near = nearest_int(inverse * scales[j]);
+        const int near = nearest_int(inverse * found.scales[j]);
         out.scales[j] = static_cast<std::int8_t>(near < 127 ? near : 127);
-        encode_again(x + 16 * j, 16, to_float(out.d) * static_cast<float>(out.scales[j]), 0.0f, -32, 31, 32, codes + 16 * j);
+        encode_again(x + 16 * j, 16, to_float(out.d) * static_cast<float>(out.scales[j]), 0.0f, -32, 31, 32, found.codes + 16 * j);
     }
-    pack(codes, out);
+    pack(found.codes, out);
 }
 
 /// The greatest magnitude becomes -127 or 127.
@@ -173,15 +148,15 @@ inline void quantize_q8_K(const float* x, block_q8_K& out) noexcept
     }
 }
 
-/// One block of any type.
+/// One block of any type; `found` is null for a type that seeks no scales.
 template <class Block>
-inline void quantize_block(const float* x, const float* importance, float mean_square, Block& out) noexcept
+inline void quantize_block(const float* x, bool with_importance, const searched_block* found, Block& out) noexcept
 {
     constexpr ggml_type type = block_traits<Block>::type;
     if constexpr (type == ggml_type::q4_0 || type == ggml_type::q5_0)
-        quantize_signed(x, importance, mean_square, out);
+        quantize_signed(x, found, out);
     else if constexpr (type == ggml_type::q4_1 || type == ggml_type::q5_1)
-        quantize_ranged(x, importance, mean_square, out);
+        quantize_ranged(x, found, out);
     else if constexpr (type == ggml_type::q8_0 || type == ggml_type::q8_1)
         quantize_bytes(x, out);
     else if constexpr (type == ggml_type::tq1_0 || type == ggml_type::tq2_0)
@@ -189,25 +164,59 @@ inline void quantize_block(const float* x, const float* importance, float mean_s
     else if constexpr (type == ggml_type::mxfp4 || type == ggml_type::nvfp4)
         quantize_fp4(x, out);
     else if constexpr (type == ggml_type::iq4_nl || type == ggml_type::iq4_xs)
-        quantize_iq4(x, importance, out);
+        quantize_iq4(x, *found, out);
     else if constexpr (type == ggml_type::q3_K || type == ggml_type::q6_K)
-        quantize_k_signed(x, importance, out);
+        quantize_k_signed(x, with_importance, *found, out);
     else if constexpr (type == ggml_type::q8_K)
         quantize_q8_K(x, out);
     else
-        quantize_k_affine(x, importance, out);
+        quantize_k_affine(x, with_importance, *found, out);
 }
 
-/// n numbers, whole blocks.
-template <class Block>
-inline void quantize_row(const float* x, std::ptrdiff_t n, const float* importance, std::byte* out) noexcept
+/// The scales of many groups, one after the other.
+inline void search_scales(search_kind kind, const block_search_args& args) noexcept
 {
-    constexpr std::ptrdiff_t elements = block_traits<Block>::elements;
+    const int n = static_cast<int>(args.size);
+    for (std::ptrdiff_t j = 0; j < args.groups; ++j) {
+        const float *x = args.x + j * n, *weights = args.weights + j * n;
+        std::uint8_t* codes = args.codes + j * n;
+        if (kind == search_kind::symmetric) {
+            args.scales[j] = symmetric_search(x, weights, n, args.levels, codes);
+        } else if (kind == search_kind::descent) {
+            args.scales[j] = descent_search(x, n, args.levels, codes);
+        } else if (kind == search_kind::iq4) {
+            args.scales[j] = iq4_search(x, weights);
+        } else {
+            const affine_scale found = affine_search(x, weights, n, args.levels, args.candidates, codes);
+            args.scales[j] = found.scale;
+            args.minimums[j] = found.minimum;
+        }
+    }
+}
+
+/// n numbers, whole blocks. search: search_scales, or a function that gives the same.
+template <class Block, class Search>
+inline void quantize_row(const float* x, std::ptrdiff_t n, const float* importance, std::byte* out, Search search) noexcept
+{
+    constexpr std::ptrdiff_t elements = block_traits<Block>::elements, group = block_group<Block>, portion = 1024;
+    const search_kind kind = search_of<Block>(importance != nullptr);
     const float mean_square = importance != nullptr && elements == 32 ? sum_of_squares(x, n) / static_cast<float>(n) : 0.0f;
-    for (std::ptrdiff_t i = 0; i < n; i += elements, out += sizeof(Block)) {
-        Block block;
-        quantize_block(x + i, importance != nullptr ? importance + i : nullptr, mean_square, block);
-        std::memcpy(out, &block, sizeof block);
+    float weights[portion], scales[portion / 16], minimums[portion / 16];
+    std::uint8_t codes[portion];
+    for (std::ptrdiff_t begin = 0; begin < n; begin += portion) {
+        const std::ptrdiff_t count = n - begin < portion ? n - begin : portion;
+        if (kind != search_kind::none) {
+            for (std::ptrdiff_t i = 0; i < count && kind != search_kind::descent; i += elements)
+                weigh_block<Block>(x + begin + i, importance != nullptr ? importance + begin + i : nullptr, mean_square, weights + i);
+            search(kind, block_search_args {x + begin, weights, count / group, group, search_levels<Block>,
+                             candidates_of(block_traits<Block>::type, importance != nullptr), scales, minimums, codes});
+        }
+        for (std::ptrdiff_t i = 0; i < count; i += elements, out += sizeof(Block)) {
+            Block block;
+            const searched_block found {weights + i, scales + i / group, minimums + i / group, codes + i};
+            quantize_block(x + begin + i, importance != nullptr, kind != search_kind::none ? &found : nullptr, block);
+            std::memcpy(out, &block, sizeof block);
+        }
     }
 }
 

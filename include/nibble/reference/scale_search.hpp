@@ -3,12 +3,14 @@
 //   symmetric_search   make_qx_quants   x ~ scale * (code - bias)
 //   descent_search     make_q3_quants   the same, then codes are moved one at a time while that lessens the error
 //   affine_search      make_qkx2_quants and make_qkx3_quants   x ~ scale * code - minimum, minimum not below zero
+//   iq4_search         in quantize_row_iq4_nl_impl   x ~ scale * one of iq4_values
 //   positive_search    make_qp_quants   x ~ scale * code; for the scales of groups
 #pragma once
 
 #include <cmath>
 
-#include "../core/numeric.hpp"
+#include "../backend/kernel_table.hpp"
+#include "../blocks/layout.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -26,9 +28,6 @@ NIBBLE_INLINE int nearest_int(float x) noexcept { return static_cast<int>(float_
 
 NIBBLE_INLINE int bounded(int q, int low, int high) noexcept { return q < low ? low : q > high ? high : q; }
 
-/// Of a group below this no scale is sought: its codes are 0.
-inline constexpr float least_group = 1e-15f;
-
 /// The first number of the greatest magnitude.
 inline float signed_extreme(const float* x, int n) noexcept
 {
@@ -45,7 +44,7 @@ inline float signed_extreme(const float* x, int n) noexcept
 inline float symmetric_search(const float* x, const float* weights, int n, int bias, std::uint8_t* codes) noexcept
 {
     const float extreme = signed_extreme(x, n);
-    if (std::fabs(extreme) < least_group) {
+    if (std::fabs(extreme) < least_scaled_group) {
         std::memset(codes, 0, static_cast<std::size_t>(n));
         return 0.0f;
     }
@@ -76,7 +75,7 @@ inline float symmetric_search(const float* x, const float* weights, int n, int b
 inline float descent_search(const float* x, int n, int bias, std::uint8_t* codes) noexcept
 {
     const float extreme = signed_extreme(x, n);
-    if (std::fabs(extreme) < least_group) {
+    if (std::fabs(extreme) < least_scaled_group) {
         std::memset(codes, 0, static_cast<std::size_t>(n));
         return 0.0f;
     }
@@ -113,13 +112,6 @@ inline float descent_search(const float* x, int n, int bias, std::uint8_t* codes
     }
     return sum_l2 > 0.0f ? sum_lx / sum_l2 : 0.0f;
 }
-
-/// The candidates of an affine search: nudge + step * each more codes than max_code, for each = 0 ... last.
-struct affine_candidates {
-    float nudge, step;
-    int last;
-    bool absolute; // errors count by their magnitude, not squared
-};
 
 struct affine_scale {
     float scale, minimum;
@@ -193,7 +185,7 @@ inline float positive_search(const float* x, const float* weights, int n, int ma
     float high = 0.0f;
     for (int i = 0; i < n; ++i)
         high = high > x[i] ? high : x[i];
-    if (high < least_group) {
+    if (high < least_scaled_group) {
         std::memset(codes, 0, static_cast<std::size_t>(n));
         return 0.0f;
     }
@@ -249,6 +241,39 @@ inline float positive_search(const float* x, const float* weights, int n, int ma
         }
     }
     return sum_l2 > 0.0f ? sum_lx / sum_l2 : 0.0f;
+}
+
+/// The nearest of iq4_values, the greater of two; 15 for NaN.
+inline std::uint8_t iq4_code(float x) noexcept
+{
+    int code = 0;
+    while (code < 15 && !(x + x < static_cast<float>(iq4_values[code] + iq4_values[code + 1])))
+        ++code;
+    return static_cast<std::uint8_t>(code);
+}
+
+/// The scale of 32 numbers: x ~ scale * value of a code.
+inline float iq4_search(const float* x, const float* weights) noexcept
+{
+    const float extreme = signed_extreme(x, 32);
+    if (std::fabs(extreme) < least_scaled_group)
+        return 0.0f;
+    float scale = 0.0f, best = 0.0f;
+    for (int each = -8; each <= 7; ++each) {
+        const float inverse
+            = each == -8 ? 1.0f / (-extreme / static_cast<float>(iq4_values[0])) : static_cast<float>(each + iq4_values[0]) / extreme;
+        float sum_qx = 0.0f, sum_q2 = 0.0f;
+        for (int i = 0; i < 32; ++i) {
+            const float q = static_cast<float>(iq4_values[iq4_code(inverse * x[i])]);
+            sum_qx += product(weights[i] * q, x[i]);
+            sum_q2 += product(weights[i] * q, q);
+        }
+        if (each == -8 || (sum_q2 > 0.0f && sum_qx * sum_qx > best * sum_q2)) {
+            scale = sum_q2 > 0.0f ? sum_qx / sum_q2 : 0.0f;
+            best = scale * sum_qx;
+        }
+    }
+    return scale;
 }
 
 } // namespace reference
