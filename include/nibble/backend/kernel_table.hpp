@@ -164,7 +164,8 @@ struct pack_activations_args {
     std::int32_t zero_point; // of static activations
     std::byte* packed;
     float* row_scales;        // [rows]; pack_f32 writes it
-    std::int32_t* group_sums; // [rows][groups]: the sum of (a - zero_point)
+    std::ptrdiff_t rows;      // of the whole product
+    std::int32_t* group_sums; // [groups][rows]: the sum of (a - zero_point)
 };
 
 /// How int32 becomes int8 or uint8; quantize/requantize.hpp states the modes.
@@ -199,6 +200,7 @@ struct gemm_args {
     std::ptrdiff_t a_stride;
     const float* row_scales;
     const std::int32_t* group_sums;
+    std::ptrdiff_t rows; // of the whole product
     std::int32_t zero_point;
     bool signed_activations;
     std::ptrdiff_t row_begin, row_end, panel_begin, panel_end;

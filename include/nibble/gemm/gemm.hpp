@@ -162,6 +162,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         pack.zero_point = s.zero_point;
         pack.packed = at;
         pack.row_scales = row_scales;
+        pack.rows = m;
         pack.group_sums = group_sums;
         executor.parallel_for(static_cast<std::size_t>((m + pack_rows - 1) / pack_rows), [&](std::size_t i) {
             pack_activations_args part = pack;
@@ -178,6 +179,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         args.a = at;
         args.row_scales = float_a ? row_scales : nullptr;
         args.group_sums = group_sums;
+        args.rows = m;
     } else {
         args.a = reinterpret_cast<const std::byte*>(a.data);
         args.a_stride = a.stride;

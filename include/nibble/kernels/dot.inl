@@ -6,7 +6,7 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-inline constexpr std::ptrdiff_t chain_quads = 8;
+inline constexpr std::ptrdiff_t chain_quads = 8; // a multiple of 2
 
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
 using activation8 = std::int8_t;
@@ -63,8 +63,8 @@ inline chain4 dot4(chain4 acc, quad q, weights4 w) noexcept
 {
     return acc + words(q.a[0] * w.u[0] + q.a[1] * w.u[1] + q.a[2] * w.u[2] + q.a[3] * w.u[3]);
 }
-inline words chain_sum(chain4 chain) noexcept { return chain; }
-inline chain4 empty_chain() noexcept { return words(0); }
+inline chain4 begin_chain(words acc) noexcept { return acc; }
+inline words end_chain(words, chain4 chain) noexcept { return chain; }
 
 #elif NIBBLE_ISA >= NIBBLE_ISA_NEON
 using activation8 = std::int8_t;
@@ -108,19 +108,22 @@ inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
 }
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_DOTPROD
 using chain4 = words;
-inline chain4 empty_chain() noexcept { return words(0); }
+inline chain4 begin_chain(words acc) noexcept { return acc; }
 inline chain4 dot4(chain4 acc, int8x16_t a, weights4 w) noexcept { return dot8(acc, a, w); }
-inline words chain_sum(chain4 chain) noexcept { return chain; }
+inline words end_chain(words, chain4 chain) noexcept { return chain; }
 #else
 struct chain4 {
     int16x8_t low, high;
 };
-inline chain4 empty_chain() noexcept { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
+inline chain4 begin_chain(words) noexcept { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
 inline chain4 dot4(chain4 acc, int8x16_t a, weights4 w) noexcept
 {
     return {vmlal_s8(acc.low, vget_low_s8(w), vget_low_s8(a)), vmlal_high_s8(acc.high, w, a)};
 }
-inline words chain_sum(chain4 chain) noexcept { return words(vpaddq_s32(vpaddlq_s16(chain.low), vpaddlq_s16(chain.high))); }
+inline words end_chain(words acc, chain4 chain) noexcept
+{
+    return words(vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(chain.low), vpaddlq_s16(chain.high))));
+}
 #endif
 
 #else // x86
@@ -172,7 +175,7 @@ inline vector part8(vector w) noexcept
 {
     return w;
 }
-inline words dot8(words acc, vector a, vector w) noexcept { return words(_mm512_dpbusd_epi32(acc, w, a)); }
+inline words dot8(words acc, vector a, vector w) noexcept { return words(kept(_mm512_dpbusd_epi32(acc, w, a))); }
 #else
 // A 16-bit half of a column's quad holds (k0, k1) or (k2, k3) as bytes, so the even k and the odd k make two operands.
 using activation8 = std::int16_t;
@@ -200,19 +203,24 @@ inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
     low = and_vector(b, mask);
     high = and_vector(NIBBLE_MM(srli_epi16)(b, 4), mask);
 }
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512VNNI
+using chain4 = words;
+inline chain4 begin_chain(words acc) noexcept { return acc; }
+inline chain4 dot4(chain4 acc, vector a, weights4 w) noexcept { return dot8(acc, a, w); }
+inline words end_chain(words, chain4 chain) noexcept { return chain; }
+#else
 struct chain4 {
     vector v;
 };
-inline chain4 empty_chain() noexcept { return {NIBBLE_MM(set1_epi16)(0)}; }
-#if NIBBLE_ISA >= NIBBLE_ISA_AVX512VNNI
-inline chain4 dot4(chain4 acc, vector a, weights4 w) noexcept { return {_mm512_dpbusd_epi32(acc.v, w, a)}; }
-inline words chain_sum(chain4 chain) noexcept { return words(chain.v); }
-#else
+inline chain4 begin_chain(words) noexcept { return {NIBBLE_MM(set1_epi16)(0)}; }
 inline chain4 dot4(chain4 acc, vector a, weights4 w) noexcept
 {
     return {kept(NIBBLE_MM(add_epi16)(acc.v, NIBBLE_MM(maddubs_epi16)(w, a)))};
 }
-inline words chain_sum(chain4 chain) noexcept { return words(NIBBLE_MM(madd_epi16)(chain.v, NIBBLE_MM(set1_epi16)(1))); }
+inline words end_chain(words acc, chain4 chain) noexcept
+{
+    return words(kept(NIBBLE_MM(add_epi32)(acc, NIBBLE_MM(madd_epi16)(chain.v, NIBBLE_MM(set1_epi16)(1)))));
+}
 #endif
 #undef NIBBLE_MM
 #endif

@@ -43,7 +43,7 @@ struct float_product {
     static std::ptrdiff_t block(const gemm_args&) noexcept { return 256; }
 
     template <int Rows, int Panels>
-    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, k_range k, float* sums) noexcept
+    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, float* sums) noexcept
     {
         floats acc[Rows][Panels][panel_vectors];
         const auto each = [&](auto step) NIBBLE_UNROLLED {
@@ -79,9 +79,13 @@ struct float_product {
     }
 
     template <int Panels>
-    static void finish(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, const float* sums) noexcept
+    static void finish(const gemm_args& args, range rows, std::ptrdiff_t panel, float* sums) noexcept
     {
-        finish_row(args, sums, row, panel * panel_columns, columns_left(args, panel, Panels));
+        for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
+            const epilogue_columns finish_one(args, column);
+            for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row)
+                finish_one(floats::load_unaligned(sums + (row - rows.begin) * Panels * panel_columns + lane), row);
+        });
     }
 };
 

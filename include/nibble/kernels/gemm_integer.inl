@@ -50,28 +50,30 @@ inline floats load_scales(const gemm_args& args, const std::byte* scales, std::s
 // where activations are stored as a - zero_point - shift and weights as w + weight_offset.
 template <int Bits>
 struct correction {
-    std::int32_t shift, from_row, row_sum;
+    std::int32_t shift;
+    bool zero_points;
 
-    correction(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t group, std::ptrdiff_t length) noexcept
+    explicit correction(const gemm_args& args) noexcept
+        : shift((args.signed_activations ? 0 : 128) - args.zero_point), zero_points(args.has_zero_points)
     {
-        shift = (args.signed_activations ? 0 : 128) - args.zero_point;
-        row_sum = args.group_sums[row * args.groups + group];
-        const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);
-        // Unsigned 4-bit codes have their zero point in the panel, or are int4 plus 8.
-        const std::uint32_t offset = Bits == 8 ? static_cast<std::uint32_t>(weight_offset8) : args.has_zero_points ? 0 : 8;
-        from_row = static_cast<std::int32_t>(0u - offset * stored);
     }
 
-    NIBBLE_INLINE words operator()(const gemm_args& args, words sum, const group_cursor& group, std::size_t lane) const noexcept
+    // The part that is the same for all columns.
+    NIBBLE_INLINE words of_row(std::int32_t row_sum, std::ptrdiff_t length) const noexcept
     {
-        if (Bits == 4 || weight_offset8 != 0)
-            sum = sum + words(from_row);
-        if (Bits == 8 && shift != 0)
-            sum = sum + words(shift) * load_words(group.column_sums + 4 * lane);
-        if (args.has_zero_points) {
-            const words zero = Bits == 8 ? load_words(group.zero_points + 4 * lane) : load_u8(group.zero_points + lane);
-            sum = sum - zero * words(row_sum);
-        }
+        if (Bits == 4) // codes from 0: their zero point is in the panel, or they are int4 + 8
+            return zero_points ? words(0) : words(0) - shift_left<3>(words(row_sum));
+        if (weight_offset8 == 0)
+            return words(0);
+        const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);
+        return words(0) - words(static_cast<std::int32_t>(stored * static_cast<std::uint32_t>(weight_offset8)));
+    }
+    bool has_columns() const noexcept { return zero_points || (Bits == 8 && shift != 0); }
+    NIBBLE_INLINE words of_columns(const group_cursor& group, std::size_t lane, std::int32_t row_sum) const noexcept
+    {
+        words sum = Bits == 8 ? words(shift) * load_words(group.column_sums + 4 * lane) : words(0);
+        if (zero_points)
+            sum = sum - (Bits == 8 ? load_words(group.zero_points + 4 * lane) : load_u8(group.zero_points + lane)) * words(row_sum);
         return sum;
     }
 };
@@ -137,12 +139,16 @@ struct integer_product {
             }
         } else {
             const auto step = [&](chain4(&chain)[Rows][Panels][panel_vectors]) NIBBLE_UNROLLED {
+                weights4 low[Panels][panel_vectors], high[Panels][panel_vectors];
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                        weights4 low, high;
-                        load4(codes + p * panel_bytes + v * vector_bytes, low, high);
-                        unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
-                            chain[r][p][v] = dot4(dot4(chain[r][p][v], spread_quad(a[r]), low), spread_quad(a[r] + 4), high);
+                    unroll<panel_vectors>(
+                        [&](auto v) NIBBLE_UNROLLED { load4(codes + p * panel_bytes + v * vector_bytes, low[p][v], high[p][v]); });
+                });
+                unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                    const auto first = spread_quad(a[r]), second = spread_quad(a[r] + 4);
+                    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
+                            chain[r][p][v] = dot4(dot4(chain[r][p][v], first, low[p][v]), second, high[p][v]);
                         });
                     });
                 });
@@ -153,7 +159,7 @@ struct integer_product {
                 chain4 chain[Rows][Panels][panel_vectors];
                 unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
                     unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { chain[r][p][v] = empty_chain(); });
+                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { chain[r][p][v] = begin_chain(acc[r][p][v]); });
                     });
                 });
                 if (padded >= 4 * chain_quads) {
@@ -165,7 +171,7 @@ struct integer_product {
                 }
                 unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
                     unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = acc[r][p][v] + chain_sum(chain[r][p][v]); });
+                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = end_chain(acc[r][p][v], chain[r][p][v]); });
                     });
                 });
             }
@@ -173,7 +179,7 @@ struct integer_product {
     }
 
     template <int Rows, int Panels>
-    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, k_range k, sum* sums) noexcept
+    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, sum* sums) noexcept
     {
         const std::ptrdiff_t stride = activation_stride<stored>(args.padded_k), padded_group = (args.group_size + 7) / 8 * 8;
         row_cursor<stored, Rows> a(
@@ -201,60 +207,77 @@ struct integer_product {
         }
         if (k.begin == 0)
             each([&](words&, auto, auto, auto, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
+        const correction<Bits> correct(args);
         const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w).codes - w);
         w += static_cast<std::size_t>(k.begin) * (head + static_cast<std::size_t>(padded_group * panel_columns * Bits / 8));
         for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
             const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
             const std::ptrdiff_t padded = (length + 7) / 8 * 8;
-            each([&](words& x, auto, auto, auto, const sum*) NIBBLE_UNROLLED { x = words(0); });
+            const std::int32_t* const row_sums = args.group_sums + g * args.rows + row;
+            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                const words from_row = correct.of_row(row_sums[r], length);
+                unroll<Panels>(
+                    [&](auto p) NIBBLE_UNROLLED { unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; }); });
+            });
             accumulate<Rows, Panels>(acc, w + head, args.panel_bytes, a, padded);
+            if (correct.has_columns())
+                each([&](words& x, auto r, auto p, auto v, const sum*) NIBBLE_UNROLLED {
+                    x = x + correct.of_columns(read_group<Bits>(args, w + p * args.panel_bytes), v * words::size, row_sums[r]);
+                });
+            // Kept in memory: in registers there is no room for them and a tile.
+            __asm__ volatile("" : : : "memory");
             floats scale[Panels][panel_vectors];
             unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                 unroll<panel_vectors>(
                     [&](auto v) NIBBLE_UNROLLED { scale[p][v] = load_scales(args, w + p * args.panel_bytes, v * words::size); });
             });
-            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
-                const correction<Bits> correct(args, row + static_cast<std::ptrdiff_t>(decltype(r)::value), g, length);
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    const group_cursor group = read_group<Bits>(args, w + p * args.panel_bytes);
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                        float* const at = &sums[(r * Panels + p) * std::size_t {panel_columns} + v * words::size].real;
-                        const words whole = correct(args, acc[r][p][v], group, v * words::size);
-                        fused(to_float(whole), scale[p][v], floats::load_unaligned(at)).store_unaligned(at);
-                    });
-                });
-            });
+            each([&](const words& x, auto, auto p, auto v, sum* at)
+                     NIBBLE_UNROLLED { fused(to_float(x), scale[p][v], floats::load_unaligned(&at->real)).store_unaligned(&at->real); });
             w += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
         }
     }
 
     template <int Panels>
-    static void finish(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, const sum* sums) noexcept
+    static void finish(const gemm_args& args, range rows, std::ptrdiff_t panel, sum* sums) noexcept
     {
-        const std::ptrdiff_t column = panel * panel_columns, columns = columns_left(args, panel, Panels);
-        alignas(64) sum done[Panels * panel_columns];
+        constexpr std::ptrdiff_t stride = Panels * panel_columns;
+        const correction<Bits> correct(args);
         const bool whole = args.output == gemm_output::s32 || args.requantize;
-        for (std::size_t p = 0; p < Panels && args.groups == 1; ++p) {
-            const correction<Bits> correct(args, row, 0, args.k);
-            const group_cursor group = read_group<Bits>(args, args.panels + (static_cast<std::size_t>(panel) + p) * args.panel_bytes);
-            for (std::size_t lane = 0; lane < panel_columns; lane += words::size) {
-                const std::size_t at = p * panel_columns + lane;
-                const words x = correct(args, words::load_unaligned(&sums[at].whole), group, lane);
+        for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
+            const epilogue_columns finish_one(args, column);
+            if (args.groups != 1 && whole)
+                return;
+            const std::byte* const w = args.panels + static_cast<std::size_t>(panel + lane / panel_columns) * args.panel_bytes;
+            const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);
+            const group_cursor group = read_group<Bits>(args, w);
+            const floats scale = args.groups == 1 ? load_scales(args, group.scales, in_panel) : floats(1.0f);
+            for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row) {
+                sum* const at = sums + (row - rows.begin) * stride + lane;
+                if (args.groups != 1) {
+                    finish_one(floats::load_unaligned(&at->real), row);
+                    continue;
+                }
+                const std::int32_t row_sum = args.group_sums[row];
+                words x = words::load_unaligned(&at->whole) + correct.of_row(row_sum, args.k);
+                if (correct.has_columns())
+                    x = x + correct.of_columns(group, in_panel, row_sum);
                 if (whole)
-                    x.store_unaligned(&done[at].whole);
+                    x.store_unaligned(&at->whole);
                 else
-                    fused(to_float(x), load_scales(args, group.scales, lane), floats(0.0f)).store_unaligned(&done[at].real);
+                    finish_one(fused(to_float(x), scale, floats(0.0f)), row);
             }
+        });
+        if (!whole)
+            return;
+        const std::ptrdiff_t column = panel * panel_columns, columns = columns_left(args, panel, Panels);
+        for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row) {
+            const std::int32_t* const from = &sums[(row - rows.begin) * stride].whole;
+            const std::ptrdiff_t to = row * args.c_stride + column;
+            if (args.requantize)
+                requantize_row(*args.requantize, from, column, columns, static_cast<std::uint8_t*>(args.c) + to);
+            else
+                std::memcpy(static_cast<std::int32_t*>(args.c) + to, from, static_cast<std::size_t>(columns) * sizeof(std::int32_t));
         }
-        const sum* const result = args.groups == 1 ? done : sums;
-        if (args.requantize)
-            requantize_row(
-                *args.requantize, &result->whole, column, columns, static_cast<std::uint8_t*>(args.c) + row * args.c_stride + column);
-        else if (args.output == gemm_output::s32)
-            std::memcpy(static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, &result->whole,
-                static_cast<std::size_t>(columns) * sizeof(std::int32_t));
-        else
-            finish_row(args, &result->real, row, column, columns);
     }
 };
 

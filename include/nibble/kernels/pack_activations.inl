@@ -110,7 +110,7 @@ struct row_packer {
                 out += padded;
             }
             const std::ptrdiff_t not_data = args.zero_point * (end - begin) + Source::offset * padding;
-            args.group_sums[row * args.groups + g]
+            args.group_sums[g * args.rows + row]
                 = static_cast<std::int32_t>(static_cast<std::uint32_t>(lane_sum(sum)) - static_cast<std::uint32_t>(not_data));
         }
     }

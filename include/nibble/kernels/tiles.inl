@@ -35,7 +35,7 @@ private:
     std::ptrdiff_t stride_;
 };
 
-struct k_range {
+struct range {
     std::ptrdiff_t begin, end;
 };
 
@@ -46,19 +46,18 @@ inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrd
     constexpr std::ptrdiff_t columns = Panels * panel_columns;
     alignas(64) typename Product::sum sums[Capacity * columns];
     const std::ptrdiff_t extent = Product::extent(args), step = row_end - row_begin > Rows ? Product::block(args) : extent;
-    for (k_range k {0, 0}; k.begin == 0 || k.begin < extent; k.begin = k.end) {
+    for (range k {0, 0}; k.begin == 0 || k.begin < extent; k.begin = k.end) {
         k.end = extent - k.begin < step ? extent : k.begin + step;
         for (std::ptrdiff_t row = row_begin; row < row_end; row += Rows)
             Product::template tile<Rows, Panels>(args, row, panel, k, sums + (row - row_begin) * columns);
         if (extent == 0)
             break;
     }
-    for (std::ptrdiff_t row = row_begin; row < row_end; ++row)
-        Product::template finish<Panels>(args, row, panel, sums + (row - row_begin) * columns);
+    Product::template finish<Panels>(args, {row_begin, row_end}, panel, sums);
 }
 
 template <class Product, int Rows, int Capacity>
-inline void run_rows(const gemm_args& args, k_range rows, std::ptrdiff_t panel, std::ptrdiff_t panel_end) noexcept
+inline void run_rows(const gemm_args& args, range rows, std::ptrdiff_t panel, std::ptrdiff_t panel_end) noexcept
 {
     constexpr int many = Product::panels(Rows);
     for (; panel + many <= panel_end; panel += many)
