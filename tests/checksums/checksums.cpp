@@ -119,6 +119,7 @@ const operation operations[] = {
     {"activation_gelu", activate<activation::gelu>, "gemm_f32"},
     {"activation_gelu_tanh", activate<activation::gelu_tanh>, "gemm_f32"},
     {"activation_silu", activate<activation::silu>, "gemm_f32"},
+    {"product_f64", product_in_double, "product_f64"},
     {"onnx_quantize_linear", onnx_linear<false>, "quantize_8 quantize_4 quantize_2"},
     {"onnx_dequantize_linear", onnx_linear<true>, ""},
     {"onnx_dynamic_quantize_linear", onnx_dynamic, "range_f32 quantize_8"},

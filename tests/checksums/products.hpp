@@ -226,4 +226,42 @@ void gemm_requantize(run& r)
     gemm_requantized<std::uint8_t, std::uint8_t>(r, Mode);
 }
 
+// Sums of products in double, and the factor of a matrix that is computed from them: a diagonal that outweighs its rows keeps it positive.
+void product_in_double(run& r)
+{
+    numbers random(20);
+    const auto real = [&] {
+        std::uint64_t bits = static_cast<std::uint64_t>(random.integer(1023 - 6, 1023 + 1)) << 52;
+        bits |= static_cast<std::uint64_t>(random.bits()) << 32 & 0x800fffff00000000u;
+        bits |= random.bits();
+        double x = 0;
+        std::memcpy(&x, &bits, sizeof x);
+        return x;
+    };
+    const auto reals = [&](std::ptrdiff_t count) {
+        std::vector<double> x(static_cast<std::size_t>(count));
+        for (double& e : x)
+            e = real();
+        return x;
+    };
+    for (const std::ptrdiff_t m : {1, 5, 6, 8, 17})
+        for (const std::ptrdiff_t n : {1, 3, 8, 16, 33, 70})
+            for (const bool subtract : {false, true}) {
+                const std::ptrdiff_t k = random.integer(0, 20);
+                const std::vector<double> a = reals(m * k), b = reals(k * n);
+                std::vector<double> c = reals(m * (n + 1));
+                const default_fp_mode mode;
+                kernels().product_f64({a.data(), k, 1, b.data(), n, c.data(), n + 1, m, n, k, subtract});
+                r.output(c);
+            }
+    for (const std::ptrdiff_t size : {1, 7, 64, 100}) {
+        std::vector<double> a = reals(size * size);
+        for (std::ptrdiff_t i = 0; i < size; ++i)
+            a[static_cast<std::size_t>(i * size + i)] = 1024.0;
+        if (!cholesky({a.data(), size, size}, r.threads()))
+            r.must(status::not_finite);
+        r.output(a);
+    }
+}
+
 } // namespace

@@ -54,7 +54,7 @@ inline void product_f64_all(const product_f64_args& args) noexcept
             double sum = args.c[row * args.c_stride + column];
             for (std::ptrdiff_t k = 0; k < args.k; ++k) {
                 const double factor = args.a[row * args.a_row_step + k * args.a_column_step];
-                sum = std::fma(Subtract ? -factor : factor, args.b[k * args.b_stride + column], sum);
+                sum = strict_math::fma(Subtract ? -factor : factor, args.b[k * args.b_stride + column], sum);
             }
             args.c[row * args.c_stride + column] = sum;
         }
