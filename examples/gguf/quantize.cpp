@@ -24,10 +24,10 @@ void require(status s, const std::string& what)
 }
 
 // One line that is written over, on a terminal only.
-class progress {
+class progress_bar {
 public:
-    explicit progress(std::uint64_t total) : total_(total), shown_(isatty(2) != 0) {}
-    ~progress()
+    explicit progress_bar(std::uint64_t total) : total_(total), shown_(isatty(2) != 0) {}
+    ~progress_bar()
     {
         if (shown_)
             std::fprintf(stderr, "\r\x1b[K");
@@ -169,7 +169,7 @@ void quantize(const quantize_options& options)
         options.output);
     sink(header.data(), header.size());
 
-    progress bar(input.bytes().size());
+    progress_bar bar(input.bytes().size());
     for (std::size_t i = 0; i < tensors.size(); ++i) {
         const gguf_tensor& t = tensors[i];
         bar.advance(t.data.size(), t.name);
