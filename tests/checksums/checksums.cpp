@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "blocks.hpp"
 #include "operators.hpp"
 #include "training.hpp"
 
@@ -81,6 +82,9 @@ const operation operations[] = {
     {"quantize_mxfp8_e4m3", quantize_mx_blocks<float8_e4m3>, "quantize_mx"},
     {"quantize_mxfp8_e5m2", quantize_mx_blocks<float8_e5m2>, "quantize_mx"},
     {"quantize_mxint8", quantize_mx_blocks<std::int8_t>, "quantize_mx"},
+    {"quantize_ggml_blocks", quantize_ggml_blocks<false>, "search_symmetric search_descent search_affine search_iq4"},
+    {"quantize_ggml_blocks_weighted", quantize_ggml_blocks<true>, "search_symmetric search_affine search_iq4"},
+    {"dequantize_ggml_blocks", dequantize_ggml_blocks, "dequantize_ggml"},
     {"dequantize_mxfp4", dequantize_mx_blocks<float4_e2m1x2>, "dequantize_mx"},
     {"dequantize_mxfp6_e2m3", dequantize_mx_blocks<float6_e2m3x4>, "dequantize_mx"},
     {"dequantize_mxfp6_e3m2", dequantize_mx_blocks<float6_e3m2x4>, "dequantize_mx"},

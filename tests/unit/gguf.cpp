@@ -32,7 +32,7 @@ status read_guarded(const std::vector<std::byte>& bytes, const gguf_options& opt
     return status::ok;
 }
 
-gguf_options strict()
+gguf_options strict_options()
 {
     gguf_options o;
     o.rules = gguf_rules::strict;
@@ -109,7 +109,7 @@ TEST_CASE("each rule of GGUF has its status")
     for (const test::gguf_case& c : test::gguf_cases()) {
         INFO(c.name);
         CHECK(std::string(to_string(read_guarded(c.bytes))) == to_string(c.lenient));
-        CHECK(std::string(to_string(read_guarded(c.bytes, strict()))) == to_string(c.strict));
+        CHECK(std::string(to_string(read_guarded(c.bytes, strict_options()))) == to_string(c.strict));
     }
     CHECK(gguf_reader::open(span<const std::byte>(nullptr, 5)).error() == status::null_pointer);
 }
@@ -129,7 +129,7 @@ TEST_CASE("a GGUF file cut anywhere, or with any byte changed, is refused or rea
         std::vector<std::byte> changed = good;
         changed[random.bits() % changed.size()] = static_cast<std::byte>(random.bits());
         changed[random.bits() % changed.size()] = static_cast<std::byte>(random.bits() % 2 ? 0xff : 0x7f);
-        (void)read_guarded(changed, i % 2 ? partial : strict());
+        (void)read_guarded(changed, i % 2 ? partial : strict_options());
     }
 }
 
@@ -192,7 +192,7 @@ TEST_CASE("what is written is read")
         tensor_of("b", ggml_type::f32, 3, 1, {data.data(), 12}), tensor_of("nothing", ggml_type::f32, 0, 1, {})};
     tensors.push_back(tensor_of("c", ggml_type::i8, 5, 1, {data.data(), 5}));
     const std::vector<std::byte> bytes = written(pairs, tensors);
-    gguf_options o = strict();
+    gguf_options o = strict_options();
     const auto file = gguf_reader::open(bytes, o);
     REQUIRE(std::string(to_string(file.error())) == "ok");
     CHECK(file->alignment() == 64);

@@ -1,0 +1,74 @@
+// ggml's block types, with and without importance, and back to floats.
+#pragma once
+
+#include "../block_data.hpp"
+#include "run.hpp"
+
+namespace {
+
+// Not in the caller's floating-point mode, which a run sets to a hostile one.
+std::vector<float> numbers_to_quantize(std::ptrdiff_t rows, std::ptrdiff_t cols)
+{
+    const default_fp_mode mode;
+    return test::block_data(rows, cols);
+}
+std::vector<float> weights_of_columns(std::ptrdiff_t cols)
+{
+    const default_fp_mode mode;
+    return test::importance_data(cols);
+}
+
+void must_quantize(run& r, ggml_type type, matrix_view<const float> x, std::vector<std::byte>& out, span<const float> importance)
+{
+    if (!r.reference())
+        return r.must(quantize_blocks(type, x, out, importance));
+    const default_fp_mode mode;
+    const std::size_t row = out.size() / static_cast<std::size_t>(x.rows);
+    for (std::ptrdiff_t i = 0; i < x.rows; ++i)
+        detail::with_block(type, [&](auto block) {
+            reference::quantize_row<decltype(block)>(x.row(i), x.cols, importance.empty() ? nullptr : importance.data(),
+                out.data() + static_cast<std::size_t>(i) * row, reference::search_scales);
+        });
+}
+
+template <bool Weighted>
+void quantize_ggml_blocks(run& r)
+{
+    // 34 groups of 32 and 40 of 16: the last lanes of every backend's vectors stay empty.
+    for (std::uint32_t id = 0; id < ggml_type_count; ++id) {
+        const ggml_type type = static_cast<ggml_type>(id);
+        if (!is_quantizable(type))
+            continue;
+        const std::ptrdiff_t rows = 24, cols = block_elements(type) == 256 ? 1280 : 1088;
+        const std::vector<float> x = numbers_to_quantize(rows, cols), weights = weights_of_columns(cols);
+        std::vector<std::byte> out(static_cast<std::size_t>(*bytes_for(rows, cols, type)));
+        must_quantize(r, type, {x.data(), rows, cols}, out, Weighted ? span<const float>(weights) : span<const float>());
+        r.output(out);
+    }
+}
+
+void dequantize_ggml_blocks(run& r)
+{
+    for (std::uint32_t id = 0; id < ggml_type_count; ++id) {
+        const ggml_type type = static_cast<ggml_type>(id);
+        if (!is_quantizable(type))
+            continue;
+        const std::ptrdiff_t cols = 1280;
+        const std::vector<float> x = numbers_to_quantize(8, cols);
+        std::vector<std::byte> blocks(static_cast<std::size_t>(*bytes_for(8, cols, type)));
+        r.must(quantize_blocks(type, {x.data(), 8, cols}, blocks));
+        std::vector<float> back(x.size());
+        if (r.reference())
+            detail::with_block(type, [&](auto block) {
+                const default_fp_mode mode;
+                reference::dequantize_row<decltype(block)>(blocks.data(), 8 * cols, back.data());
+            });
+        else
+            r.must(dequantize_blocks(type, blocks, {back.data(), 8, cols}));
+        for (float& f : back)
+            f = (float_bits(f) & 0x7fffffffu) > 0x7f800000u ? 0.0f : f; // infinity times 0 has another sign on other CPUs
+        r.output(back);
+    }
+}
+
+} // namespace
