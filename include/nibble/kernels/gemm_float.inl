@@ -28,15 +28,17 @@ template <class Weight>
 struct float_product {
     using sum = float;
     // A fused multiply-add takes 4 cycles and two start in each, so 8 chains at least.
-    static constexpr int rows = NIBBLE_ISA == NIBBLE_ISA_AVX2 ? 6 : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 8 : 4;
-    static constexpr int panels(int tile_rows) noexcept
+    static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? 6
+                                     : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 8
+                                                                                                       : 4;
+    static constexpr int panels(int height) noexcept
     {
         if (NIBBLE_ISA == NIBBLE_ISA_SCALAR)
             return 1;
         if (NIBBLE_ISA >= NIBBLE_ISA_NEON)
-            return tile_rows == 1 ? 2 : 1;
+            return height == 1 ? 2 : 1;
         if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
-            return tile_rows == 8 ? 2 : 4;
+            return height == 8 ? 2 : 4;
         return tile_rows >= 4 ? 1 : tile_rows >= 2 ? 2 : 4;
     }
     static std::ptrdiff_t extent(const gemm_args& args) noexcept { return args.k; }

@@ -85,16 +85,16 @@ struct integer_product {
         float real;
         std::int32_t whole;
     };
-    static constexpr int rows = NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 8 : 4;
-    static constexpr int panels(int tile_rows) noexcept
+    static constexpr int tile_rows = NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 8 : 4;
+    static constexpr int panels(int height) noexcept
     {
         if (NIBBLE_ISA == NIBBLE_ISA_SCALAR)
             return 1;
         if (NIBBLE_ISA >= NIBBLE_ISA_NEON)
-            return tile_rows == 1 ? 2 : 1;
+            return height == 1 ? 2 : 1;
         if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
-            return tile_rows == 8 ? 2 : 4;
-        return tile_rows >= 3 ? 1 : tile_rows == 2 ? 2 : 4;
+            return height == 8 ? 2 : 4;
+        return height >= 3 ? 1 : height == 2 ? 2 : 4;
     }
 
     // In groups, or in k if there is one group.

@@ -1,7 +1,7 @@
 // How every product is cut: panels of 16 columns and rows of activations into register tiles, k into blocks that stay in the first cache.
 //   for each few panels:  for each block of k:  for each tile of rows:  sums += activations x weights
 //                         for each row: the epilogue
-// A Product has `sum`, the type kept between blocks of k; rows, the height of the tile that does most of the work; panels(rows);
+// A Product has `sum`, the type kept between blocks of k; tile_rows, the height of the tile that does most of the work; panels(height);
 // extent(args) and block(args), k in a unit of its own; tile<Rows, Panels>; and finish<Panels>.
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
@@ -72,13 +72,13 @@ inline void run_product(const gemm_args& args) noexcept
     constexpr std::ptrdiff_t together = 4; // panels whose weights are still cached when the next few rows want them
     for (std::ptrdiff_t row = args.row_begin, end = row; row < args.row_end; row = end) {
         end = args.row_end - row < row_block ? args.row_end : row + row_block;
-        const std::ptrdiff_t whole = row + (end - row) / Product::rows * Product::rows;
+        const std::ptrdiff_t whole = row + (end - row) / Product::tile_rows * Product::tile_rows;
         if (whole > row)
-            run_rows<Product, Product::rows, row_block>(args, {row, whole}, args.panel_begin, args.panel_end);
+            run_rows<Product, Product::tile_rows, row_block>(args, {row, whole}, args.panel_begin, args.panel_end);
         for (std::ptrdiff_t panel = args.panel_begin; panel < args.panel_end && whole < end; panel += together) {
             const std::ptrdiff_t panel_end = args.panel_end - panel < together ? args.panel_end : panel + together;
             std::ptrdiff_t next = whole;
-            if constexpr (Product::rows > 4)
+            if constexpr (Product::tile_rows > 4)
                 if (end - next >= 4) {
                     run_rows<Product, 4, 4>(args, {next, next + 4}, panel, panel_end);
                     next += 4;

@@ -1,3 +1,3 @@
-// The kernels, compiled once for the whole program.
+// The kernels, compiled once for a whole program.
 #define NIBBLE_DEFINE_KERNELS
 #include <nibble/nibble.hpp>
