@@ -105,14 +105,12 @@ struct block_tq2_0 {
 };
 
 /// Every block type: NIBBLE_BLOCK(name).
-#define NIBBLE_BLOCKS                                                                                                                    \
-    NIBBLE_BLOCK(q4_0)                                                                                                                   \
-    NIBBLE_BLOCK(q4_1)                                                                                                                   \
-    NIBBLE_BLOCK(q5_0)                                                                                                                   \
-    NIBBLE_BLOCK(q5_1)                                                                                                                   \
-    NIBBLE_BLOCK(q8_0) NIBBLE_BLOCK(q8_1) NIBBLE_BLOCK(q2_K) NIBBLE_BLOCK(q3_K) NIBBLE_BLOCK(q4_K) NIBBLE_BLOCK(q5_K) NIBBLE_BLOCK(q6_K) \
-        NIBBLE_BLOCK(q8_K) NIBBLE_BLOCK(iq4_nl) NIBBLE_BLOCK(iq4_xs) NIBBLE_BLOCK(mxfp4) NIBBLE_BLOCK(nvfp4) NIBBLE_BLOCK(tq1_0)         \
-            NIBBLE_BLOCK(tq2_0)
+// clang-format off
+#define NIBBLE_BLOCKS \
+    NIBBLE_BLOCK(q4_0) NIBBLE_BLOCK(q4_1) NIBBLE_BLOCK(q5_0) NIBBLE_BLOCK(q5_1) NIBBLE_BLOCK(q8_0) NIBBLE_BLOCK(q8_1) \
+    NIBBLE_BLOCK(q2_K) NIBBLE_BLOCK(q3_K) NIBBLE_BLOCK(q4_K) NIBBLE_BLOCK(q5_K) NIBBLE_BLOCK(q6_K) NIBBLE_BLOCK(q8_K) \
+    NIBBLE_BLOCK(iq4_nl) NIBBLE_BLOCK(iq4_xs) NIBBLE_BLOCK(mxfp4) NIBBLE_BLOCK(nvfp4) NIBBLE_BLOCK(tq1_0) NIBBLE_BLOCK(tq2_0)
+// clang-format on
 
 template <class Block>
 struct block_traits;

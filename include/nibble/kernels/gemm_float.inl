@@ -39,7 +39,7 @@ struct float_product {
             return height == 1 ? 2 : 1;
         if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
             return height == 8 ? 2 : 4;
-        return tile_rows >= 4 ? 1 : tile_rows >= 2 ? 2 : 4;
+        return height >= 4 ? 1 : height >= 2 ? 2 : 4;
     }
     static std::ptrdiff_t extent(const gemm_args& args) noexcept { return args.k; }
     static std::ptrdiff_t block(const gemm_args&) noexcept { return 256; }
