@@ -10,7 +10,7 @@ inline void convert(const convert_args& args, Step step) noexcept
     std::ptrdiff_t i = 0;
     for (; i + chunk <= args.count; i += chunk)
         unroll<chunk_vectors>([&](auto v) {
-            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(v)::value) * width;
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {v}) * width;
             step(from + i + lane, to + i + lane);
         });
     for (; i + width <= args.count; i += width)

@@ -92,7 +92,7 @@ inline void fake_quantize_f32(const quantize_args& args) noexcept
                 rule.prepare(column, part);
                 params.prepare(column, part);
                 unroll<chunk_vectors>([&](auto i) {
-                    constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+                    const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
                     const words code = rule(floats::load_unaligned(from + lane), column + lane);
                     (to_float(code - params.zero_point(lane)) * params.scale(lane)).store_unaligned(to + lane);
                 });
@@ -145,7 +145,7 @@ struct gradient_lanes {
     static void store_columns(const floats (&from)[chunk_vectors], float* to, std::ptrdiff_t count) noexcept
     {
         float lanes[chunk];
-        unroll<chunk_vectors>([&](auto i) { from[i].store_unaligned(lanes + static_cast<std::ptrdiff_t>(decltype(i)::value) * width); });
+        unroll<chunk_vectors>([&](auto i) { from[i].store_unaligned(lanes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
         for (std::ptrdiff_t i = 0; i < count; ++i)
             to[i] = lanes[i] + 0.0f;
     }

@@ -135,7 +135,7 @@ inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin,
     const auto step = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
         words codes[chunk_vectors];
         unroll<chunk_vectors>([&](auto i) {
-            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
             codes[i] = rule(floats::load_unaligned(from + lane), column + lane);
         });
         store_codes<Bits>(codes, to);
@@ -201,7 +201,7 @@ inline bool quantize_chunks(
         const floats factor(inverse[c * step]);
         floats t[chunk_vectors];
         unroll<chunk_vectors>([&](auto i) {
-            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
             t[i] = floats::load_unaligned(x + lane) * factor;
         });
         const chunk_shorts codes = round_to_shorts(t);
@@ -315,7 +315,7 @@ inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noe
     std::ptrdiff_t i = 0;
     for (; i + 4 * width <= count; i += 4 * width)
         unroll<4>([&](auto v) {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(v)::value) * width;
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {v}) * width;
             top[v] = max(top[v], as_words(floats::load_unaligned(x + i + lane)) & mask);
         });
     words all = max(max(top[0], top[1]), max(top[2], top[3]));
@@ -345,10 +345,10 @@ inline words greatest_magnitudes(const float* x) noexcept
     words top[words::size];
     unroll<words::size>([&](auto c) {
         unroll<chunk_vectors>([&](auto v) {
-            constexpr std::ptrdiff_t at
-                = static_cast<std::ptrdiff_t>(decltype(c)::value) * chunk + static_cast<std::ptrdiff_t>(decltype(v)::value) * width;
+            const std::ptrdiff_t at
+                = static_cast<std::ptrdiff_t>(std::size_t {c}) * chunk + static_cast<std::ptrdiff_t>(std::size_t {v}) * width;
             const words magnitude = as_words(floats::load_unaligned(x + at)) & mask;
-            top[c] = decltype(v)::value == 0 ? magnitude : max(top[c], magnitude);
+            top[c] = std::size_t {v} == 0 ? magnitude : max(top[c], magnitude);
         });
     });
     return highest_lanes(top);
@@ -440,7 +440,7 @@ inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begi
     const floats group_scale(scales[0]);
     const auto values = [&](const std::uint8_t* from, float* to) noexcept {
         unroll<chunk_vectors>([&](auto i) {
-            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
             const words zero = PerColumn ? words::load_unaligned(zero_point + lane) : group_zero;
             const floats s = PerColumn ? floats::load_unaligned(scale + lane) : group_scale;
             (to_float(load_codes<Bits, Signed>(from, i) - zero) * s).store_unaligned(to + lane);
@@ -476,7 +476,7 @@ inline void dequantize_chunks(const std::uint8_t* q, float* x, std::ptrdiff_t co
         const floats scale(scales[c * step]);
         const words zero(HasZeroPoints ? zero_points[c * step] : 0);
         unroll<chunk_vectors>([&](auto i) {
-            constexpr std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(decltype(i)::value) * width;
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
             const words codes = load_codes<Bits, Signed>(q, i);
             (to_float(HasZeroPoints ? codes - zero : codes) * scale).store_unaligned(x + lane);
         });
