@@ -84,12 +84,6 @@ run_tests() {
   fi
 
   if [ "$(uname -m)" = x86_64 ]; then
-    if tests/oracles/setup-llama "$root/build/llama"; then
-      runs+=(-DNIBBLE_TEST_LLAMA="$root/build/llama")
-    else
-      say "NOT RUN: the comparisons with llama.cpp, for want of npm or its packages"
-      runs+=(-DNIBBLE_TEST_LLAMA=OFF)
-    fi
     if tests/emulation/setup-aarch64; then
       test_programs build/aarch64 -DCMAKE_BUILD_TYPE=Release "${static[@]}" \
         --toolchain cmake/toolchains/aarch64-linux-gnu.cmake || failed+=(aarch64)
@@ -108,13 +102,15 @@ run_tests() {
     fi
   fi
 
-  local peer where
-  for peer in gemmlowp onnxruntime; do
-    if ! where=$(tests/oracles/setup $peer); then
-      say "NOT RUN: results against $peer, which could not be had"
-      where=OFF
+  # Libraries of others that results are held against.
+  local peer
+  for peer in gemmlowp onnxruntime ggml huggingface_gguf; do
+    if tests/peers $peer; then
+      runs+=("-DNIBBLE_TEST_${peer^^}=ON")
+    else
+      say "NOT RUN: comparisons with $peer"
+      runs+=("-DNIBBLE_TEST_${peer^^}=OFF")
     fi
-    runs+=("-DNIBBLE_TEST_${peer^^}=$where")
   done
 
   make_in build/test all -DCMAKE_BUILD_TYPE=Release \
@@ -126,7 +122,7 @@ run_tests() {
 
 bench() {
   need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev nlohmann-json3-dev
-  benchmarks/peers/setup || say "going on without some of the peers"
+  tests/peers openblas onednn eigen gemmlowp onnxruntime ggml || say "going on without some of the peers"
   make_in build/bench-build nibble_bench -DCMAKE_BUILD_TYPE=Release \
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=OFF
   exec build/bench-build/benchmarks/nibble_bench "$@"

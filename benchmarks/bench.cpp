@@ -152,7 +152,7 @@ std::vector<loaded_peer> load_peers(const options& o, const std::string& cap, co
     for (const std::string name : peer_names) {
         if (!named(o.peers, name) || (!crashed.empty() && named(crashed, name)))
             continue;
-        std::string module = name, reason = "not built, because its library was not found; benchmarks/peers/setup installs it";
+        std::string module = name, reason = "not built, because its library was not found; tests/peers installs it";
 #if defined(__x86_64__)
         if (name == "eigen")
             module += cap != "avx2" && nibble::check_backend(nibble::backend::avx512) == nibble::status::ok ? "_avx512" : "_avx2";

@@ -88,7 +88,7 @@ public:
     virtual contenders make(const problem& p, int most_threads) = 0;
 };
 
-/// What a module exports under the name nibble_bench_peer. folder: where peers/setup put what it fetched. cap: "", or the nibble backend
+/// What a module exports under the name nibble_bench_peer. folder: where tests/peers put what it fetched. cap: "", or the nibble backend
 /// whose instructions are the most that may be used. Null and a reason if the peer cannot run here.
 using make_peer = peer*(const std::string& folder, const std::string& cap, std::string& reason);
 

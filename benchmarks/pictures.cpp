@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "../tools/svg.hpp"
+#include "svg.hpp"
 #include "contender.hpp"
 #include "report.hpp"
 

@@ -207,7 +207,7 @@ NIBBLE_BENCH_PEER(const std::string& folder, const std::string& cap, std::string
 #endif
     DIR* const entries = opendir(package.c_str());
     if (entries == nullptr) {
-        reason = "not installed: benchmarks/peers/setup fetches it";
+        reason = "not installed: tests/peers fetches it";
         return nullptr;
     }
     const std::string wanted = cap == "avx2" ? "haswell" : cap == "avx512" ? "skylakex" : cap == "avx512vnni" ? "icelake" : "";

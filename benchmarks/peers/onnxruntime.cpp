@@ -286,7 +286,7 @@ NIBBLE_BENCH_PEER(const std::string& folder, const std::string&, std::string& re
 #endif
     void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
-        reason = "not installed: benchmarks/peers/setup fetches it";
+        reason = "not installed: tests/peers fetches it";
         return nullptr;
     }
     struct base {

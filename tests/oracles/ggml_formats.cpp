@@ -16,7 +16,7 @@ void* library()
         const char* path = std::getenv("NIBBLE_GGML");
         void* const opened = path != nullptr ? dlopen(path, RTLD_NOW | RTLD_GLOBAL) : nullptr;
         if (opened == nullptr)
-            FAIL("NIBBLE_GGML names no library that can be opened: tests/oracles/setup-llama fetches it");
+            FAIL("NIBBLE_GGML names no library that can be opened: `tests/peers ggml` fetches it");
         return opened;
     }();
     return handle;
