@@ -190,7 +190,8 @@ inline std::uint8_t mxfp4_exponent(float amax) noexcept
     const float fraction = std::frexp(amax, &exponent); // amax = fraction * 2^exponent, fraction in [0.5, 1)
     const int below = static_cast<int>((1.0f - fraction) * 16777216.0f);
     // Half of the distance between floats around `exponent` is 2^bits * 2^-24, and log2(1 - n * 2^-24) is n * 2^-24 / ln 2 below zero.
-    static constexpr int reach[] = {0, 1, 2, 5, 11, 22, 44};
+    // -148 <= exponent <= 128.
+    static constexpr int reach[] = {0, 1, 2, 5, 11, 22, 44, 88};
     int bits = 0;
     for (int n = exponent > 0 ? exponent - 1 : -exponent; n > 1; n /= 2)
         ++bits;
