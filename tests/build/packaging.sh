@@ -3,7 +3,7 @@
 set -euo pipefail
 
 cmake=$1 version=$2
-export CXX=$3
+export CXX=$3 CXXFLAGS="-O0 -DNIBBLE_NO_AVX512" # other tests compile all of it
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
@@ -22,7 +22,7 @@ quietly() {
 consumer() {
   local build=$work/$1
   shift
-  quietly "$cmake" -S "$here/packaging" -B "$build" -DCMAKE_BUILD_TYPE=Release "$@"
+  quietly "$cmake" -S "$here/packaging" -B "$build" "$@"
   quietly "$cmake" --build "$build"
   "$build/consumer"
 }
@@ -53,7 +53,7 @@ grep -q "compatible with requested version" <(tr -s '\n ' ' ' <"$work/log")
 
 echo "add_subdirectory"
 consumer add_subdirectory -DNIBBLE_SUBDIRECTORY="$root"
-if "$cmake" --build "$work/add_subdirectory" --target help | grep -E 'nibble_|install/'; then
+if "$cmake" --build "$work/add_subdirectory" --target help | grep -E 'nibble_|install/' | grep -v nibble_kernels; then
   echo "FAILED: nibble's own tests, benchmarks or install rules are part of the consumer's build"
   exit 1
 fi

@@ -14,8 +14,9 @@
 
 NIBBLE_BEGIN_TYPES
 
+// Without an initializer, as blocks hold it: their implicit constructors would be functions that files with other flags share.
 struct half {
-    std::uint16_t bits = 0;
+    std::uint16_t bits;
 };
 
 struct bfloat16 {
