@@ -1,5 +1,5 @@
-// Fashion-MNIST with a perceptron of 784-256-128-10: trained in floats, then quantized after training (PTQ, round to nearest) and with
-// quantization-aware training (QAT), at several widths of weights and activations. What is measured runs on the integer kernels.
+// Fashion-MNIST with a perceptron of 784-256-128-10: trained in floats, then quantized after training (PTQ: round to nearest, GPTQ) and
+// with quantization-aware training (QAT), at several widths of weights and activations. What is measured runs on the integer kernels.
 // usage: nibble_qat_fashion_mnist [--seeds N] [--threads N] [--float-epochs N] [--qat-epochs N] [--data FOLDER]
 #include <atomic>
 #include <chrono>
@@ -222,7 +222,8 @@ int main(int argc, char** argv)
     gather(training, first.data(), calibration_images, samples, sample_labels);
     // The last of a seed's trainings goes on in floats, as long as the others: what the further epochs do without quantization.
     std::vector<double> longer(seeds);
-    std::vector<std::vector<double>> ptq(setting_count, std::vector<double>(seeds)), mse = ptq, qat = ptq, simulation_error = ptq;
+    std::vector<std::vector<double>> ptq(setting_count, std::vector<double>(seeds)), mse = ptq, gptq = ptq, qat = ptq,
+                                                                                     simulation_error = ptq;
     in_parallel(o.threads, seeds * (setting_count + 1), [&](std::size_t i) {
         const std::size_t s = i / (setting_count + 1), at = i % (setting_count + 1);
         const unsigned seed = static_cast<unsigned>(s + 200);
@@ -240,6 +241,9 @@ int main(int argc, char** argv)
         ptq[at][s] = integer_accuracy(net, test, simulated);
         net.quantize(how.bits, nibble::params_start::mse, samples);
         mse[at][s] = integer_accuracy(net, test, simulated);
+        network compensated = net;
+        compensated.gptq(samples);
+        gptq[at][s] = integer_accuracy(compensated, test, simulated);
         const double loss = train(net, training, o.qat_epochs, qat_rate, seed, shown);
         qat[at][s] = integer_accuracy(net, test, simulated);
         simulation_error[at][s] = std::fabs(simulated - qat[at][s]);
@@ -248,11 +252,11 @@ int main(int argc, char** argv)
         shown.say(line);
     });
 
-    std::printf("| weights | activations | PTQ, max-abs | PTQ, least squares | QAT |\n|---|---|---|---|---|\n");
-    std::printf("| FP32 | FP32 | %s | | %s (trained as long) |\n", mean_and_spread(floats).c_str(), mean_and_spread(longer).c_str());
+    std::printf("| weights | activations | PTQ, max-abs | PTQ, least squares | GPTQ | QAT |\n|---|---|---|---|---|---|\n");
+    std::printf("| FP32 | FP32 | %s | | | %s (trained as long) |\n", mean_and_spread(floats).c_str(), mean_and_spread(longer).c_str());
     for (std::size_t at = 0; at < setting_count; ++at)
-        std::printf("| %s | %s | %s | %s | %s |\n", settings[at].weights, settings[at].activations, mean_and_spread(ptq[at]).c_str(),
-            mean_and_spread(mse[at]).c_str(), mean_and_spread(qat[at]).c_str());
+        std::printf("| %s | %s | %s | %s | %s | %s |\n", settings[at].weights, settings[at].activations, mean_and_spread(ptq[at]).c_str(),
+            mean_and_spread(mse[at]).c_str(), mean_and_spread(gptq[at]).c_str(), mean_and_spread(qat[at]).c_str());
     double worst = 0;
     for (const std::vector<double>& each : simulation_error)
         worst = std::max(worst, *std::max_element(each.begin(), each.end()));

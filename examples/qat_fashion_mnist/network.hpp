@@ -137,6 +137,29 @@ public:
         }
     }
 
+    // Post-training quantization by GPTQ, after quantize(): layer by layer, each for the inputs that the quantized layers before it give.
+    void gptq(const matrix& samples)
+    {
+        nibble::weight_format format;
+        for (format.bits = 2; (1 << format.bits) <= bits.weights.qmax - bits.weights.qmin;)
+            ++format.bits;
+        format.range = bits.weights.qmin == -bits.weights.qmax ? nibble::code_range::narrow : nibble::code_range::full;
+        format.search = nibble::range_search::squared_error;
+        nibble::gptq_options options;
+        options.act_order = true;
+        for (layer& a : layers) {
+            forward(samples);
+            auto seen = nibble::hessian::make(a.in);
+            must(seen.error());
+            must(seen->add(a.rounded_input.view()));
+            std::vector<std::int8_t> codes(a.weights.value.size());
+            const nibble::quantized_matrix<std::int8_t> q {{codes.data(), a.out, a.in}, a.weight_scales.value};
+            must(nibble::gptq(weight_view(a), *seen, format, q, options));
+            must(nibble::dequantize(nibble::matrix_view<const std::int8_t>(q.codes), nibble::params_of(format, q),
+                nibble::matrix_view<float>(a.weights.value.data(), a.out, a.in)));
+        }
+    }
+
     // Logits of every row of x.
     const matrix& forward(const matrix& x)
     {

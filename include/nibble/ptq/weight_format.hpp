@@ -22,6 +22,7 @@ struct weight_format {
     std::ptrdiff_t group_size = 0;
     scheme how = scheme::symmetric;
     int bits = 0; ///< 2 to the width of the code type, which 0 means; 3-bit codes are kept in 4-bit types, and so on
+    code_range range = code_range::full;
     range_search search = range_search::min_max;
     int range_steps = 80;
     float range_end = 0.2f;
@@ -46,9 +47,7 @@ NIBBLE_BEGIN
 template <class Q>
 inline code_limits codes_of(const weight_format& f) noexcept
 {
-    constexpr int width = 8 / code_traits<Q>::per_element;
-    const int bits = f.bits == 0 ? width : f.bits;
-    return code_traits<Q>::qmin < 0 ? code_limits {-(1 << (bits - 1)), (1 << (bits - 1)) - 1} : code_limits {0, (1 << bits) - 1};
+    return codes_of_bits(f.bits == 0 ? 8 / code_traits<Q>::per_element : f.bits, code_traits<Q>::qmin < 0, f.range);
 }
 
 /// What packed_weights::make and dequantize need beside the codes.

@@ -37,15 +37,6 @@ struct gradient_rule {
     float factor = 1.0f; ///< multiplies the gradients of scales and zero points; lsq_gradient_factor
 };
 
-/// The codes of `bits` bits, 2 to 8. {-1, 0, 1}, ternary, is 2 bits, signed, narrow.
-NIBBLE_INLINE constexpr code_limits codes_of_bits(int bits, bool is_signed, code_range range = code_range::full) noexcept
-{
-    const std::int32_t qmin = is_signed ? -(1 << (bits - 1)) : 0, qmax = qmin + (1 << bits) - 1;
-    return range == code_range::narrow    ? code_limits {qmin + 1, qmax}
-           : range == code_range::reduced ? code_limits {qmin / 2, qmax / 2}
-                                          : code_limits {qmin, qmax};
-}
-
 NIBBLE_END_TYPES
 
 NIBBLE_BEGIN

@@ -61,17 +61,20 @@ struct code_limits {
     std::int32_t qmin, qmax;
 };
 
+/// The codes of `bits` bits, 2 to 8. {-1, 0, 1}, ternary, is 2 bits, signed, narrow.
+NIBBLE_INLINE constexpr code_limits codes_of_bits(int bits, bool is_signed, code_range range = code_range::full) noexcept
+{
+    const std::int32_t qmin = is_signed ? -(1 << (bits - 1)) : 0, qmax = qmin + (1 << bits) - 1;
+    return range == code_range::narrow    ? code_limits {qmin + 1, qmax}
+           : range == code_range::reduced ? code_limits {qmin / 2, qmax / 2}
+                                          : code_limits {qmin, qmax};
+}
+
 /// The codes of Q that a range allows.
 template <class Q>
 NIBBLE_INLINE constexpr code_limits codes_of(code_range range) noexcept
 {
-    constexpr std::int32_t qmin = code_traits<Q>::qmin, qmax = code_traits<Q>::qmax;
-    switch (range) {
-    case code_range::full: break;
-    case code_range::narrow: return {qmin + 1, qmax};
-    case code_range::reduced: return {qmin / 2, qmax / 2};
-    }
-    return {qmin, qmax};
+    return codes_of_bits(8 / code_traits<Q>::per_element, code_traits<Q>::qmin < 0, range);
 }
 
 struct scale_and_zero_point {
