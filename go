@@ -48,8 +48,8 @@ test_programs() {
 }
 
 demo() {
-  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev bible-kjv bible-kjv-text
-  make_in build/demo-build all -DCMAKE_BUILD_TYPE=Release \
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev bible-kjv bible-kjv-text
+  make_in build/demo-build nibble_language_model -DCMAKE_BUILD_TYPE=Release \
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
   mkdir -p build/demo
   exec build/demo-build/examples/language_model/nibble_language_model --output build/demo "$@"
