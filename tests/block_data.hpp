@@ -7,6 +7,9 @@
 #include <random>
 #include <vector>
 
+#include <nibble/core/strict_math.hpp>
+
+NIBBLE_STRICT_BEGIN
 namespace test {
 
 // The sum of twelve numbers, about normal, exact.
@@ -31,7 +34,7 @@ inline std::vector<float> block_data(std::ptrdiff_t rows, std::ptrdiff_t cols)
             const std::uint32_t b = static_cast<std::uint32_t>(bits());
             switch (kind) {
             case 1: out[i] = 0.0f; break;
-            case 2: out[i] = b & 1 ? -0.0f : 0.0f; break;
+            case 2: out[i] = nibble::float_from_bits(b << 31); break;
             case 3: out[i] = static_cast<float>(static_cast<std::int32_t>(b % 31) - 15) * 0.5f; break; // ties
             case 4: out[i] = b % 64 == 0 ? n * 1000.0f : n; break;                                     // outliers
             case 5: out[i] = b % 200 == 0 ? n : 0.0f; break;                                           // alone
@@ -81,3 +84,4 @@ inline std::uint64_t hash(const void* data, std::size_t size)
 }
 
 } // namespace test
+NIBBLE_STRICT_END

@@ -14,6 +14,7 @@
 
 #include "../backend/fp_mode.hpp"
 #include "../core/numeric.hpp"
+#include "../core/strict_math.hpp"
 #include "../core/view.hpp"
 #include "exact_sum.hpp"
 
@@ -119,8 +120,8 @@ struct moving_average_observer {
         if (batch.count == 0)
             return;
         const default_fp_mode mode;
-        low = batches == 0 ? batch.low : std::fma(averaging, batch.low - low, low);
-        high = batches == 0 ? batch.high : std::fma(averaging, batch.high - high, high);
+        low = batches == 0 ? batch.low : strict_math::fma(averaging, batch.low - low, low);
+        high = batches == 0 ? batch.high : strict_math::fma(averaging, batch.high - high, high);
         ++batches;
     }
     status merge(const moving_average_observer&) noexcept { return status::not_mergeable; }

@@ -11,6 +11,7 @@
 
 #include "../core/math.hpp"
 #include "../core/memory.hpp"
+#include "../core/strict_math.hpp"
 #include "../quantize/params.hpp"
 #include "../reference/quantize.hpp"
 #include "observer.hpp"
@@ -40,7 +41,7 @@ inline double uniform_error(const binned_values& b, std::ptrdiff_t start, std::p
     const double level_width = b.width * static_cast<double>(end - start + 1) / levels, half_width = level_width / 2;
     if (level_width == 0.0)
         return 0.0;
-    const auto cubes = [](double from, double to) noexcept { return std::fma(to * to, to, -(from * from * from)) / 3; };
+    const auto cubes = [](double from, double to) noexcept { return strict_math::fma(to * to, to, -(from * from * from)) / 3; };
     const auto level_of = [&](double at) noexcept {
         const double level = std::floor(at / level_width);
         return level < 0.0 ? 0.0 : level > levels - 1 ? levels - 1.0 : level;
@@ -53,9 +54,9 @@ inline double uniform_error(const binned_values& b, std::ptrdiff_t start, std::p
         const double first = level_of(begin), last = level_of(finish);
         const double first_centre = (first + 0.5) * level_width, last_centre = (last + 0.5) * level_width;
         double delta = cubes(begin - first_centre, half_width);
-        delta = std::fma(last - first - 1, cubes(-half_width, half_width), delta);
+        delta = strict_math::fma(last - first - 1, cubes(-half_width, half_width), delta);
         delta += cubes(-half_width, finish - last_centre);
-        error = std::fma(static_cast<double>(b.counts[i]) / b.width, delta, error);
+        error = strict_math::fma(static_cast<double>(b.counts[i]) / b.width, delta, error);
     }
     return error;
 }
@@ -142,7 +143,7 @@ inline double entropy_of(const std::uint64_t* counts, std::ptrdiff_t bins, std::
     double kl = 0;
     for (std::ptrdiff_t i = 0; i < kept; ++i) {
         const double x = smooth(p(i), p_taken), y = smooth(q[i], q_taken);
-        kl = std::fma(x / p_sum, portable_log(x) - portable_log(y) + log_ratio, kl);
+        kl = strict_math::fma(x / p_sum, portable_log(x) - portable_log(y) + log_ratio, kl);
     }
     return kl;
 }
@@ -197,7 +198,7 @@ inline result<value_range> squared_error_range(const histogram_observer& h, para
                 const double centre = h.bin_width() * (static_cast<double>(i - histogram_observer::half) + 0.5);
                 const std::int32_t code = reference::quantize(static_cast<float>(centre), p.scale, p.zero_point, {}, codes);
                 const double d = centre - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
-                error = std::fma(static_cast<double>(h.count(i)) * d, d, error);
+                error = strict_math::fma(static_cast<double>(h.count(i)) * d, d, error);
             }
         if (error < least) {
             least = error;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "config.hpp"
+#include "strict_math.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -32,10 +33,10 @@ inline double portable_log(double x) noexcept
     const double t = (m - 1.0) / (m + 1.0), square = t * t, twice = t + t, e = exponent;
     double p = 1.0 / 25.0;
     for (int n = 23; n >= 3; n -= 2)
-        p = std::fma(p, square, 1.0 / n);
+        p = strict_math::fma(p, square, 1.0 / n);
     // log 2 in two parts: the product of e and the first is exact.
-    const double tail = std::fma(twice * square, p, e * 1.9082149292705877e-10);
-    return std::fma(e, 0.6931471803691238, twice + tail);
+    const double tail = strict_math::fma(twice * square, p, e * 1.9082149292705877e-10);
+    return strict_math::fma(e, 0.6931471803691238, twice + tail);
 }
 
 /// e^x: 0 below -708, and as at 709 above it. x = n log 2 + r, 14 terms of the series of e^r, n added to the exponent.
@@ -44,11 +45,11 @@ inline double portable_exp(double x) noexcept
     if (!(x >= -708.0))
         return x < -708.0 ? 0.0 : x;
     const double bounded = x < 709.0 ? x : 709.0, n = std::nearbyint(bounded * 1.4426950408889634);
-    double r = std::fma(n, -0.6931471803691238, bounded);
-    r = std::fma(n, -1.9082149292705877e-10, r);
+    double r = strict_math::fma(n, -0.6931471803691238, bounded);
+    r = strict_math::fma(n, -1.9082149292705877e-10, r);
     double p = 1.0;
     for (int i = 13; i >= 1; --i)
-        p = std::fma(p, r / i, 1.0);
+        p = strict_math::fma(p, r / i, 1.0);
     std::uint64_t bits;
     std::memcpy(&bits, &p, 8);
     bits += static_cast<std::uint64_t>(static_cast<std::int64_t>(n)) << 52;

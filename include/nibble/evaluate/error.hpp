@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "../core/math.hpp"
+#include "../core/strict_math.hpp"
 #include "../ptq/hessian.hpp"
 #include "../ptq/weight_format.hpp"
 
@@ -23,10 +24,10 @@ struct error_statistics {
     void add(double reference, double value) noexcept
     {
         const double d = value - reference, magnitude = std::fabs(d);
-        signal = std::fma(reference, reference, signal);
-        actual = std::fma(value, value, actual);
-        noise = std::fma(d, d, noise);
-        product = std::fma(reference, value, product);
+        signal = strict_math::fma(reference, reference, signal);
+        actual = strict_math::fma(value, value, actual);
+        noise = strict_math::fma(d, d, noise);
+        product = strict_math::fma(reference, value, product);
         absolute += magnitude;
         max_error = magnitude > max_error || magnitude != magnitude ? magnitude : max_error;
         ++count;

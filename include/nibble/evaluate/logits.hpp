@@ -7,6 +7,7 @@
 #include "../backend/fp_mode.hpp"
 #include "../core/math.hpp"
 #include "../core/status.hpp"
+#include "../core/strict_math.hpp"
 #include "../core/view.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -44,7 +45,7 @@ struct prediction_statistics {
         for (std::size_t i = 0; i < actual.size(); ++i) {
             const double log_p = static_cast<double>(reference[i]) - p.value, log_q = static_cast<double>(actual[i]) - q.value;
             const double weight = portable_exp(log_p);
-            sum = weight == 0.0 ? sum : std::fma(weight, log_p - log_q, sum);
+            sum = weight == 0.0 ? sum : strict_math::fma(weight, log_p - log_q, sum);
         }
         kl += sum;
         agreements += p.top == q.top;

@@ -5,6 +5,7 @@
 // Training that starts from either has calibrated post-training quantization as its first step.
 #pragma once
 
+#include "../core/strict_math.hpp"
 #include "../quantize/fake_quantize.hpp"
 
 NIBBLE_BEGIN_TYPES
@@ -87,7 +88,7 @@ inline status start_params(matrix_view<const float> x, params_start from, params
             for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
                 const float off = rounded(r, c) - x(r, c);
                 float& sum = error[r / steps.block_rows * steps.row + c / steps.group_size * steps.group];
-                sum = std::fma(off, off, sum);
+                sum = strict_math::fma(off, off, sum);
             }
         for (std::size_t p = 0; p < count; ++p)
             if (i == 64 || error[p] < least[p]) {

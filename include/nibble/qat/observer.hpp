@@ -4,6 +4,7 @@
 // Once frozen it stays as it is, so that the parameters no longer move under a training that has come close.
 #pragma once
 
+#include "../core/strict_math.hpp"
 #include "../quantize/quantize.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -32,8 +33,8 @@ public:
             low_ = low < low_ ? low : low_;
             high_ = high > high_ ? high : high_;
         } else {
-            low_ = std::fma(rate_, low - low_, low_);
-            high_ = std::fma(rate_, high - high_, high_);
+            low_ = strict_math::fma(rate_, low - low_, low_);
+            high_ = strict_math::fma(rate_, high - high_, high_);
         }
         ++batches_;
         return status::ok;

@@ -1,6 +1,7 @@
 // The definition of fake quantization, its gradients and their sums, one number at a time.
 #pragma once
 
+#include "../core/strict_math.hpp"
 #include "../quantize/fake_quantize.hpp"
 #include "gemm.hpp"
 
@@ -39,7 +40,7 @@ inline fake_quantize_derivative derive(float x, float scale, std::int32_t zero_p
                              : v <= static_cast<float>(f.codes.qmin - zero_point) || v >= static_cast<float>(f.codes.qmax - zero_point);
     const std::int32_t code = wide < f.codes.qmin ? f.codes.qmin : wide > f.codes.qmax ? f.codes.qmax : wide;
     const float distance = static_cast<float>(code - zero_point);
-    return {clipped, clipped ? distance : how.scale == scale_gradient::lsq ? distance - v : 0.0f};
+    return {clipped, strict_math::choose(clipped, distance, strict_math::choose(how.scale == scale_gradient::lsq, distance - v, 0.0f))};
 }
 
 /// The sums of one row's group of columns: 32 partial ones, element i of the group in number i % 32, each a chain of fused multiply-adds
@@ -52,8 +53,8 @@ inline gradient_sums sum_gradients(const float* dy, const fake_quantize_derivati
 {
     float scale[32] = {}, zero_point[32] = {};
     for (std::ptrdiff_t i = 0; i < count; ++i) {
-        scale[i % 32] = std::fma(dy[i], each[i].scale, scale[i % 32]);
-        zero_point[i % 32] = zero_point[i % 32] + (each[i].clipped ? dy[i] : 0.0f);
+        scale[i % 32] = strict_math::fma(dy[i], each[i].scale, scale[i % 32]);
+        zero_point[i % 32] = zero_point[i % 32] + strict_math::choose(each[i].clipped, dy[i], 0.0f);
     }
     for (std::ptrdiff_t half = 16; half > 0; half /= 2)
         for (std::ptrdiff_t i = 0; i < half; ++i) {
@@ -84,7 +85,7 @@ inline void fake_quantize_backward(matrix_view<const float> x, matrix_view<const
             scratch[static_cast<std::size_t>((x.rows + r) * groups + g)] = sums.zero_point;
         }
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            out.x(r, c) = terms[static_cast<std::size_t>(c)].clipped ? 0.0f : dy(r, c);
+            out.x(r, c) = strict_math::choose(terms[static_cast<std::size_t>(c)].clipped, 0.0f, dy(r, c));
     }
     const bool all_rows = f.params.kind == granularity::per_tensor || f.params.kind == granularity::per_column;
     const std::ptrdiff_t block_rows = all_rows ? x.rows : steps.block_rows;
@@ -116,7 +117,7 @@ inline void fake_quantized_linear(matrix_view<const float> x, const fake_quantiz
                 for (std::ptrdiff_t l = begin; l < end; ++l)
                     exact += static_cast<std::int64_t>(std::nearbyint(x(i, l) / x_scale))
                              * static_cast<std::int64_t>(std::nearbyint(w(j, l) / w_scale));
-                sum = std::fma(static_cast<float>(static_cast<std::int32_t>(exact)), w_scale, sum);
+                sum = strict_math::fma(static_cast<float>(static_cast<std::int32_t>(exact)), w_scale, sum);
             }
             if constexpr (std::is_same_v<C, std::int32_t>)
                 c(i, j) = static_cast<std::int32_t>(exact);
