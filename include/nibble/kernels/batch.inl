@@ -295,23 +295,6 @@ inline floats load_bfloat16(const void* p) noexcept
 #endif
 }
 
-// The hardware's own bfloat16 conversions flush subnormals, hence integer arithmetic.
-inline void store_bfloat16(floats x, void* p) noexcept
-{
-    const words u = as_words(x), upper = shift_right<16>(u);
-    const words rounded = shift_right<16>(u + (upper & words(1)) + words(0x7fff));
-    const words h = choose(words(0x7f800000) < (u & words(0x7fffffff)), upper | words(0x40), rounded);
-#if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    std::uint16_t lanes[4];
-    vst1_u16(lanes, vreinterpret_u16_s16(vmovn_s32(h)));
-    std::memcpy(p, lanes, 8);
-#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtepi32_epi16(h));
-#else
-    _mm_storeu_si128(static_cast<__m128i*>(p), _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1)));
-#endif
-}
-
 // The least and the greatest of all lanes; no lane is NaN, and which of two zeros comes back is left open.
 inline float lowest_lane(floats v) noexcept
 {

@@ -2,27 +2,35 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
+// step(from, to) takes a chunk.
 template <class From, class To, class Step>
-inline void convert(const convert_args& args, Step step) noexcept
+inline void convert_chunks(const convert_args& args, Step step) noexcept
 {
     const From* from = static_cast<const From*>(args.from);
     To* to = static_cast<To*>(args.to);
     std::ptrdiff_t i = 0;
     for (; i + chunk <= args.count; i += chunk)
-        unroll<chunk_vectors>([&](auto v) {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {v}) * width;
-            step(from + i + lane, to + i + lane);
-        });
-    for (; i + width <= args.count; i += width)
         step(from + i, to + i);
     if (i < args.count) {
-        From in[floats::size] = {};
-        To out[floats::size];
+        From in[chunk] = {};
+        To out[chunk];
         const std::size_t rest = static_cast<std::size_t>(args.count - i);
         std::memcpy(in, from + i, rest * sizeof(From));
         step(in, out);
         std::memcpy(to + i, out, rest * sizeof(To));
     }
+}
+
+// step(from, to) takes a vector.
+template <class From, class To, class Step>
+inline void convert(const convert_args& args, Step step) noexcept
+{
+    convert_chunks<From, To>(args, [&](const From* from, To* to) noexcept {
+        unroll<chunk_vectors>([&](auto v) noexcept {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {v}) * width;
+            step(from + lane, to + lane);
+        });
+    });
 }
 
 inline void f32_to_half(const convert_args& args) noexcept
@@ -33,9 +41,25 @@ inline void half_to_f32(const convert_args& args) noexcept
 {
     convert<std::uint16_t, float>(args, [](const std::uint16_t* h, float* x) { load_half(h).store_unaligned(x); });
 }
+
+// The hardware's own bfloat16 conversions flush subnormals, hence integer arithmetic.
 inline void f32_to_bfloat16(const convert_args& args) noexcept
 {
-    convert<float, std::uint16_t>(args, [](const float* x, std::uint16_t* h) { store_bfloat16(floats::load_unaligned(x), h); });
+    convert_chunks<float, std::uint16_t>(args, [](const float* from, std::uint16_t* to) noexcept {
+        floats x[chunk_vectors];
+        words rounded[chunk_vectors];
+        unroll<chunk_vectors>([&](auto i) noexcept {
+            x[i] = floats::load_unaligned(from + static_cast<std::ptrdiff_t>(std::size_t {i}) * width);
+            const words u = as_words(x[i]);
+            rounded[i] = shift_right<16>(u + (shift_right<16>(u) & words(1)) + words(0x7fff));
+        });
+        if (any_nan(x))
+            unroll<chunk_vectors>([&](auto i) noexcept {
+                const words u = as_words(x[i]);
+                rounded[i] = choose(words(0x7f800000) < (u & words(0x7fffffff)), shift_right<16>(u) | words(0x40), rounded[i]);
+            });
+        store_shorts(rounded, to);
+    });
 }
 inline void bfloat16_to_f32(const convert_args& args) noexcept
 {

@@ -15,6 +15,7 @@ inline constexpr std::size_t chunk_vectors = static_cast<std::size_t>(chunk / wi
 // - zero_shorts, lowest, any_least: whether any lane of several chunks is the least int16
 // - shifted: saturated sums with one number; bounded: min(max(v, low), high) of int8 lanes
 // - store_bytes: the low Bits bits of each, 32 * Bits / 8 bytes, the first code lowest
+// - any_nan, store_shorts: of a chunk of floats; of words in [0, 65535], as 16 bits each
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
 
 struct chunk_bytes {
@@ -108,6 +109,19 @@ inline void store_bytes(const chunk_bytes& b, std::uint8_t* out) noexcept
     }
 }
 
+inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept
+{
+    bool any = false;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        any |= (float_bits(v[i].v) & 0x7fffffffu) > 0x7f800000u;
+    return any;
+}
+inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) noexcept
+{
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        out[i] = static_cast<std::uint16_t>(v[i].v);
+}
+
 template <int Bits, bool Signed>
 inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
 {
@@ -188,6 +202,19 @@ inline void store_bytes(const chunk_bytes& b, std::uint8_t* out) noexcept
     }
 }
 
+inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept
+{
+    uint32x4_t ordered = vceqq_f32(v[0], v[0]);
+    for (std::size_t i = 1; i < chunk_vectors; ++i)
+        ordered = vandq_u32(ordered, vceqq_f32(v[i], v[i]));
+    return vminvq_u32(ordered) == 0;
+}
+inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) noexcept
+{
+    for (std::size_t i = 0; i < chunk_vectors; i += 2)
+        vst1q_u16(out + 4 * i, vuzp1q_u16(vreinterpretq_u16_s32(v[i]), vreinterpretq_u16_s32(v[i + 1])));
+}
+
 // Lanes i * width ... of the chunk whose codes are given.
 template <int Bits, bool Signed>
 inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
@@ -235,6 +262,12 @@ inline chunk_shorts shifted(chunk_shorts a, std::int32_t by) noexcept
 {
     return _mm512_adds_epi16(a, _mm512_set1_epi16(static_cast<short>(by)));
 }
+inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept { return _mm512_cmp_ps_mask(v[0], v[1], _CMP_UNORD_Q) != 0; }
+inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) noexcept
+{
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi64(order, _mm512_packus_epi32(v[0], v[1])));
+}
 
 #else
 
@@ -271,6 +304,16 @@ inline chunk_shorts shifted(chunk_shorts a, std::int32_t by) noexcept
 {
     const __m256i b = _mm256_set1_epi16(static_cast<short>(by));
     return {_mm256_adds_epi16(a.low, b), _mm256_adds_epi16(a.high, b)};
+}
+inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept
+{
+    const __m256 nan = _mm256_or_ps(_mm256_cmp_ps(v[0], v[1], _CMP_UNORD_Q), _mm256_cmp_ps(v[2], v[3], _CMP_UNORD_Q));
+    return _mm256_movemask_ps(nan) != 0;
+}
+inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) noexcept
+{
+    for (int i = 0; i < 4; i += 2)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 8 * i), _mm256_permute4x64_epi64(_mm256_packus_epi32(v[i], v[i + 1]), 0xd8));
 }
 
 #endif

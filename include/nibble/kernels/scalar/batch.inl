@@ -110,11 +110,6 @@ inline floats load_bfloat16(const void* p) noexcept
     std::memcpy(&h, p, 2);
     return floats(nibble::to_float(h));
 }
-inline void store_bfloat16(floats x, void* p) noexcept
-{
-    const bfloat16 h = to_bfloat16(x.v);
-    std::memcpy(p, &h, 2);
-}
 inline float lowest_lane(floats v) noexcept { return v.v; }
 inline float highest_lane(floats v) noexcept { return v.v; }
 inline std::int32_t highest_lane(words v) noexcept { return v.v; }
