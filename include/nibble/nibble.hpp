@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backend/backend.hpp"
-#include "blocks/pack.hpp"
+#include "blocks/gemm.hpp"
 #include "calibrate/drift.hpp"
 #include "calibrate/observer.hpp"
 #include "calibrate/range.hpp"

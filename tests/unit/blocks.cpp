@@ -1,6 +1,7 @@
 #include "../block_data.hpp"
 #include "../support.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -241,16 +242,18 @@ TEST_CASE("products with blocks equal the reference on every backend")
 {
     for (const ggml_type type : quantizable_types())
         for (const std::ptrdiff_t k : {block_elements(type), 2 * block_elements(type), std::ptrdiff_t {768}})
-            for (const std::ptrdiff_t n : {1, 16, 17, 70}) {
+            for (const std::ptrdiff_t n : {1, 16, 17, 150}) {
                 const std::vector<std::byte> blocks = mixed_blocks(type, n, k);
                 const auto packed = make_packed_blocks(type, blocks, n, k);
                 REQUIRE(packed);
                 for (const std::ptrdiff_t m : {1, 2, 3, 5, 17}) {
                     const std::vector<float> a = activations(m, k);
                     const quantized_rows q = rows_of(a, m, k);
-                    std::vector<float> bias(static_cast<std::size_t>(n), 0.25f), expected(static_cast<std::size_t>(m * n));
+                    std::vector<float> bias(static_cast<std::size_t>(n)), expected(static_cast<std::size_t>(m * n));
                     epilogue e;
-                    if (n == 17) {
+                    if (n > 16) {
+                        for (std::size_t j = 0; j < bias.size(); ++j)
+                            bias[j] = static_cast<float>(j) * 0.03125f - 2.0f;
                         e.bias = bias;
                         e.function = activation::silu;
                     }
@@ -265,10 +268,53 @@ TEST_CASE("products with blocks equal the reference on every backend")
                                     span<std::byte>(workspace.data(), workspace.size()))
                                 == status::ok);
                         CHECK(test::same_bits(c.data(), expected.data(), c.size()));
+
+                        std::fill(c.begin(), c.end(), 9.0f);
+                        const test::guarded<std::byte> direct(static_cast<std::ptrdiff_t>(*gemm_blocks_workspace(type, m, n, k)));
+                        REQUIRE(gemm_blocks(matrix_view<const float>(a.data(), m, k), type, blocks, e, matrix_view<float>(c.data(), m, n),
+                                    span<std::byte>(direct.data(), direct.size()))
+                                == status::ok);
+                        CHECK(test::same_bits(c.data(), expected.data(), c.size()));
                     }
                 }
             }
     REQUIRE(force_backend(best_backend()) == status::ok);
+}
+
+TEST_CASE("products with blocks in memory check what they are given, and read no further")
+{
+    const std::ptrdiff_t m = 2, n = 130, k = 256;
+    const std::vector<std::byte> blocks = mixed_blocks(ggml_type::q4_K, n, k);
+    const std::vector<float> a = activations(m, k);
+    const test::guarded<std::byte> in(static_cast<std::ptrdiff_t>(blocks.size()));
+    std::memcpy(in.data(), blocks.data(), in.size());
+    std::vector<float> wide(m * (n + 3), 7.0f), c(m * n);
+    std::vector<std::byte> workspace(*gemm_blocks_workspace(ggml_type::q4_K, m, n, k));
+    const auto run = [&](ggml_type type, std::ptrdiff_t columns, span<const std::byte> w, std::size_t scratch) {
+        return gemm_blocks(matrix_view<const float>(a.data(), m, columns), type, w, {}, matrix_view<float>(wide.data(), m, n, n + 3),
+            span<std::byte>(workspace.data(), scratch));
+    };
+    const span<const std::byte> whole(in.data(), in.size());
+    CHECK(run(ggml_type::q4_K, 250, whole, workspace.size()) == status::cols_not_whole_blocks);
+    CHECK(run(ggml_type::f16, k, whole, workspace.size()) == status::ggml_type_unsupported);
+    CHECK(run(ggml_type::q4_K, k, whole.subspan(0, in.size() - 1), workspace.size()) == status::buffer_too_small);
+    CHECK(run(ggml_type::q4_K, k, whole, workspace.size() - 1) == status::buffer_too_small);
+    CHECK(run(ggml_type::q4_K, k, {nullptr, in.size()}, workspace.size()) == status::null_pointer);
+    in.data()[in.size() - 144] = std::byte {0};
+    in.data()[in.size() - 143] = std::byte {0x7c}; // the last block's scale is infinite
+    CHECK(run(ggml_type::q4_K, k, whole, workspace.size()) == status::not_finite);
+    CHECK(std::count(wide.begin(), wide.end(), 7.0f) == static_cast<std::ptrdiff_t>(wide.size()));
+
+    std::memcpy(in.data(), blocks.data(), in.size());
+    REQUIRE(run(ggml_type::q4_K, k, whole, workspace.size()) == status::ok);
+    const auto packed = make_packed_blocks(ggml_type::q4_K, blocks, n, k);
+    REQUIRE(packed);
+    std::vector<std::byte> scratch(gemm_workspace(m, *packed));
+    REQUIRE(gemm(matrix_view<const float>(a.data(), m, k), *packed, {}, matrix_view<float>(c.data(), m, n), scratch) == status::ok);
+    for (std::ptrdiff_t i = 0; i < m; ++i) {
+        CHECK(test::same_bits(wide.data() + i * (n + 3), c.data() + i * n, static_cast<std::size_t>(n)));
+        CHECK(wide[static_cast<std::size_t>(i * (n + 3) + n)] == 7.0f);
+    }
 }
 
 TEST_CASE("static activations with a zero point, too")

@@ -1,4 +1,5 @@
-// Products with ggml's blocks: a matrix of blocks as packed weights, which gemm() and gemv() take.
+// Products with ggml's blocks: a matrix of blocks as packed weights, which gemm() and gemv() take. blocks/gemm.hpp multiplies by blocks
+// that stay where they are.
 //   w[j, l] = integer * step (+ offset)     blocks/decode.hpp has these numbers; none is rounded when it is packed
 // A product adds, group by group, the exact sum of integers times the step, then the sum of the activations times the offset: an offset is
 // not rounded into each weight, as dequantize_blocks does it. reference/gemm_blocks.hpp is the definition.
@@ -20,14 +21,12 @@ NIBBLE_BEGIN_TYPES
 /// Whether a block's integers, less the least of them, are below 16. With offsets the least is 0, else it counts as -8.
 template <class Block>
 inline constexpr bool has_4_bit_integers
-    = std::is_same_v<Block,
-          block_q4_0> || std::is_same_v<Block, block_q4_1> || std::is_same_v<Block, block_q2_K> || std::is_same_v<Block, block_q3_K> || std::is_same_v<Block, block_q4_K> || std::is_same_v<Block, block_tq1_0> || std::is_same_v<Block, block_tq2_0>;
+    = is_any_of<Block, block_q4_0, block_q4_1, block_q2_K, block_q3_K, block_q4_K, block_tq1_0, block_tq2_0>;
 
 /// Whether every step and offset is a half: those of the others are products, or have larger exponents.
 template <class Block>
-inline constexpr bool has_half_steps
-    = std::
-          is_same_v<Block, block_q4_0> || std::is_same_v<Block, block_q4_1> || std::is_same_v<Block, block_q5_0> || std::is_same_v<Block, block_q5_1> || std::is_same_v<Block, block_q8_0> || std::is_same_v<Block, block_q8_1> || std::is_same_v<Block, block_iq4_nl> || std::is_same_v<Block, block_nvfp4> || std::is_same_v<Block, block_tq1_0> || std::is_same_v<Block, block_tq2_0>;
+inline constexpr bool has_half_steps = is_any_of<Block, block_q4_0, block_q4_1, block_q5_0, block_q5_1, block_q8_0, block_q8_1,
+    block_iq4_nl, block_nvfp4, block_tq1_0, block_tq2_0>;
 
 NIBBLE_END_TYPES
 
