@@ -2,6 +2,7 @@
 // usage: nibble_language_model [--output FOLDER] [--windows N] [--model FILE] [--text FILE]
 #include "model.hpp"
 #include "report.hpp"
+#include "sample.hpp"
 #include "text.hpp"
 
 #include <algorithm>
@@ -122,16 +123,7 @@ std::string generate(model& m, std::string text, std::size_t count)
         const std::vector<std::uint8_t> tokens(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end());
         if (m.logits(tokens, z) != nibble::status::ok)
             break;
-        float* last = z.data() + (tokens.size() - 1) * m.vocabulary();
-        for (std::size_t j = 0; j < m.vocabulary(); ++j)
-            last[j] /= 0.7f;
-        const double all = nibble::log_sum_exp({last, m.vocabulary()}).value;
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        double left = double(state >> 11) / 9007199254740992.0;
-        std::size_t next = 0;
-        for (; next + 1 < m.vocabulary(); ++next)
-            if ((left -= nibble::portable_exp(double(last[next]) - all)) < 0)
-                break;
+        const std::size_t next = sample({z.data() + (tokens.size() - 1) * m.vocabulary(), m.vocabulary()}, 0.7f, state);
         text += static_cast<char>(next);
     }
     return text;
