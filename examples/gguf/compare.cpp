@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include <nibble/blocks/dequantize_codebook.hpp>
+
 using namespace nibble;
 
 namespace {
@@ -20,9 +22,11 @@ error_statistics difference(const gguf_tensor& a, const gguf_tensor& b)
         const auto floats = [&](const gguf_tensor& t) {
             std::vector<float> x(static_cast<std::size_t>(count * columns));
             const std::size_t row = static_cast<std::size_t>(*bytes_for(1, columns, t.type));
-            require(dequantize_blocks(t.type, t.data.subspan(static_cast<std::size_t>(first) * row, static_cast<std::size_t>(count) * row),
-                        {x.data(), count, columns}),
-                std::string(t.name));
+            const span<const std::byte> from = t.data.subspan(static_cast<std::size_t>(first) * row, static_cast<std::size_t>(count) * row);
+            status done = dequantize_blocks(t.type, from, {x.data(), count, columns});
+            if (done == status::ggml_type_unsupported)
+                done = dequantize_codebook_blocks(t.type, from, {x.data(), count, columns});
+            require(done, std::string(t.name));
             return x;
         };
         const std::vector<float> x = floats(a), y = floats(b);

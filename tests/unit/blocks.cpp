@@ -1,6 +1,8 @@
 #include "../block_data.hpp"
 #include "../support.hpp"
 
+#include <nibble/blocks/dequantize_codebook.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -449,4 +451,37 @@ TEST_CASE("packing blocks refuses what it cannot do")
     header.has_zero_points = 1;
     std::memcpy(damaged.data(), &header, sizeof header);
     CHECK(view_packed(damaged).error() == status::packed_damaged);
+}
+
+TEST_CASE("codebook types become ggml's floats")
+{
+    // Hashes of what ggml makes of the same bytes.
+    const struct {
+        ggml_type type;
+        std::uint64_t hash;
+    } rows[] = {{ggml_type::iq1_s, 0xa6dec0246a7071d2}, {ggml_type::iq1_m, 0x67ee92c7490e71dd}, {ggml_type::iq2_xxs, 0x0e7fa41248d1f392},
+        {ggml_type::iq2_xs, 0xc482c8ff12e07dfa}, {ggml_type::iq2_s, 0xc9e41362f2283d3c}, {ggml_type::iq3_xxs, 0x9764bfb372d921ea},
+        {ggml_type::iq3_s, 0xd06d3328b1701971}};
+    for (const auto& r : rows) {
+        INFO(to_string(r.type));
+        const std::ptrdiff_t n = 300, k = 512;
+        const test::guarded<std::byte> in(*bytes_for(n, k, r.type));
+        std::mt19937 bits(7);
+        for (std::size_t i = 0; i < in.size(); ++i)
+            in.data()[i] = static_cast<std::byte>(bits());
+        // No infinite or NaN scales: the half's highest exponent bit is cleared, wherever it is.
+        for (std::size_t at = 0; at < in.size(); at += static_cast<std::size_t>(block_bytes(r.type)))
+            in.data()[at + (r.type == ggml_type::iq1_m ? 55 : 1)] &= std::byte {0xbf};
+        const test::guarded<float> x(n * k);
+        REQUIRE(dequantize_codebook_blocks(r.type, span<const std::byte>(in.data(), in.size()), {x.data(), n, k}) == status::ok);
+        CHECK(test::hash(x.data(), x.size() * sizeof(float)) == r.hash);
+    }
+    std::vector<std::byte> blocks(98);
+    std::vector<float> x(256, 3.0f);
+    CHECK(dequantize_codebook_blocks(ggml_type::iq3_xxs, blocks, {x.data(), 1, 128}) == status::cols_not_whole_blocks);
+    CHECK(dequantize_codebook_blocks(ggml_type::iq3_s, blocks, {x.data(), 1, 256}) == status::buffer_too_small);
+    CHECK(dequantize_codebook_blocks(ggml_type::iq3_xxs, {nullptr, 98}, {x.data(), 1, 256}) == status::null_pointer);
+    CHECK(dequantize_codebook_blocks(ggml_type::q4_0, blocks, {x.data(), 1, 32}) == status::ggml_type_unsupported);
+    CHECK(dequantize_codebook_blocks(static_cast<ggml_type>(5), blocks, {x.data(), 1, 32}) == status::ggml_type_unknown);
+    CHECK(x == std::vector<float>(256, 3.0f));
 }
