@@ -1,6 +1,7 @@
 // What the program does; each throws std::runtime_error with a sentence for the user.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 struct quantize_options {
@@ -8,5 +9,15 @@ struct quantize_options {
     unsigned threads = 1;
 };
 
+struct run_options {
+    std::string file, prompt;
+    std::size_t tokens = 200;
+    float temperature = 0.7f;
+    std::uint64_t seed = 1611;
+};
+
 void inspect(const std::string& path, bool strict);
 void quantize(const quantize_options& options);
+/// False if the two do not have the same tensors.
+bool compare_files(const std::string& reference, const std::string& actual);
+void run(const run_options& options);

@@ -1,5 +1,7 @@
-// nibble_gguf inspect FILE                                  prints what a GGUF file holds
-// nibble_gguf quantize IN OUT --type Q4_K_M [--imatrix F]   quantizes a file of f16, bf16 or f32 tensors, as llama.cpp would, byte for byte
+// nibble inspect FILE                                  prints what a GGUF file holds
+// nibble quantize IN OUT --type Q4_K_M [--imatrix F]   quantizes a file of f16, bf16 or f32 tensors, as llama.cpp would, byte for byte
+// nibble compare A B                                   how far B's tensors are from A's
+// nibble run FILE --prompt TEXT                        lets a model of the Llama architecture write
 #include "commands.hpp"
 #include "file.hpp"
 
@@ -79,7 +81,7 @@ void inspect(const std::string& path, bool strict)
 
 int main(int argc, char** argv)
 {
-    CLI::App app {"Reads and quantizes GGUF files."};
+    CLI::App app {"Reads, quantizes, compares and runs GGUF files.", "nibble"};
     app.require_subcommand(1);
     std::string path;
     bool strict = false;
@@ -97,14 +99,29 @@ int main(int argc, char** argv)
     make->add_option("--type", options.recipe, "one of " + names)->required();
     make->add_option("--imatrix", options.imatrix, "importance of columns, .dat or .gguf");
     make->add_option("--threads", options.threads, "how many")->check(CLI::Range(1u, 1024u));
+    std::string reference, actual;
+    CLI::App* hold = app.add_subcommand("compare", "signal to noise and errors of each tensor, as floats");
+    hold->add_option("reference", reference, "a GGUF file")->required();
+    hold->add_option("actual", actual, "another of the same model")->required();
+    run_options write;
+    CLI::App* go = app.add_subcommand("run", "let a model of the Llama architecture write");
+    go->add_option("file", write.file, "a GGUF file")->required();
+    go->add_option("--prompt", write.prompt, "what the text begins with")->required();
+    go->add_option("--tokens", write.tokens, "how many follow (200)");
+    go->add_option("--temperature", write.temperature, "0: always the most probable token (0.7)")->check(CLI::Range(0.0, 10.0));
+    go->add_option("--seed", write.seed, "another gives another text");
     CLI11_PARSE(app, argc, argv);
     try {
         if (look->parsed())
             inspect(path, strict);
-        else
+        else if (make->parsed())
             quantize(options);
+        else if (hold->parsed())
+            return compare_files(reference, actual) ? 0 : 1;
+        else
+            run(write);
     } catch (const std::exception& e) {
-        std::fprintf(stderr, "nibble_gguf: %s\n", e.what());
+        std::fprintf(stderr, "nibble: %s\n", e.what());
         return 1;
     }
 }

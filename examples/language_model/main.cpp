@@ -1,7 +1,9 @@
 // Loads a language model, quantizes it, and measures on held-out text what each format costs and gives, on every backend of this CPU.
 // usage: nibble_language_model [--output FOLDER] [--windows N] [--model FILE] [--text FILE]
 #include "model.hpp"
+#include "quantized_file.hpp"
 #include "report.hpp"
+#include "sample.hpp"
 #include "text.hpp"
 
 #include <algorithm>
@@ -21,6 +23,11 @@ constexpr std::size_t calibration_count = 64; // windows, of text the model was 
 struct options {
     std::string output = ".", model = NIBBLE_MODEL_FILE, text;
     std::size_t windows = 16;
+};
+
+struct contender {
+    std::string name;
+    model m;
 };
 
 [[noreturn]] void fail(const std::string& what)
@@ -75,11 +82,11 @@ void progress(const std::string& what, std::size_t done, std::size_t all, double
 }
 
 // Evaluates on the text's first windows; `reference` holds FP32's logits and is filled by the first call.
-row evaluate(model& m, format f, const std::string& text, std::size_t windows, std::vector<float>& reference)
+row evaluate(model& m, const std::string& name, const std::string& text, std::size_t windows, std::vector<float>& reference)
 {
     const std::size_t context = m.context(), vocabulary = m.vocabulary();
     row r;
-    r.format = name_of(f);
+    r.format = name;
     r.backend = nibble::to_string(nibble::active_backend());
     r.bytes = m.bytes();
     for (const linear* w : m.matrices())
@@ -122,19 +129,28 @@ std::string generate(model& m, std::string text, std::size_t count)
         const std::vector<std::uint8_t> tokens(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end());
         if (m.logits(tokens, z) != nibble::status::ok)
             break;
-        float* last = z.data() + (tokens.size() - 1) * m.vocabulary();
-        for (std::size_t j = 0; j < m.vocabulary(); ++j)
-            last[j] /= 0.7f;
-        const double all = nibble::log_sum_exp({last, m.vocabulary()}).value;
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        double left = double(state >> 11) / 9007199254740992.0;
-        std::size_t next = 0;
-        for (; next + 1 < m.vocabulary(); ++next)
-            if ((left -= nibble::portable_exp(double(last[next]) - all)) < 0)
-                break;
+        const std::size_t next = sample({z.data() + (tokens.size() - 1) * m.vocabulary(), m.vocabulary()}, 0.7f, state);
         text += static_cast<char>(next);
     }
     return text;
+}
+
+// The model by a recipe of llama.cpp's, as if from the file that llama.cpp would write.
+model by_recipe(const char* name, nibble::span<const std::byte> file)
+{
+    std::vector<std::byte> made;
+    try {
+        const auto wanted = nibble::find_recipe(name);
+        const auto reader = nibble::gguf_reader::open(file);
+        require(wanted ? reader.error() : wanted.error(), name);
+        quantized_file(*reader, *wanted, {})
+            .write([&](const std::byte* bytes, std::size_t count) { made.insert(made.end(), bytes, bytes + count); }, 1);
+        auto loaded = model::load(made, quantizer_for(format::fp32), file);
+        require(loaded.error(), name);
+        return std::move(*loaded);
+    } catch (const std::exception& e) {
+        fail(e.what());
+    }
 }
 
 } // namespace
@@ -148,15 +164,15 @@ int main(int argc, char** argv)
     const std::vector<char> file = read_file(o.model);
     const nibble::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(file.data()), file.size());
 
-    std::vector<model> models;
+    std::vector<contender> models;
     calibration data;
     for (const format f : all_formats) {
         if (f == format::int4_gptq) {
-            const auto texts = calibration_windows(whole, calibration_count, models[0].context());
+            const auto texts = calibration_windows(whole, calibration_count, models[0].m.context());
             const auto began = std::chrono::steady_clock::now();
-            auto gathered = models[0].calibrate(texts, [&](std::size_t i) {
+            auto gathered = models[0].m.calibrate(texts, [&](std::size_t i) {
                 const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
-                progress("calibration", i + 1, texts.size(), double((i + 1) * models[0].context()) / seconds.count());
+                progress("calibration", i + 1, texts.size(), double((i + 1) * models[0].m.context()) / seconds.count());
             });
             if (!gathered)
                 fail(std::string("calibration: ") + nibble::to_string(gathered.error()));
@@ -165,21 +181,23 @@ int main(int argc, char** argv)
         auto loaded = model::load(bytes, quantizer_for(f, &data));
         if (!loaded)
             fail(o.model + ": " + nibble::to_string(loaded.error()));
-        models.push_back(std::move(*loaded));
+        models.push_back({name_of(f), std::move(*loaded)});
     }
-    const std::size_t windows = std::min(o.windows, text.size() / models[0].context());
+    for (const char* name : {"Q8_0", "Q4_0", "Q4_K_M"})
+        models.push_back({name, by_recipe(name, bytes)});
+    const std::size_t windows = std::min(o.windows, text.size() / models[0].m.context());
     if (windows == 0)
         fail("the held-out text is shorter than one window of the model");
     std::printf("%s: %zu windows of %zu bytes of held-out text; backend by default: %s (%s)\n", "nibble " NIBBLE_VERSION_STRING, windows,
-        models[0].context(), nibble::to_string(nibble::active_backend()), nibble::explain());
+        models[0].m.context(), nibble::to_string(nibble::active_backend()), nibble::explain());
 
     std::vector<row> rows;
     std::vector<float> reference;
     for (int b = nibble::backend_count - 1; b >= 0; --b) {
         if (nibble::force_backend(static_cast<nibble::backend>(b)) != nibble::status::ok)
             continue;
-        for (std::size_t i = 0; i < models.size(); ++i)
-            rows.push_back(evaluate(models[i], all_formats[i], text, windows, reference));
+        for (contender& c : models)
+            rows.push_back(evaluate(c.m, c.name, text, windows, reference));
     }
     print_table(rows);
     for (const row& r : rows)
@@ -196,7 +214,7 @@ int main(int argc, char** argv)
     (void)nibble::force_backend(nibble::best_backend());
     const std::string prompt = "And the LORD said unto ";
     for (const std::size_t i : {std::size_t(0), std::size_t(3)})
-        std::printf("\n%s writes:\n%s\n", name_of(all_formats[i]), generate(models[i], prompt, 220).c_str());
+        std::printf("\n%s writes:\n%s\n", models[i].name.c_str(), generate(models[i].m, prompt, 220).c_str());
     print_costs();
 
     if (!write_json(o.output + "/report.json", rows) || !write_svg(o.output + "/report.svg", rows))

@@ -8,38 +8,36 @@ namespace {
 
 using nibble::status;
 
-std::vector<float> floats_of(const nibble::gguf_tensor& t)
-{
-    std::size_t count = 1;
-    for (const std::int64_t size : t.sizes)
-        count *= static_cast<std::size_t>(size);
-    std::vector<float> values(count);
-    if (t.type == nibble::ggml_type::f32) {
-        std::memcpy(values.data(), t.data.data(), count * sizeof(float));
-    } else {
-        std::vector<nibble::half> halves(count);
-        std::memcpy(halves.data(), t.data.data(), count * sizeof(nibble::half));
-        (void)nibble::convert(nibble::span<const nibble::half>(halves), nibble::span<float>(values));
-    }
-    return values;
-}
-
 struct loader {
     const nibble::gguf_reader& file;
+    const nibble::gguf_reader& original;
     const quantizer& quantize;
     status error = status::ok;
-    std::size_t bytes = 0;
+    std::size_t bytes = 0, tensors = 0;
+
+    nibble::gguf_tensor find(const nibble::gguf_reader& from, const std::string& name, std::size_t rows, std::size_t columns)
+    {
+        const auto t = from.tensor(name.c_str());
+        if (!t)
+            error = t.error();
+        else if (t->sizes[0] != static_cast<std::int64_t>(columns) || t->rows() != static_cast<std::int64_t>(rows))
+            error = status::file_type_mismatch;
+        return error == status::ok ? *t : nibble::gguf_tensor {};
+    }
+
+    std::vector<float> floats_of(const nibble::gguf_tensor& t, std::size_t rows, std::size_t columns)
+    {
+        std::vector<float> values(rows * columns);
+        if (error == status::ok)
+            error = nibble::dequantize_blocks(
+                t.type, t.data, {values.data(), static_cast<std::ptrdiff_t>(rows), static_cast<std::ptrdiff_t>(columns)});
+        return values;
+    }
 
     std::vector<float> tensor(const std::string& name, std::size_t rows, std::size_t columns)
     {
-        const auto t = file.tensor(name.c_str());
-        if (!t)
-            error = t.error();
-        else if ((t->type != nibble::ggml_type::f32 && t->type != nibble::ggml_type::f16)
-                 || t->sizes[0] != static_cast<std::int64_t>(columns) || t->sizes[1] != static_cast<std::int64_t>(rows) || t->sizes[2] != 1
-                 || t->sizes[3] != 1)
-            error = status::file_type_mismatch;
-        return error == status::ok ? floats_of(*t) : std::vector<float>(rows * columns);
+        ++tensors;
+        return floats_of(find(file, name, rows, columns), rows, columns);
     }
 
     std::vector<float> vector(const std::string& name, std::size_t size)
@@ -50,13 +48,23 @@ struct loader {
 
     linear matrix(const std::string& name, std::size_t rows, std::size_t columns)
     {
-        const std::vector<float> w = tensor(name, rows, columns);
+        ++tensors;
+        const nibble::gguf_tensor t = find(file, name, rows, columns);
+        const std::vector<float> w = floats_of(find(original, name, rows, columns), rows, columns);
         const nibble::matrix_view<const float> view(w.data(), static_cast<std::ptrdiff_t>(rows), static_cast<std::ptrdiff_t>(columns));
         linear made;
         made.name = name;
         std::vector<float> back;
-        if (error == status::ok)
-            error = quantize(view, made, back);
+        if (error == status::ok && nibble::is_quantized(t.type)) {
+            auto packed = nibble::make_packed_blocks(t.type, t.data, view.rows, view.cols);
+            if (packed)
+                made.weights = std::move(*packed);
+            error = packed.error();
+            back = floats_of(t, rows, columns);
+        } else if (error == status::ok) {
+            const std::vector<float> values = floats_of(t, rows, columns);
+            error = quantize({values.data(), view.rows, view.cols}, made, back);
+        }
         if (error != status::ok)
             return made;
         const auto compared = nibble::compare(view, nibble::matrix_view<const float>(back.data(), view.rows, view.cols));
@@ -139,27 +147,33 @@ quantizer quantizer_for(format f, const calibration* data)
     };
 }
 
-nibble::result<model> model::load(nibble::span<const std::byte> file, const quantizer& quantize)
+nibble::result<model> model::load(nibble::span<const std::byte> file, const quantizer& quantize, nibble::span<const std::byte> original)
 {
-    const auto reader = nibble::gguf_reader::open(file);
-    if (!reader)
-        return reader.error();
+    const auto reader = nibble::gguf_reader::open(file), compared = nibble::gguf_reader::open(original.empty() ? file : original);
+    if (!reader || !compared)
+        return reader ? compared.error() : reader.error();
     const auto number = [&](const char* key, std::size_t most) {
         const auto found = reader->get<std::uint32_t>(key);
         return found && *found != 0 && *found <= most ? std::size_t(*found) : std::size_t(0);
     };
     model m;
-    m.context_ = number("llama.context_length", 1 << 16);
-    m.vocabulary_ = number("llama.vocab_size", 256);
+    m.context_ = number("llama.context_length", 1 << 17);
     m.width_ = number("llama.embedding_length", 1 << 14);
     m.heads_ = number("llama.attention.head_count", 256);
+    m.kv_heads_ = reader->find("llama.attention.head_count_kv") ? number("llama.attention.head_count_kv", m.heads_) : m.heads_;
     m.hidden_ = number("llama.feed_forward_length", 1 << 16);
     const std::size_t blocks = number("llama.block_count", 256);
     const auto epsilon = reader->get<float>("llama.attention.layer_norm_rms_epsilon");
     const auto base = reader->get<float>("llama.rope.freq_base");
-    if (m.context_ == 0 || m.vocabulary_ != 256 || m.width_ == 0 || m.heads_ == 0 || m.hidden_ == 0 || blocks == 0 || !epsilon
-        || m.width_ % (2 * m.heads_) != 0)
+    const auto embedding = reader->tensor("token_embd.weight");
+    if (m.context_ == 0 || m.width_ == 0 || m.heads_ == 0 || m.kv_heads_ == 0 || m.hidden_ == 0 || blocks == 0 || !epsilon || !embedding)
         return status::file_key_missing;
+    const auto rotated = reader->get<std::uint32_t>("llama.rope.dimension_count");
+    const auto scaling = reader->get<std::string_view>("llama.rope.scaling.type");
+    if (m.width_ % (2 * m.heads_) != 0 || m.heads_ % m.kv_heads_ != 0 || embedding->sizes[1] > 1 << 20
+        || (rotated && *rotated != m.width_ / m.heads_) || (scaling && *scaling != "none"))
+        return status::file_type_mismatch;
+    m.vocabulary_ = static_cast<std::size_t>(embedding->sizes[1]);
     m.epsilon_ = *epsilon;
     m.rope_base_ = base ? *base : 10000.0f;
 
@@ -171,15 +185,16 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, const quan
             m.sines_.push_back(static_cast<float>(std::sin(angle)));
         }
 
-    loader load {*reader, quantize};
+    const std::size_t kv_width = m.width_ / m.heads_ * m.kv_heads_;
+    loader load {*reader, *compared, quantize};
     m.embedding_ = load.tensor("token_embd.weight", m.vocabulary_, m.width_);
     for (std::size_t i = 0; i < blocks && load.error == status::ok; ++i) {
         const std::string prefix = "blk." + std::to_string(i) + ".";
         layer l;
         l.attention_norm = load.vector(prefix + "attn_norm.weight", m.width_);
         l.q = load.matrix(prefix + "attn_q.weight", m.width_, m.width_);
-        l.k = load.matrix(prefix + "attn_k.weight", m.width_, m.width_);
-        l.v = load.matrix(prefix + "attn_v.weight", m.width_, m.width_);
+        l.k = load.matrix(prefix + "attn_k.weight", kv_width, m.width_);
+        l.v = load.matrix(prefix + "attn_v.weight", kv_width, m.width_);
         l.output = load.matrix(prefix + "attn_output.weight", m.width_, m.width_);
         l.feed_forward_norm = load.vector(prefix + "ffn_norm.weight", m.width_);
         l.gate = load.matrix(prefix + "ffn_gate.weight", m.hidden_, m.width_);
@@ -188,10 +203,14 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, const quan
         m.layers_.push_back(std::move(l));
     }
     m.final_norm_ = load.vector("output_norm.weight", m.width_);
-    m.head_ = load.matrix("output.weight", m.vocabulary_, m.width_);
+    const bool tied = !reader->tensor("output.weight");
+    m.head_ = load.matrix(tied ? "token_embd.weight" : "output.weight", m.vocabulary_, m.width_);
     if (load.error != status::ok)
         return load.error;
-    m.bytes_ = load.bytes + m.embedding_.size() * (m.head_.weights.view().type == nibble::weight_type::f32 ? 4 : 2);
+    if (load.tensors - tied != reader->tensor_count())
+        return status::file_type_mismatch;
+    const std::size_t embedding_bytes = m.head_.weights.view().type == nibble::weight_type::f32 ? 4 : 2;
+    m.bytes_ = load.bytes + (nibble::is_quantized(embedding->type) ? embedding->data.size() : m.embedding_.size() * embedding_bytes);
     return nibble::result<model>(std::move(m));
 }
 
@@ -255,48 +274,58 @@ nibble::status model::product(const linear& w, const std::vector<float>& x, std:
         nibble::matrix_view<const float>(input, m, view.k), view, e, nibble::matrix_view<float>(y.data(), m, view.n), workspace_);
 }
 
-// Causal attention of q_, k_, v_ into mixed_, with rotary positions applied to pairs (2i, 2i + 1) first.
-nibble::status model::attend(std::size_t rows)
+// Causal attention of q_, k_, v_ and the positions before into mixed_, with rotary positions applied to pairs (2i, 2i + 1) first.
+nibble::status model::attend(std::size_t rows, layer& l)
 {
-    const std::size_t head = width_ / heads_;
-    for (std::size_t t = 0; t < rows; ++t)
-        for (std::size_t i = 0; i < width_; i += 2) {
-            const float c = cosines_[t * head / 2 + i % head / 2], s = sines_[t * head / 2 + i % head / 2];
-            for (std::vector<float>* v : {&q_, &k_}) {
-                float* pair = v->data() + t * width_ + i;
+    const std::size_t head = width_ / heads_, kv_width = head * kv_heads_, all = position_ + rows;
+    for (std::vector<float>* v : {&q_, &k_}) {
+        const std::size_t width = v->size() / rows;
+        for (std::size_t t = 0; t < rows; ++t)
+            for (std::size_t i = 0; i < width; i += 2) {
+                const std::size_t angle = (position_ + t) * head / 2 + i % head / 2;
+                const float c = cosines_[angle], s = sines_[angle];
+                float* pair = v->data() + t * width + i;
                 const float a = pair[0], b = pair[1];
                 pair[0] = a * c - b * s;
                 pair[1] = a * s + b * c;
             }
-        }
+    }
+    l.keys.resize(position_ * kv_width);
+    l.values.resize(position_ * kv_width);
+    l.keys.insert(l.keys.end(), k_.begin(), k_.end());
+    l.values.insert(l.values.end(), v_.begin(), v_.end());
     mixed_.resize(rows * width_);
-    std::vector<float> weights(rows * rows), turned(head * rows);
-    const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(rows), k = static_cast<std::ptrdiff_t>(head),
+    std::vector<float> weights(rows * all), turned(head * all);
+    const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(rows), n = static_cast<std::ptrdiff_t>(all), k = static_cast<std::ptrdiff_t>(head),
                          stride = static_cast<std::ptrdiff_t>(width_);
     const float scale = 1.0f / std::sqrt(static_cast<float>(head));
     for (std::size_t h = 0; h < heads_; ++h) {
-        const auto keys = nibble::packed_weights::make(nibble::matrix_view<const float>(k_.data() + h * head, m, k, stride));
+        const std::size_t kv_head = h * kv_heads_ / heads_ * head;
+        const auto keys = nibble::packed_weights::make(
+            nibble::matrix_view<const float>(l.keys.data() + kv_head, n, k, static_cast<std::ptrdiff_t>(kv_width)));
         if (!keys)
             return keys.error();
         if (const status s = nibble::gemm(nibble::matrix_view<const float>(q_.data() + h * head, m, k, stride), *keys, {},
-                nibble::matrix_view<float>(weights.data(), m, m), {});
+                nibble::matrix_view<float>(weights.data(), m, n), {});
             s != status::ok)
             return s;
         for (std::size_t t = 0; t < rows; ++t) {
-            float* w = weights.data() + t * rows;
-            const float top = *std::max_element(w, w + t + 1);
+            float* w = weights.data() + t * all;
+            const std::size_t seen = position_ + t + 1;
+            const float top = *std::max_element(w, w + seen);
             float sum = 0;
-            for (std::size_t u = 0; u <= t; ++u)
+            for (std::size_t u = 0; u < seen; ++u)
                 sum += w[u] = std::exp((w[u] - top) * scale);
-            for (std::size_t u = 0; u < rows; ++u)
-                w[u] = u <= t ? w[u] / sum : 0.0f;
-            for (std::size_t i = 0; i < head; ++i)
-                turned[i * rows + t] = v_[t * width_ + h * head + i];
+            for (std::size_t u = 0; u < all; ++u)
+                w[u] = u < seen ? w[u] / sum : 0.0f;
         }
-        const auto values = nibble::packed_weights::make(nibble::matrix_view<const float>(turned.data(), k, m));
+        for (std::size_t u = 0; u < all; ++u)
+            for (std::size_t i = 0; i < head; ++i)
+                turned[i * all + u] = l.values[u * kv_width + kv_head + i];
+        const auto values = nibble::packed_weights::make(nibble::matrix_view<const float>(turned.data(), k, n));
         if (!values)
             return values.error();
-        if (const status s = nibble::gemm(nibble::matrix_view<const float>(weights.data(), m, m), *values, {},
+        if (const status s = nibble::gemm(nibble::matrix_view<const float>(weights.data(), m, n), *values, {},
                 nibble::matrix_view<float>(mixed_.data() + h * head, m, k, stride), {});
             s != status::ok)
             return s;
@@ -304,14 +333,17 @@ nibble::status model::attend(std::size_t rows)
     return status::ok;
 }
 
-nibble::status model::logits(const std::vector<std::uint8_t>& tokens, std::vector<float>& out)
+nibble::status model::extend(const std::vector<std::int32_t>& tokens, std::vector<float>& out)
 {
     const std::size_t rows = tokens.size();
-    if (rows == 0 || rows > context_)
+    if (rows == 0 || rows > context_ - position_)
         return status::shape_mismatch;
+    for (const std::int32_t token : tokens)
+        if (token < 0 || static_cast<std::size_t>(token) >= vocabulary_)
+            return status::shape_mismatch;
     x_.resize(rows * width_);
     for (std::size_t t = 0; t < rows; ++t)
-        std::memcpy(x_.data() + t * width_, embedding_.data() + tokens[t] * width_, width_ * sizeof(float));
+        std::memcpy(x_.data() + t * width_, embedding_.data() + static_cast<std::size_t>(tokens[t]) * width_, width_ * sizeof(float));
     const auto add = [&](const std::vector<float>& y) {
         for (std::size_t i = 0; i < x_.size(); ++i)
             x_[i] += y[i];
@@ -322,13 +354,13 @@ nibble::status model::logits(const std::vector<std::uint8_t>& tokens, std::vecto
               if (s == status::ok)
                   s = product(w, x, rows, y, f);
           };
-    for (const layer& l : layers_) {
+    for (layer& l : layers_) {
         normalize(x_, rows, l.attention_norm, epsilon_, normed_);
         run(l.q, normed_, q_);
         run(l.k, normed_, k_);
         run(l.v, normed_, v_);
         if (s == status::ok)
-            s = attend(rows);
+            s = attend(rows, l);
         run(l.output, mixed_, normed_);
         add(normed_);
         normalize(x_, rows, l.feed_forward_norm, epsilon_, normed_);
@@ -341,5 +373,6 @@ nibble::status model::logits(const std::vector<std::uint8_t>& tokens, std::vecto
     }
     normalize(x_, rows, final_norm_, epsilon_, normed_);
     run(head_, normed_, out);
+    position_ += rows;
     return s;
 }

@@ -1,4 +1,4 @@
-// A small model of the Llama architecture over bytes: RMSNorm, rotary positions, attention, SwiGLU; all matrix products by nibble.
+// A model of the Llama architecture: RMSNorm, rotary positions, attention (heads may share keys), SwiGLU; all matrix products by nibble.
 #pragma once
 
 #include <array>
@@ -52,19 +52,29 @@ nibble::status keep(
 struct layer {
     std::vector<float> attention_norm, feed_forward_norm;
     linear q, k, v, output, gate, up, down;
+    std::vector<float> keys, values; ///< of the positions so far
 };
 
 class model {
 public:
-    /// Loads the file's weights and quantizes them. The bytes are only read here.
-    static nibble::result<model> load(nibble::span<const std::byte> file, const quantizer& quantize);
+    /// Loads a GGUF file, whose bytes are only read here. Float matrices are quantized, ggml's blocks kept; sqnr is against the matrices of
+    /// `original`, another file of the same model, or of the file itself. file_type_mismatch: it has what this class does not know.
+    static nibble::result<model> load(
+        nibble::span<const std::byte> file, const quantizer& quantize, nibble::span<const std::byte> original = {});
 
     /// Runs texts of at most context() bytes and gathers the inputs of every matrix; done(i) is called after each.
     nibble::result<calibration> calibrate(
         const std::vector<std::vector<std::uint8_t>>& texts, const std::function<void(std::size_t)>& done = {});
 
-    /// The logits [tokens.size()][vocabulary] of every position of a text of at most context() bytes.
-    nibble::status logits(const std::vector<std::uint8_t>& tokens, std::vector<float>& out);
+    /// The logits [tokens.size()][vocabulary] of every position of a text of at most context() tokens.
+    template <class Token>
+    nibble::status logits(const std::vector<Token>& tokens, std::vector<float>& out)
+    {
+        position_ = 0;
+        return extend({tokens.begin(), tokens.end()}, out);
+    }
+    /// The same for tokens that follow those of all calls since logits().
+    nibble::status extend(const std::vector<std::int32_t>& tokens, std::vector<float>& out);
 
     std::size_t context() const { return context_; }
     std::size_t vocabulary() const { return vocabulary_; }
@@ -74,9 +84,9 @@ public:
 private:
     nibble::status product(const linear& w, const std::vector<float>& x, std::size_t rows, std::vector<float>& y,
         nibble::activation f = nibble::activation::none);
-    nibble::status attend(std::size_t rows);
+    nibble::status attend(std::size_t rows, layer& l);
 
-    std::size_t context_ = 0, vocabulary_ = 0, width_ = 0, heads_ = 0, hidden_ = 0, bytes_ = 0;
+    std::size_t context_ = 0, vocabulary_ = 0, width_ = 0, heads_ = 0, kv_heads_ = 0, hidden_ = 0, bytes_ = 0, position_ = 0;
     float epsilon_ = 0, rope_base_ = 0;
     std::vector<float> embedding_, final_norm_, cosines_, sines_;
     std::vector<layer> layers_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 
 void print_table(const std::vector<row>& rows)
 {
@@ -73,7 +74,7 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
     std::fprintf(file,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"980\" height=\"%d\" font-family=\"sans-serif\" font-size=\"13\">\n"
         "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-        "<text x=\"20\" y=\"28\" font-size=\"18\">One model, five formats, every backend of this CPU</text>\n",
+        "<text x=\"20\" y=\"28\" font-size=\"18\">One model, eight formats, every backend of this CPU</text>\n",
         height);
     const struct {
         const char* title;
@@ -82,8 +83,8 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
         bool from_zero;
     } columns[] = {{"tokens per second", &row::tokens_per_second, "%.0f", true}, {"mean KL against FP32", &row::mean_kl, "%.5f", true},
         {"perplexity (axis cut)", &row::perplexity, "%.4f", false}};
-    const char* colours[] = {"#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#f58518"};
-    const char* formats[] = {"FP32", "FP16", "INT8", "INT4", "INT4 GPTQ"};
+    const char* colours[] = {"#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#f58518", "#88d27a", "#ff9da6", "#eeca3b"};
+    const char* formats[] = {"FP32", "FP16", "INT8", "INT4", "INT4 GPTQ", "Q8_0", "Q4_0", "Q4_K_M"};
     for (std::size_t c = 0; c < 3; ++c) {
         const int x = 190 + static_cast<int>(c) * 260;
         double low = 1e300, high = -1e300;
@@ -98,7 +99,7 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
             const int y = top + line * static_cast<int>(i);
             const double length = high > base ? 170 * (value - base) / (high - base) : 0;
             std::size_t colour = 0;
-            while (colour < 4 && rows[i].format != formats[colour])
+            while (colour + 1 < std::size(formats) && rows[i].format != formats[colour])
                 ++colour;
             std::fprintf(file, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"15\" fill=\"%s\"/>\n", x, y, length, colours[colour]);
             std::fprintf(file, "<text x=\"%.1f\" y=\"%d\">", x + length + 5, y + 12);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backend/backend.hpp"
-#include "blocks/blocks.hpp"
+#include "blocks/gemm.hpp"
 #include "calibrate/drift.hpp"
 #include "calibrate/observer.hpp"
 #include "calibrate/range.hpp"
@@ -40,7 +40,7 @@
 #include "quantize/quantize.hpp"
 #include "quantize/requantize.hpp"
 #include "reference/fake_quantize.hpp"
-#include "reference/gemm.hpp"
+#include "reference/gemm_blocks.hpp"
 #include "reference/k_blocks.hpp"
 #include "reference/microscaling.hpp"
 #include "reference/quantize.hpp"

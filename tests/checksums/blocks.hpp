@@ -1,8 +1,8 @@
-// ggml's block types, with and without importance, and back to floats.
+// ggml's block types, with and without importance, back to floats, and products with them.
 #pragma once
 
 #include "../block_data.hpp"
-#include "run.hpp"
+#include "products.hpp"
 
 namespace {
 
@@ -68,6 +68,37 @@ void dequantize_ggml_blocks(run& r)
         for (float& f : back)
             f = (float_bits(f) & 0x7fffffffu) > 0x7f800000u ? 0.0f : f; // infinity times 0 has another sign on other CPUs
         r.output(back);
+    }
+}
+
+// Scales that do not fit a half are no weights: numbers of a few powers of two only.
+void gemm_ggml_blocks(run& r)
+{
+    for (std::uint32_t id = 0; id < ggml_type_count; ++id) {
+        const ggml_type type = static_cast<ggml_type>(id);
+        if (!is_quantizable(type))
+            continue;
+        numbers random(id);
+        const std::ptrdiff_t m = 7, n = 18, k = 256 * (1 + id % 2);
+        const std::vector<float> w = filled<float>(n * k, [&] { return random.real(-6, 1); });
+        const std::vector<float> a = filled<float>(m * k, [&] { return random.real(-6, 1); });
+        std::vector<std::byte> blocks(static_cast<std::size_t>(*bytes_for(n, k, type)));
+        r.must(quantize_blocks(type, {w.data(), n, k}, blocks));
+        const auto packed = make_packed_blocks(type, blocks, n, k);
+        r.must(packed ? status::ok : packed.error());
+        const epilogue_data e(random, n, static_cast<int>(id));
+        product_output<float>(
+            r, m, n, *packed, [&](matrix_view<float> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
+                const matrix_view<const float> rows(a.data() + first * k, count, k);
+                if (!r.reference())
+                    return r.must(gemm(rows, *packed, e.e, c, workspace, r.threads()));
+                std::vector<std::int8_t> q(static_cast<std::size_t>(count * k));
+                std::vector<float> scales(static_cast<std::size_t>(count));
+                for (std::ptrdiff_t i = 0; i < count; ++i)
+                    scales[static_cast<std::size_t>(i)] = reference::quantize_row(rows.row(i), k, q.data() + i * k);
+                reference::gemm_blocks<std::int8_t, float>({q.data(), count, k}, scales, {}, type, blocks, e.e, c);
+            });
+        r.output(std::vector<std::byte>(packed->bytes().begin(), packed->bytes().end()));
     }
 }
 

@@ -103,6 +103,7 @@ const operation operations[] = {
     {"gemm_f32_s8_f32", gemm_dynamic<std::int8_t, float>, "pack_f32 gemm_w8"},
     {"gemm_f32_s8_s8", gemm_dynamic<std::int8_t, std::int8_t>, "pack_f32 gemm_w8"},
     {"gemm_f32_s8_u8", gemm_dynamic<std::int8_t, std::uint8_t>, "pack_f32 gemm_w8"},
+    {"gemm_ggml_blocks", gemm_ggml_blocks, "pack_f32 gemm_w8 gemm_w4"},
     {"gemm_f32_s4_f32", gemm_dynamic<int4x2, float>, "pack_f32 gemm_w4"},
     {"gemm_f32_s4_s8", gemm_dynamic<int4x2, std::int8_t>, "pack_f32 gemm_w4"},
     {"gemm_f32_u4_f32", gemm_dynamic<uint4x2, float>, "pack_f32 gemm_w4"},

@@ -38,6 +38,7 @@ struct epilogue_data {
             e.bias = bias;
         }
         if (which % 4 == 3) {
+            const default_fp_mode mode; // not in the caller's
             e.clamp_low = scale_between(random, -3, 0) - 4.0f;
             e.clamp_high = scale_between(random, 0, 2);
         }

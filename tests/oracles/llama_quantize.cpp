@@ -1,5 +1,5 @@
 // The example program's files against those of llama.cpp's own quantization, byte for byte, with and without an importance matrix:
-//   oracle_llama_quantize LIBLLAMA NIBBLE_GGUF MODEL FOLDER
+//   oracle_llama_quantize LIBLLAMA NIBBLE MODEL FOLDER
 // Besides MODEL, models of random numbers are made in FOLDER: one with grouped heads and no output matrix, one whose columns are no whole
 // blocks of 256, one with 8 experts.
 #include <cstdio>
@@ -176,7 +176,7 @@ bool compare(void* library, const std::string& tool, const std::string& model, c
 int main(int argc, char** argv)
 {
     if (argc != 5) {
-        std::fprintf(stderr, "usage: %s LIBLLAMA NIBBLE_GGUF MODEL FOLDER\n", argv[0]);
+        std::fprintf(stderr, "usage: %s LIBLLAMA NIBBLE MODEL FOLDER\n", argv[0]);
         return 2;
     }
     void* library = dlopen(argv[1], RTLD_NOW);

@@ -1,6 +1,9 @@
 #include "../block_data.hpp"
 #include "../support.hpp"
 
+#include <nibble/blocks/dequantize_codebook.hpp>
+
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -192,4 +195,293 @@ TEST_CASE("the caller's rounding mode does not reach the blocks")
         CHECK(done == status::ok);
         CHECK(bytes == expected);
     }
+}
+
+namespace {
+
+// Quantized numbers in every second block, random bytes with finite scales in the others.
+std::vector<std::byte> mixed_blocks(ggml_type type, std::ptrdiff_t n, std::ptrdiff_t k)
+{
+    std::vector<float> x(static_cast<std::size_t>(n * k));
+    std::mt19937 bits(static_cast<std::uint32_t>(type));
+    for (std::size_t i = 0; i < x.size(); ++i)
+        x[i] = test::normal(bits) * (i / 16 % 5 == 0 ? 0.0f : i / 16 % 5 == 1 ? 20.0f : 1.0f);
+    std::vector<std::byte> bytes = quantized(type, x, n);
+    const std::size_t block = static_cast<std::size_t>(block_bytes(type));
+    for (std::size_t at = block; at + block <= bytes.size(); at += 2 * block)
+        do {
+            for (std::size_t i = 0; i < block; ++i)
+                bytes[at + i] = static_cast<std::byte>(bits());
+        } while (check_blocks(type, span<const std::byte>(bytes.data() + at, block)) != status::ok);
+    return bytes;
+}
+
+struct quantized_rows {
+    std::vector<std::int8_t> codes;
+    std::vector<float> scales;
+};
+
+quantized_rows rows_of(const std::vector<float>& a, std::ptrdiff_t m, std::ptrdiff_t k)
+{
+    quantized_rows q {std::vector<std::int8_t>(a.size()), std::vector<float>(static_cast<std::size_t>(m))};
+    for (std::ptrdiff_t i = 0; i < m; ++i)
+        q.scales[static_cast<std::size_t>(i)] = reference::quantize_row(a.data() + i * k, k, q.codes.data() + i * k);
+    return q;
+}
+
+std::vector<float> activations(std::ptrdiff_t m, std::ptrdiff_t k)
+{
+    std::vector<float> a(static_cast<std::size_t>(m * k));
+    std::mt19937 bits(9);
+    for (float& x : a)
+        x = test::normal(bits);
+    return a;
+}
+
+} // namespace
+
+TEST_CASE("products with blocks equal the reference on every backend")
+{
+    for (const ggml_type type : quantizable_types())
+        for (const std::ptrdiff_t k : {block_elements(type), 2 * block_elements(type), std::ptrdiff_t {768}})
+            for (const std::ptrdiff_t n : {1, 16, 17, 150}) {
+                const std::vector<std::byte> blocks = mixed_blocks(type, n, k);
+                const auto packed = make_packed_blocks(type, blocks, n, k);
+                REQUIRE(packed);
+                for (const std::ptrdiff_t m : {1, 2, 3, 5, 17}) {
+                    const std::vector<float> a = activations(m, k);
+                    const quantized_rows q = rows_of(a, m, k);
+                    std::vector<float> bias(static_cast<std::size_t>(n)), expected(static_cast<std::size_t>(m * n));
+                    epilogue e;
+                    if (n > 16) {
+                        for (std::size_t j = 0; j < bias.size(); ++j)
+                            bias[j] = static_cast<float>(j) * 0.03125f - 2.0f;
+                        e.bias = bias;
+                        e.function = activation::silu;
+                    }
+                    reference::gemm_blocks<std::int8_t, float>(
+                        {q.codes.data(), m, k}, q.scales, {}, type, blocks, e, {expected.data(), m, n});
+                    for (const backend b : test::usable_backends()) {
+                        INFO(to_string(type) << " on " << to_string(b) << ", " << m << " x " << n << " x " << k);
+                        REQUIRE(force_backend(b) == status::ok);
+                        std::vector<float> c(expected.size());
+                        const test::guarded<std::byte> workspace(static_cast<std::ptrdiff_t>(gemm_workspace(m, *packed)));
+                        REQUIRE(gemm(matrix_view<const float>(a.data(), m, k), *packed, e, matrix_view<float>(c.data(), m, n),
+                                    span<std::byte>(workspace.data(), workspace.size()))
+                                == status::ok);
+                        CHECK(test::same_bits(c.data(), expected.data(), c.size()));
+
+                        std::fill(c.begin(), c.end(), 9.0f);
+                        const test::guarded<std::byte> direct(static_cast<std::ptrdiff_t>(*gemm_blocks_workspace(type, m, n, k)));
+                        REQUIRE(gemm_blocks(matrix_view<const float>(a.data(), m, k), type, blocks, e, matrix_view<float>(c.data(), m, n),
+                                    span<std::byte>(direct.data(), direct.size()))
+                                == status::ok);
+                        CHECK(test::same_bits(c.data(), expected.data(), c.size()));
+                    }
+                }
+            }
+    REQUIRE(force_backend(best_backend()) == status::ok);
+}
+
+TEST_CASE("products with blocks in memory check what they are given, and read no further")
+{
+    const std::ptrdiff_t m = 2, n = 130, k = 256;
+    const std::vector<std::byte> blocks = mixed_blocks(ggml_type::q4_K, n, k);
+    const std::vector<float> a = activations(m, k);
+    const test::guarded<std::byte> in(static_cast<std::ptrdiff_t>(blocks.size()));
+    std::memcpy(in.data(), blocks.data(), in.size());
+    std::vector<float> wide(m * (n + 3), 7.0f), c(m * n);
+    std::vector<std::byte> workspace(*gemm_blocks_workspace(ggml_type::q4_K, m, n, k));
+    const auto run = [&](ggml_type type, std::ptrdiff_t columns, span<const std::byte> w, std::size_t scratch) {
+        return gemm_blocks(matrix_view<const float>(a.data(), m, columns), type, w, {}, matrix_view<float>(wide.data(), m, n, n + 3),
+            span<std::byte>(workspace.data(), scratch));
+    };
+    const span<const std::byte> whole(in.data(), in.size());
+    CHECK(run(ggml_type::q4_K, 250, whole, workspace.size()) == status::cols_not_whole_blocks);
+    CHECK(run(ggml_type::f16, k, whole, workspace.size()) == status::ggml_type_unsupported);
+    CHECK(run(ggml_type::q4_K, k, whole.subspan(0, in.size() - 1), workspace.size()) == status::buffer_too_small);
+    CHECK(run(ggml_type::q4_K, k, whole, workspace.size() - 1) == status::buffer_too_small);
+    CHECK(run(ggml_type::q4_K, k, {nullptr, in.size()}, workspace.size()) == status::null_pointer);
+    in.data()[in.size() - 144] = std::byte {0};
+    in.data()[in.size() - 143] = std::byte {0x7c}; // the last block's scale is infinite
+    CHECK(run(ggml_type::q4_K, k, whole, workspace.size()) == status::not_finite);
+    CHECK(std::count(wide.begin(), wide.end(), 7.0f) == static_cast<std::ptrdiff_t>(wide.size()));
+
+    std::memcpy(in.data(), blocks.data(), in.size());
+    REQUIRE(run(ggml_type::q4_K, k, whole, workspace.size()) == status::ok);
+    const auto packed = make_packed_blocks(ggml_type::q4_K, blocks, n, k);
+    REQUIRE(packed);
+    std::vector<std::byte> scratch(gemm_workspace(m, *packed));
+    REQUIRE(gemm(matrix_view<const float>(a.data(), m, k), *packed, {}, matrix_view<float>(c.data(), m, n), scratch) == status::ok);
+    for (std::ptrdiff_t i = 0; i < m; ++i) {
+        CHECK(test::same_bits(wide.data() + i * (n + 3), c.data() + i * n, static_cast<std::size_t>(n)));
+        CHECK(wide[static_cast<std::size_t>(i * (n + 3) + n)] == 7.0f);
+    }
+}
+
+TEST_CASE("static activations with a zero point, too")
+{
+    const std::ptrdiff_t m = 3, n = 18, k = 256;
+    std::vector<std::uint8_t> a(m * k);
+    std::mt19937 bits(4);
+    for (std::uint8_t& x : a)
+        x = static_cast<std::uint8_t>(bits());
+    for (const ggml_type type : {ggml_type::q8_0, ggml_type::q5_1, ggml_type::q5_K, ggml_type::q6_K, ggml_type::mxfp4}) {
+        const std::vector<std::byte> blocks = mixed_blocks(type, n, k);
+        const auto packed = make_packed_blocks(type, blocks, n, k);
+        REQUIRE(packed);
+        std::vector<float> expected(m * n), c(m * n);
+        const static_activations s {0.03f, 131};
+        reference::gemm_blocks<std::uint8_t, float>({a.data(), m, k}, {}, s, type, blocks, {}, {expected.data(), m, n});
+        std::vector<std::byte> workspace(gemm_workspace(m, *packed));
+        for (const backend b : test::usable_backends()) {
+            INFO(to_string(type) << " on " << to_string(b));
+            REQUIRE(force_backend(b) == status::ok);
+            REQUIRE(gemm(matrix_view<const std::uint8_t>(a.data(), m, k), s, *packed, {}, matrix_view<float>(c.data(), m, n), workspace)
+                    == status::ok);
+            CHECK(test::same_bits(c.data(), expected.data(), c.size()));
+        }
+    }
+    REQUIRE(force_backend(best_backend()) == status::ok);
+}
+
+// Of dequantized weights, in double: what is left is the rounding of sums, and in types with a minimum of each weight.
+TEST_CASE("products with blocks are products with the numbers the blocks stand for")
+{
+    const std::ptrdiff_t n = 20, k = 1024;
+    const std::vector<float> a = activations(1, k);
+    const quantized_rows q = rows_of(a, 1, k);
+    std::vector<float> x(static_cast<std::size_t>(n * k));
+    std::mt19937 bits(12);
+    for (float& w : x)
+        w = test::normal(bits);
+    for (const ggml_type type : quantizable_types()) {
+        INFO(to_string(type));
+        const std::vector<std::byte> blocks = quantized(type, x, n);
+        std::vector<float> w(x.size()), c(static_cast<std::size_t>(n));
+        REQUIRE(dequantize_blocks(type, blocks, {w.data(), n, k}) == status::ok);
+        const auto packed = make_packed_blocks(type, blocks, n, k);
+        REQUIRE(packed);
+        std::vector<std::byte> workspace(gemm_workspace(1, *packed));
+        REQUIRE(gemv(span<const float>(a), *packed, {}, span<float>(c), workspace) == status::ok);
+        for (std::ptrdiff_t j = 0; j < n; ++j) {
+            double sum = 0, magnitude = 0;
+            for (std::ptrdiff_t l = 0; l < k; ++l) {
+                const double product = static_cast<double>(q.codes[static_cast<std::size_t>(l)]) * w[static_cast<std::size_t>(j * k + l)];
+                sum += product;
+                magnitude += std::fabs(product);
+            }
+            const double scale = q.scales[0];
+            CHECK(std::fabs(c[static_cast<std::size_t>(j)] - sum * scale) < 1e-5 * magnitude * scale);
+        }
+    }
+}
+
+TEST_CASE("packing reads the blocks and writes the panels to the byte")
+{
+    for (const ggml_type type : quantizable_types()) {
+        INFO(to_string(type));
+        const std::ptrdiff_t n = 19, k = 2 * block_elements(type);
+        const std::vector<std::byte> blocks = mixed_blocks(type, n, k);
+        const auto expected = make_packed_blocks(type, blocks, n, k);
+        REQUIRE(expected);
+        for (const bool at_end : {true, false}) {
+            const test::guarded<std::byte> in(static_cast<std::ptrdiff_t>(blocks.size()), at_end);
+            const test::guarded<std::byte> out(static_cast<std::ptrdiff_t>(*packed_size(type, n, k)), at_end);
+            std::memcpy(in.data(), blocks.data(), in.size());
+            std::memset(out.data(), 0x77, out.size());
+            REQUIRE(pack_blocks(type, span<const std::byte>(in.data(), in.size()), n, k, span<std::byte>(out.data(), out.size()))
+                    == status::ok);
+            REQUIRE(out.size() == expected->bytes().size());
+            CHECK(test::same_bits(out.data(), expected->bytes().data(), out.size()));
+            CHECK(view_packed(span<const std::byte>(out.data(), out.size())));
+        }
+    }
+}
+
+TEST_CASE("packed blocks take as many bits as the header says")
+{
+    const struct {
+        ggml_type type;
+        double bits;
+    } rows[] = {{ggml_type::q4_0, 4.5}, {ggml_type::q4_1, 5}, {ggml_type::q5_0, 9.5}, {ggml_type::q5_1, 10}, {ggml_type::q8_0, 9.5},
+        {ggml_type::q8_1, 9.5}, {ggml_type::q2_K, 8}, {ggml_type::q3_K, 6}, {ggml_type::q4_K, 6}, {ggml_type::q5_K, 11},
+        {ggml_type::q6_K, 12}, {ggml_type::q8_K, 8.25}, {ggml_type::iq4_nl, 9.5}, {ggml_type::iq4_xs, 10}, {ggml_type::mxfp4, 10},
+        {ggml_type::nvfp4, 11}, {ggml_type::tq1_0, 4.0625}, {ggml_type::tq2_0, 4.0625}};
+    CHECK(sizeof rows / sizeof *rows == quantizable_types().size());
+    for (const auto& r : rows) {
+        INFO(to_string(r.type));
+        CHECK(static_cast<double>(*packed_size(r.type, 64, 1024) - sizeof(packed_header)) * 8 / (64 * 1024) == r.bits);
+    }
+}
+
+TEST_CASE("packing blocks refuses what it cannot do")
+{
+    std::vector<std::byte> blocks(4096), out(65536, std::byte {0x55});
+    const std::vector<std::byte> untouched = out;
+    CHECK(packed_size(ggml_type::q4_K, 2, 288).error() == status::cols_not_whole_blocks);
+    CHECK(std::string(to_string(status::cols_not_whole_blocks)).find("q4_0") != std::string::npos);
+    CHECK(packed_size(ggml_type::q4_0, -1, 32).error() == status::negative_size);
+    CHECK(packed_size(ggml_type::q4_0, PTRDIFF_MAX / 4, 32).error() == status::size_overflow);
+    CHECK(packed_size(ggml_type::f16, 2, 32).error() == status::ggml_type_unsupported);
+    CHECK(packed_size(static_cast<ggml_type>(5), 2, 32).error() == status::ggml_type_unknown);
+    CHECK(pack_blocks(ggml_type::q4_K, blocks, 2, 288, out) == status::cols_not_whole_blocks);
+    CHECK(pack_blocks(ggml_type::q4_0, span<const std::byte>(blocks.data(), 35), 2, 32, out) == status::buffer_too_small);
+    CHECK(pack_blocks(ggml_type::q4_0, blocks, 2, 32, span<std::byte>(out.data(), *packed_size(ggml_type::q4_0, 2, 32) - 1))
+          == status::buffer_too_small);
+    CHECK(pack_blocks(ggml_type::q4_0, {nullptr, 36}, 2, 32, out) == status::null_pointer);
+    blocks[18] = std::byte {0xff}; // the second row's scale
+    blocks[19] = std::byte {0x7f};
+    CHECK(pack_blocks(ggml_type::q4_0, blocks, 2, 32, out) == status::not_finite);
+    CHECK(out == untouched);
+
+    // One group: still no int32 sums, since the offset is part of the product.
+    const std::vector<std::byte> one = mixed_blocks(ggml_type::q5_1, 2, 32);
+    const auto packed = make_packed_blocks(ggml_type::q5_1, one, 2, 32);
+    REQUIRE(packed);
+    const std::vector<std::int8_t> a(32, 1);
+    std::int32_t c[2] = {7, 7};
+    std::vector<std::byte> workspace(gemm_workspace(1, *packed));
+    CHECK(gemm(matrix_view<const std::int8_t>(a.data(), 1, 32), {}, *packed, {}, matrix_view<std::int32_t>(c, 1, 2), workspace)
+          == status::grouped_weights);
+    CHECK(c[0] == 7);
+    std::vector<std::byte> damaged(packed->bytes().begin(), packed->bytes().end());
+    packed_header header;
+    std::memcpy(&header, damaged.data(), sizeof header);
+    header.has_zero_points = 1;
+    std::memcpy(damaged.data(), &header, sizeof header);
+    CHECK(view_packed(damaged).error() == status::packed_damaged);
+}
+
+TEST_CASE("codebook types become ggml's floats")
+{
+    // Hashes of what ggml makes of the same bytes.
+    const struct {
+        ggml_type type;
+        std::uint64_t hash;
+    } rows[] = {{ggml_type::iq1_s, 0xa6dec0246a7071d2}, {ggml_type::iq1_m, 0x67ee92c7490e71dd}, {ggml_type::iq2_xxs, 0x0e7fa41248d1f392},
+        {ggml_type::iq2_xs, 0xc482c8ff12e07dfa}, {ggml_type::iq2_s, 0xc9e41362f2283d3c}, {ggml_type::iq3_xxs, 0x9764bfb372d921ea},
+        {ggml_type::iq3_s, 0xd06d3328b1701971}};
+    for (const auto& r : rows) {
+        INFO(to_string(r.type));
+        const std::ptrdiff_t n = 300, k = 512;
+        const test::guarded<std::byte> in(*bytes_for(n, k, r.type));
+        std::mt19937 bits(7);
+        for (std::size_t i = 0; i < in.size(); ++i)
+            in.data()[i] = static_cast<std::byte>(bits());
+        // No infinite or NaN scales: the half's highest exponent bit is cleared, wherever it is.
+        for (std::size_t at = 0; at < in.size(); at += static_cast<std::size_t>(block_bytes(r.type)))
+            in.data()[at + (r.type == ggml_type::iq1_m ? 55 : 1)] &= std::byte {0xbf};
+        const test::guarded<float> x(n * k);
+        REQUIRE(dequantize_codebook_blocks(r.type, span<const std::byte>(in.data(), in.size()), {x.data(), n, k}) == status::ok);
+        CHECK(test::hash(x.data(), x.size() * sizeof(float)) == r.hash);
+    }
+    std::vector<std::byte> blocks(98);
+    std::vector<float> x(256, 3.0f);
+    CHECK(dequantize_codebook_blocks(ggml_type::iq3_xxs, blocks, {x.data(), 1, 128}) == status::cols_not_whole_blocks);
+    CHECK(dequantize_codebook_blocks(ggml_type::iq3_s, blocks, {x.data(), 1, 256}) == status::buffer_too_small);
+    CHECK(dequantize_codebook_blocks(ggml_type::iq3_xxs, {nullptr, 98}, {x.data(), 1, 256}) == status::null_pointer);
+    CHECK(dequantize_codebook_blocks(ggml_type::q4_0, blocks, {x.data(), 1, 32}) == status::ggml_type_unsupported);
+    CHECK(dequantize_codebook_blocks(static_cast<ggml_type>(5), blocks, {x.data(), 1, 32}) == status::ggml_type_unknown);
+    CHECK(x == std::vector<float>(256, 3.0f));
 }

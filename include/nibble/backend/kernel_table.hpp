@@ -208,7 +208,7 @@ struct gemm_args {
     const std::byte* panels;
     std::size_t panel_bytes;
     std::ptrdiff_t n, k, group_size, groups, padded_k;
-    bool half_scales, has_zero_points;
+    bool half_scales, has_zero_points, has_offsets;
 
     void* c;
     std::ptrdiff_t c_stride;

@@ -32,10 +32,11 @@ inline constexpr int block_group<block_tq1_0> = 256;
 template <>
 inline constexpr int block_group<block_tq2_0> = 256;
 
+template <class Block, class... Blocks>
+inline constexpr bool is_any_of = (std::is_same_v<Block, Blocks> || ...);
+
 template <class Block>
-inline constexpr bool has_offset
-    = std::is_same_v<Block,
-          block_q4_1> || std::is_same_v<Block, block_q5_1> || std::is_same_v<Block, block_q2_K> || std::is_same_v<Block, block_q4_K> || std::is_same_v<Block, block_q5_K>;
+inline constexpr bool has_offset = is_any_of<Block, block_q4_1, block_q5_1, block_q2_K, block_q4_K, block_q5_K>;
 
 NIBBLE_END_TYPES
 

@@ -25,7 +25,7 @@ enum class ggml_type : std::uint32_t {
     q5_K = 13,
     q6_K = 14,
     q8_K = 15,
-    iq2_xxs = 16, ///< the codebook types iq1 ... iq3: sizes only
+    iq2_xxs = 16, ///< the codebook types iq1 ... iq3: dequantized in dequantize_codebook.hpp
     iq2_xs = 17,
     iq3_xxs = 18,
     iq1_s = 19,

@@ -29,7 +29,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     not_packed_weights,      ///< the bytes do not start with the packed-weights mark
     packed_version,          ///< the weights were packed by a version with another layout
     packed_damaged,          ///< the header of packed weights contradicts itself or its size
-    grouped_weights,         ///< int32 output needs weights with one scale per channel, not groups
+    grouped_weights,         ///< int32 output needs weights with one scale per channel, not groups or offsets
     weight_type_mismatch,    ///< this operation does not take weights of this type
     invalid_clamp,           ///< the lower clamp is above the upper one, or one is NaN
     backend_unknown,         ///< no backend has this name
@@ -94,7 +94,7 @@ constexpr const char* to_string(status s) noexcept
     case status::not_packed_weights: return "these bytes are no packed weights";
     case status::packed_version: return "these weights were packed by a version with another layout: pack them again";
     case status::packed_damaged: return "the header of these packed weights contradicts itself or its size";
-    case status::grouped_weights: return "int32 output needs weights with one scale per channel, not groups";
+    case status::grouped_weights: return "int32 output needs weights with one scale per channel, not groups or offsets";
     case status::weight_type_mismatch: return "this operation does not take weights of this type";
     case status::invalid_clamp: return "the lower clamp is above the upper one, or one is NaN";
     case status::backend_unknown: return "no backend has this name";

@@ -68,7 +68,7 @@ inline status check_gemm(
     if (!float_a && w.type != weight_type::s8)
         return status::weight_type_mismatch;
     if (std::is_same_v<C, std::int32_t>) {
-        if (w.groups > 1)
+        if (w.groups > 1 || w.has_offsets)
             return status::grouped_weights;
         if (!e.bias.empty() || !e.scale.empty() || e.function != activation::none)
             return status::weight_type_mismatch;
@@ -129,6 +129,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.padded_k = w.padded_k;
     args.half_scales = w.half_scales;
     args.has_zero_points = w.has_zero_points;
+    args.has_offsets = w.has_offsets;
     args.c = c.data;
     args.c_stride = c.stride;
     args.output = output_of<C>;
@@ -234,7 +235,7 @@ inline status gemm(matrix_view<const A> a, std::int32_t a_zero_point, packed_wei
     span<std::byte> workspace, Executor&& executor = Executor {})
 {
     static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
-    if (w.groups > 1)
+    if (w.groups > 1 || w.has_offsets)
         return status::grouped_weights;
     requantize_params params {};
     if (const status s = detail::check_requantization<C>(r, w.n, params); s != status::ok)

@@ -4,12 +4,16 @@
 //   64-byte header     packed_header below
 //   panels             ceil(n / 16) panels of 16 channels; channels beyond n are zero, their scales are zero
 //   int8, 4 bits       a panel holds one section a group, groups in ascending k:
-//                        16 scales (float, or half); int8 only: 16 int32 sums of the codes; with zero points: 16 of int32 (int8)
-//                        or uint8 (4 bits); then the codes, k padded with zeros to a multiple of 8:
+//                        16 scales (float, or half); with offsets: 16 of them, stored as the scales are; int8 only: 16 int32 sums of the
+//                        codes; with zero points: 16 of int32 (int8) or uint8 (4 bits); then the codes, k padded with zeros to a
+//                        multiple of 8:
 //                        int8    for every 4 k: 16 channels x 4 codes
 //                        4 bits  for every 8 k: 16 channels x 4 bytes, k ... k + 3 in the low halves, k + 4 ... k + 7 in the high ones;
-//                                stored as code - qmin, so int4 as q + 8 with zero point 8 unless zero points are given
+//                                stored as code - qmin, so int4 as q + 8 with zero point 8 unless zero points or offsets are given
 //   float, half, bfloat16   for every k: 16 values
+//
+// A group's weights are (code - zero point) * scale or, with offsets, code * scale + offset: formats that store a group's minimum have
+// these (blocks/pack.hpp).
 #pragma once
 
 #include <cstring>
@@ -28,7 +32,7 @@ struct packed_header {
     char mark[8]; // "nibblepw"
     std::uint32_t layout;
     weight_type type;
-    std::uint8_t half_scales, has_zero_points, reserved;
+    std::uint8_t half_scales, has_zero_points, has_offsets;
     std::int64_t n, k, group_size;
     std::uint8_t unused[24];
 };
@@ -46,7 +50,7 @@ struct packed_weights_view {
     const std::byte* panels = nullptr;
     std::size_t panel_bytes = 0;
     weight_type type = weight_type::f32;
-    bool half_scales = false, has_zero_points = false;
+    bool half_scales = false, has_zero_points = false, has_offsets = false;
     std::ptrdiff_t n = 0, k = 0, group_size = 1, groups = 0, padded_k = 0;
 
     NIBBLE_INLINE bool quantized() const noexcept { return type == weight_type::s8 || type == weight_type::u4; }
@@ -103,7 +107,7 @@ inline status lay_out(packed_weights_view& w) noexcept
     w.padded_k = w.quantized() ? whole * padded_group + (last + 7) / 8 * 8 : w.k;
     std::ptrdiff_t bytes = 0;
     if (w.quantized()) {
-        const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * 16 + (w.type == weight_type::s8 ? 64 : 0)
+        const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * (w.has_offsets ? 32 : 16) + (w.type == weight_type::s8 ? 64 : 0)
                                        + (w.has_zero_points ? (w.type == weight_type::s8 ? 64 : 16) : 0);
         bytes = w.groups * section + w.padded_k * (w.type == weight_type::s8 ? 16 : 8);
     } else {
@@ -150,12 +154,58 @@ inline status begin_packed(packed_weights_view& view, span<std::byte> out) noexc
     header.type = view.type;
     header.half_scales = view.half_scales;
     header.has_zero_points = view.has_zero_points;
+    header.has_offsets = view.has_offsets;
     header.n = view.n;
     header.k = view.k;
     header.group_size = view.group_size;
     std::memcpy(out.data(), &header, sizeof header);
     std::memset(out.data() + sizeof header, 0, total_bytes(view) - sizeof header);
     return status::ok;
+}
+
+/// Where the parts of a group's section are. Parts that the view says are not there have no bytes.
+struct packed_section {
+    std::byte *scales, *offsets, *sums, *zero_points, *codes;
+};
+NIBBLE_INLINE packed_section section_at(const packed_weights_view& w, std::byte* at) noexcept
+{
+    const bool wide = w.type == weight_type::s8;
+    const std::ptrdiff_t scales = (w.half_scales ? 2 : 4) * packed_panel;
+    packed_section s {};
+    s.scales = at;
+    s.offsets = s.scales + scales;
+    s.sums = s.offsets + (w.has_offsets ? scales : 0);
+    s.zero_points = s.sums + (wide ? 4 * packed_panel : 0);
+    s.codes = s.zero_points + (w.has_zero_points ? (wide ? 4 : 1) * packed_panel : 0);
+    return s;
+}
+
+/// A scale or an offset of channel c.
+NIBBLE_INLINE void store_packed(const packed_weights_view& w, std::byte* to, std::ptrdiff_t c, float value) noexcept
+{
+    if (w.half_scales) {
+        const half h = to_half(value);
+        std::memcpy(to + 2 * c, &h, 2);
+    } else {
+        std::memcpy(to + 4 * c, &value, 4);
+    }
+}
+
+/// The codes of channel c, and the sum of int8 ones. code(i): as it is stored; the section's bytes are zero before.
+template <bool Wide, class Code>
+NIBBLE_INLINE void store_packed_codes(const packed_section& to, std::ptrdiff_t c, std::ptrdiff_t length, Code code) noexcept
+{
+    std::uint32_t sum = 0;
+    for (std::ptrdiff_t i = 0; i < length; ++i) {
+        const std::int32_t q = code(i);
+        sum += static_cast<std::uint32_t>(q);
+        if constexpr (Wide)
+            to.codes[i / 4 * 64 + c * 4 + i % 4] = static_cast<std::byte>(q);
+        else
+            to.codes[i / 8 * 64 + c * 4 + i % 4] |= static_cast<std::byte>(i % 8 < 4 ? q : q << 4);
+    }
+    if constexpr (Wide)
+        std::memcpy(to.sums + 4 * c, &sum, 4);
 }
 
 template <class W>
@@ -193,12 +243,14 @@ inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noex
         return status::not_packed_weights;
     if (header.layout != packed_layout)
         return status::packed_version;
-    if (header.type > weight_type::bf16 || header.half_scales > 1 || header.has_zero_points > 1)
+    if (header.type > weight_type::bf16 || header.half_scales > 1 || header.has_zero_points > 1
+        || header.has_offsets + header.has_zero_points > 1)
         return status::packed_damaged;
     packed_weights_view w;
     w.type = header.type;
     w.half_scales = header.half_scales != 0;
     w.has_zero_points = header.has_zero_points != 0;
+    w.has_offsets = header.has_offsets != 0;
     w.n = header.n;
     w.k = header.k;
     w.group_size = header.group_size;
@@ -244,41 +296,21 @@ inline status pack(
         const std::ptrdiff_t channels = n - panel < packed_panel ? n - panel : packed_panel;
         for (std::ptrdiff_t g = 0; g < view.groups; ++g) {
             const std::ptrdiff_t begin = g * view.group_size, length = k - begin < view.group_size ? k - begin : view.group_size;
-            std::byte* const scales = at;
-            at += (view.half_scales ? 2 : 4) * packed_panel;
-            std::byte* const sums = at;
-            at += wide ? 4 * packed_panel : 0;
-            std::byte* const zero_points = at;
-            at += view.has_zero_points ? (wide ? 4 : 1) * packed_panel : 0;
+            const detail::packed_section to = detail::section_at(view, at);
             for (std::ptrdiff_t c = 0; c < channels; ++c) {
                 const std::size_t param = static_cast<std::size_t>((panel + c) * steps.row + g * steps.group);
-                const float scale = params.scales[param];
-                if (view.half_scales) {
-                    const half h = to_half(scale);
-                    std::memcpy(scales + 2 * c, &h, 2);
-                } else {
-                    std::memcpy(scales + 4 * c, &scale, 4);
-                }
+                detail::store_packed(view, to.scales, c, params.scales[param]);
                 if (view.has_zero_points) {
                     const std::int32_t zero_point = params.zero_points.empty() ? 0 : params.zero_points[param];
                     if constexpr (wide)
-                        std::memcpy(zero_points + 4 * c, &zero_point, 4);
+                        std::memcpy(to.zero_points + 4 * c, &zero_point, 4);
                     else
-                        zero_points[c] = static_cast<std::byte>(zero_point - code_traits<W>::qmin);
+                        to.zero_points[c] = static_cast<std::byte>(zero_point - code_traits<W>::qmin);
                 }
-                std::uint32_t sum = 0;
-                for (std::ptrdiff_t i = 0; i < length; ++i) {
-                    const std::int32_t code = detail::code_at(w.row(panel + c), begin + i);
-                    sum += static_cast<std::uint32_t>(code);
-                    if constexpr (wide)
-                        at[i / 4 * 64 + c * 4 + i % 4] = static_cast<std::byte>(code);
-                    else
-                        at[i / 8 * 64 + c * 4 + i % 4] |= static_cast<std::byte>(i % 8 < 4 ? code : code << 4);
-                }
-                if constexpr (wide)
-                    std::memcpy(sums + 4 * c, &sum, 4);
+                detail::store_packed_codes<wide>(
+                    to, c, length, [&](std::ptrdiff_t i) noexcept { return detail::code_at(w.row(panel + c), begin + i); });
             }
-            at += (length + 7) / 8 * 8 * (wide ? 16 : 8);
+            at = to.codes + (length + 7) / 8 * 8 * (wide ? 16 : 8);
         }
     }
     return status::ok;
@@ -320,11 +352,7 @@ public:
         return filled(packed_size<W>(w.rows, w.cols), [&](span<std::byte> out) { return pack(w, out); });
     }
 
-    const packed_weights_view& view() const noexcept { return view_; }
-    operator packed_weights_view() const noexcept { return view_; }
-    span<const std::byte> bytes() const noexcept { return {buffer_.bytes().data(), buffer_.bytes().size()}; }
-
-private:
+    /// Of `size` bytes, which fill(span of bytes) writes as pack() does.
     template <class Fill>
     static result<packed_weights> filled(result<std::size_t> size, Fill fill) noexcept
     {
@@ -339,6 +367,11 @@ private:
         return result<packed_weights>(std::move(made));
     }
 
+    const packed_weights_view& view() const noexcept { return view_; }
+    operator packed_weights_view() const noexcept { return view_; }
+    span<const std::byte> bytes() const noexcept { return {buffer_.bytes().data(), buffer_.bytes().size()}; }
+
+private:
     aligned_buffer buffer_;
     packed_weights_view view_;
 };

@@ -1,11 +1,13 @@
 // Products of packed activations with packed int8 or 4-bit weights. With one scale a column the exact int32 sum over all of k is kept until
-// the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums).
+// the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums). With offsets,
+// what they are worth follows: sums = fused(float(sum of the group's activations), offset, sums).
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// One group of one panel: scales, column sums (8 bits), zero points where there are some, then the codes.
+// One group of one panel: scales, offsets where there are some, column sums (8 bits), zero points where there are some, then the codes.
 struct group_cursor {
     const std::byte* scales;
+    const std::byte* offsets;
     const std::byte* column_sums;
     const std::byte* zero_points;
     const std::byte* codes;
@@ -17,6 +19,10 @@ inline group_cursor read_group(const gemm_args& args, const std::byte* p) noexce
     group_cursor group {};
     group.scales = p;
     const std::byte* at = p + (args.half_scales ? 2 : 4) * panel_columns;
+    if (args.has_offsets) {
+        group.offsets = at;
+        at += (args.half_scales ? 2 : 4) * panel_columns;
+    }
     if constexpr (Bits == 8) {
         group.column_sums = at;
         at += 4 * panel_columns;
@@ -51,18 +57,18 @@ inline floats load_scales(const gemm_args& args, const std::byte* scales, std::s
 template <int Bits>
 struct correction {
     std::int32_t shift;
-    bool zero_points;
+    bool zero_points, offsets;
 
     explicit correction(const gemm_args& args) noexcept
-        : shift((args.signed_activations ? 0 : 128) - args.zero_point), zero_points(args.has_zero_points)
+        : shift((args.signed_activations ? 0 : 128) - args.zero_point), zero_points(args.has_zero_points), offsets(args.has_offsets)
     {
     }
 
     // The part that is the same for all columns.
     NIBBLE_INLINE words of_row(std::int32_t row_sum, std::ptrdiff_t length) const noexcept
     {
-        if (Bits == 4) // codes from 0: their zero point is in the panel, or they are int4 + 8
-            return zero_points ? words(0) : words(0) - shift_left<3>(words(row_sum));
+        if (Bits == 4) // codes from 0: their zero point or offset is in the panel, or they are int4 + 8
+            return zero_points || offsets ? words(0) : words(0) - shift_left<3>(words(row_sum));
         if (weight_offset8 == 0)
             return words(0);
         const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);
@@ -233,6 +239,12 @@ struct integer_product {
             });
             each([&](const words& x, auto, auto p, auto v, sum* at)
                      NIBBLE_UNROLLED { fused(to_float(x), scale[p][v], floats::load_unaligned(&at->real)).store_unaligned(&at->real); });
+            if (args.has_offsets) {
+                each([&](const words&, auto r, auto p, auto v, sum* at) NIBBLE_UNROLLED {
+                    const floats offset = load_scales(args, read_group<Bits>(args, w + p * args.panel_bytes).offsets, v * words::size);
+                    fused(to_float(words(row_sums[r])), offset, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
+                });
+            }
             w += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
         }
     }
@@ -263,6 +275,10 @@ struct integer_product {
                     x = x + correct.of_columns(group, in_panel, row_sum);
                 if (whole)
                     x.store_unaligned(&at->whole);
+                else if (args.has_offsets)
+                    finish_one(fused(to_float(words(row_sum)), load_scales(args, group.offsets, in_panel),
+                                   fused(to_float(x), scale, floats(0.0f))),
+                        row);
                 else
                     finish_one(fused(to_float(x), scale, floats(0.0f)), row);
             }

@@ -1,0 +1,30 @@
+// A GGUF file's tensors quantized by a recipe: the bytes that llama.cpp writes.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <nibble/nibble.hpp>
+
+/// Throws std::runtime_error with a sentence for the user, as do all functions here.
+void require(nibble::status s, const std::string& what);
+
+class quantized_file {
+public:
+    /// Chooses every tensor's type. What is given must outlive this object; importance may be empty.
+    quantized_file(const nibble::gguf_reader& file, nibble::recipe wanted, const nibble::imatrix_reader& importance);
+
+    /// The bytes that write() gives to its sink.
+    std::uint64_t size() const { return size_; }
+
+    /// Threads share rows; which has which does not show in the bytes. done(bytes, name): so much of the input comes next.
+    void write(const std::function<void(const std::byte*, std::size_t)>& sink, unsigned threads,
+        const std::function<void(std::uint64_t, std::string_view)>& done = {}) const;
+
+private:
+    const nibble::imatrix_reader& importance_;
+    std::vector<nibble::gguf_tensor> tensors_, planned_;
+    std::vector<nibble::gguf_pair> pairs_;
+    std::uint64_t size_ = 0;
+};

@@ -1,0 +1,79 @@
+// Products with ggml's blocks where they lie, in a mapped file for example:
+//   c[i, j] = epilogue(sum over k of a[i, k] * w[j, k])
+// The bits are those of gemm() with pack_blocks()' weights, which is faster wherever a matrix is used again: here a few rows at a time are
+// packed into the workspace, for each product anew.
+#pragma once
+
+#include "../gemm/gemm.hpp"
+#include "pack.hpp"
+
+NIBBLE_BEGIN
+namespace detail {
+
+inline constexpr std::ptrdiff_t block_rows_at_once = 128;
+
+} // namespace detail
+
+/// Scratch bytes of gemm_blocks for m rows of activations and n x k weights; any alignment of 64.
+inline result<std::size_t> gemm_blocks_workspace(ggml_type type, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
+{
+    if (const result<std::size_t> whole = packed_size(type, n, k); !whole)
+        return whole.error();
+    const result<packed_weights_view> w = detail::describe_blocks(type, n < detail::block_rows_at_once ? n : detail::block_rows_at_once, k);
+    return 64 + detail::total_bytes(*w) + gemm_workspace(m, *w);
+}
+
+/// a: m x k, quantized inside per row as gemm() does it; blocks: n rows of k columns, as for pack_blocks(); c: m x n of float, int8 or
+/// uint8. Columns of c do not depend on each other, so that threads may share them out: each calls this with some of the blocks' rows, and
+/// with a workspace of its own.
+template <class C>
+inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const std::byte> blocks, const epilogue& e, matrix_view<C> c,
+    span<std::byte> workspace) noexcept
+{
+    static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
+    const std::ptrdiff_t n = c.cols, k = a.cols;
+    const result<std::size_t> needed = gemm_blocks_workspace(type, a.rows, n, k);
+    if (!needed)
+        return needed.error();
+    packed_weights_view w = *detail::describe_blocks(type, n, k);
+    w.panels = workspace.data();
+    if (const status s = detail::check_gemm(a, w, e, static_activations {}, c); s != status::ok)
+        return s;
+    const std::size_t bytes = static_cast<std::size_t>(*bytes_for(n, k, type));
+    if (check(blocks) != status::ok || check(workspace) != status::ok)
+        return status::null_pointer;
+    if (blocks.size() < bytes || workspace.size() < *needed)
+        return status::buffer_too_small;
+    const default_fp_mode mode;
+    if (const status s = check_blocks(type, blocks.subspan(0, bytes)); s != status::ok)
+        return s;
+
+    const std::size_t skipped = (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
+    const span<std::byte> aligned = workspace.subspan(skipped, workspace.size() - skipped);
+    for (std::ptrdiff_t j = 0; j < n; j += detail::block_rows_at_once) {
+        const std::ptrdiff_t columns = n - j < detail::block_rows_at_once ? n - j : detail::block_rows_at_once;
+        const auto part = [&](span<const float> all) noexcept {
+            return all.empty() ? all : all.subspan(static_cast<std::size_t>(j), static_cast<std::size_t>(columns));
+        };
+        w = *detail::describe_blocks(type, columns, k);
+        const std::size_t packed = detail::total_bytes(w);
+        if (const status s = detail::begin_packed(w, aligned.subspan(0, packed)); s != status::ok)
+            return s;
+        std::byte* const panels = aligned.data() + sizeof(packed_header);
+        detail::with_block(type, [&](auto block) noexcept {
+            detail::pack_block_rows<decltype(block)>(
+                w, blocks.data() + bytes / static_cast<std::size_t>(n) * static_cast<std::size_t>(j), panels);
+        });
+        w.panels = panels;
+        epilogue of_columns = e;
+        of_columns.scale = part(e.scale);
+        of_columns.bias = part(e.bias);
+        if (const status s = gemm(
+                a, w, of_columns, matrix_view<C>(c.data + j, c.rows, columns, c.stride), aligned.subspan(packed, aligned.size() - packed));
+            s != status::ok)
+            return s;
+    }
+    return status::ok;
+}
+
+NIBBLE_END

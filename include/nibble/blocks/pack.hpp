@@ -1,0 +1,126 @@
+// Products with ggml's blocks: a matrix of blocks as packed weights, which gemm() and gemv() take. blocks/gemm.hpp multiplies by blocks
+// that stay where they are.
+//   w[j, l] = integer * step (+ offset)     blocks/decode.hpp has these numbers; none is rounded when it is packed
+// A product adds, group by group, the exact sum of integers times the step, then the sum of the activations times the offset: an offset is
+// not rounded into each weight, as dequantize_blocks does it. reference/gemm_blocks.hpp is the definition.
+//
+// What the types become, and bits a weight, packed and in the file. Values that fit neither 4 bits nor halves take more than in the file:
+//   4 bits, half scales       q4_0 4.5 (4.5)   tq1_0, tq2_0 4.06 (1.69, 2.06)        with offsets: q4_1 5 (5)
+//   4 bits, float scales      q3_K 6 (3.44)                                          with offsets: q4_K 6 (4.5)   q2_K 8 (2.63)
+//   int8, half scales         q8_0 9.5 (8.5)   q8_1 9.5 (9)   q5_0 9.5 (5.5)   iq4_nl 9.5 (4.5)   nvfp4 11 (4.5)
+//                                                                                    with offsets: q5_1 10 (6)
+//   int8, float scales        q8_K 8.25 (9.13)   mxfp4 10 (4.25)   iq4_xs 10 (4.25)   q6_K 12 (6.56)
+//                                                                                    with offsets: q5_K 11 (5.5)
+#pragma once
+
+#include "../gemm/packed_weights.hpp"
+#include "blocks.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+/// Whether a block's integers, less the least of them, are below 16. With offsets the least is 0, else it counts as -8.
+template <class Block>
+inline constexpr bool has_4_bit_integers
+    = is_any_of<Block, block_q4_0, block_q4_1, block_q2_K, block_q3_K, block_q4_K, block_tq1_0, block_tq2_0>;
+
+/// Whether every step and offset is a half: those of the others are products, or have larger exponents.
+template <class Block>
+inline constexpr bool has_half_steps = is_any_of<Block, block_q4_0, block_q4_1, block_q5_0, block_q5_1, block_q8_0, block_q8_1,
+    block_iq4_nl, block_nvfp4, block_tq1_0, block_tq2_0>;
+
+NIBBLE_END_TYPES
+
+NIBBLE_BEGIN
+namespace detail {
+
+inline result<packed_weights_view> describe_blocks(ggml_type type, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
+{
+    if (const status s = check_block_type(type); s != status::ok)
+        return s;
+    if (const result<std::ptrdiff_t> bytes = bytes_for(n, k, type); !bytes)
+        return bytes.error();
+    packed_weights_view w;
+    w.n = n;
+    w.k = k;
+    with_block(type, [&](auto block) noexcept {
+        using block_type = decltype(block);
+        w.type = has_4_bit_integers<block_type> ? weight_type::u4 : weight_type::s8;
+        w.half_scales = has_half_steps<block_type>;
+        w.has_offsets = has_offset<block_type>;
+        w.group_size = block_group<block_type>;
+    });
+    if (const status s = lay_out(w); s != status::ok)
+        return s;
+    return w;
+}
+
+template <class Block>
+inline void pack_block_rows(const packed_weights_view& w, const std::byte* blocks, std::byte* panels) noexcept
+{
+    constexpr bool wide = !has_4_bit_integers<Block>;
+    constexpr std::int32_t bias = wide || has_offset<Block> ? 0 : 8;
+    constexpr std::ptrdiff_t elements = block_traits<Block>::elements, group = block_group<Block>;
+    static_assert(group % 8 == 0, "a group's codes have no padding");
+    const std::ptrdiff_t section_bytes = section_at(w, panels).codes - panels + group * (wide ? 16 : 8);
+    for (std::ptrdiff_t row = 0; row < w.n; ++row) {
+        std::byte* at = panels + static_cast<std::size_t>(row / packed_panel) * w.panel_bytes;
+        const std::ptrdiff_t c = row % packed_panel;
+        for (std::ptrdiff_t b = 0; b < w.k; b += elements, blocks += sizeof(Block)) {
+            Block block;
+            decoded_block d;
+            std::memcpy(static_cast<void*>(&block), blocks, sizeof block);
+            decode(block, d);
+            for (std::ptrdiff_t g = 0; g < elements / group; ++g, at += section_bytes) {
+                const packed_section to = section_at(w, at);
+                store_packed(w, to.scales, c, d.steps[g]);
+                if constexpr (has_offset<Block>)
+                    store_packed(w, to.offsets, c, d.offsets[g]);
+                store_packed_codes<wide>(
+                    to, c, group, [&](std::ptrdiff_t i) noexcept { return std::int32_t {d.integers[g * group + i]} + bias; });
+            }
+        }
+    }
+}
+
+} // namespace detail
+
+/// The bytes that pack_blocks() writes for an n x k matrix; k whole blocks.
+inline result<std::size_t> packed_size(ggml_type type, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
+{
+    const result<packed_weights_view> w = detail::describe_blocks(type, n, k);
+    if (!w)
+        return w.error();
+    return detail::total_bytes(*w);
+}
+
+/// blocks: n rows of k columns, at least bytes_for(n, k, type) bytes of any alignment, as a GGUF file has them; out: packed_size(type, n,
+/// k) bytes for view_packed(). not_finite if a scale among them is NaN or infinite; cols_not_whole_blocks names the types with blocks
+/// of 32.
+inline status pack_blocks(ggml_type type, span<const std::byte> blocks, std::ptrdiff_t n, std::ptrdiff_t k, span<std::byte> out) noexcept
+{
+    const result<packed_weights_view> described = detail::describe_blocks(type, n, k);
+    if (!described)
+        return described.error();
+    packed_weights_view w = *described;
+    const std::size_t bytes = static_cast<std::size_t>(*bytes_for(n, k, type));
+    if (check(blocks) != status::ok || check(out) != status::ok)
+        return status::null_pointer;
+    if (blocks.size() < bytes)
+        return status::buffer_too_small;
+    const default_fp_mode mode;
+    if (const status s = check_blocks(type, blocks.subspan(0, bytes)); s != status::ok)
+        return s;
+    if (const status s = detail::begin_packed(w, out); s != status::ok)
+        return s;
+    detail::with_block(
+        type, [&](auto block) noexcept { detail::pack_block_rows<decltype(block)>(w, blocks.data(), out.data() + sizeof(packed_header)); });
+    return status::ok;
+}
+
+/// The same, in memory of its own.
+inline result<packed_weights> make_packed_blocks(ggml_type type, span<const std::byte> blocks, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
+{
+    return packed_weights::filled(packed_size(type, n, k), [&](span<std::byte> out) { return pack_blocks(type, blocks, n, k, out); });
+}
+
+NIBBLE_END
