@@ -93,6 +93,9 @@ struct array {
     }
 };
 
+NIBBLE_END_TYPES
+
+NIBBLE_BEGIN
 namespace detail {
 
 /// The bytes of the sizes; file_shape_invalid if a size is negative or the product overflows.
@@ -114,5 +117,4 @@ NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_of(const array& a) noexcept
 }
 
 } // namespace detail
-
-NIBBLE_END_TYPES
+NIBBLE_END

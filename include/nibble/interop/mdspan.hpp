@@ -2,7 +2,7 @@
 // no header: nibble::span and std::span convert to each other.
 #pragma once
 
-#if __has_include(<mdspan>)
+#if __cplusplus > 202002L && __has_include(<mdspan>)
 #include <mdspan>
 #endif
 
