@@ -70,7 +70,7 @@ run_tests() {
     which=()
     shift
   fi
-  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev
+  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev meson libdlpack-dev
   need libtorch-dev # alone: not every system that has the others has it
 
   # The same programs, built in other ways. A build that fails does not keep the other tests from running.

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# packaging.sh CMAKE VERSION COMPILER: installs nibble into a scratch folder and uses it in each of the ways the README names.
+# packaging.sh CMAKE VERSION COMPILER: installs nibble into a scratch folder and uses it in each of the ways that docs/embedding.md names.
+# How a compiler and a build system find nibble is what is tested: most consumers compile the scalar backend alone.
 set -euo pipefail
 
 cmake=$1 version=$2
-export CXX=$3 CXXFLAGS="-O0 -DNIBBLE_NO_AVX512" # other tests compile all of it
+export CXX=$3 CXXFLAGS="-O0 -DNIBBLE_SCALAR_ONLY"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
@@ -36,6 +37,7 @@ if grep -rn -e "$root/" -e "$work/" -e /usr/ "$work/prefix/share"; then
   echo "FAILED: the package names folders of the machine it was made on"
   exit 1
 fi
+[ ! -e "$work/prefix/include/xsimd" ]
 
 minor=${version%.*}
 echo "find_package(nibble $minor)"
@@ -58,13 +60,58 @@ if "$cmake" --build "$work/add_subdirectory" --target help | grep -E 'nibble_|in
   exit 1
 fi
 
+echo "FetchContent"
+tar -czf "$work/nibble.tar.gz" -C "$root" CMakeLists.txt cmake include
+consumer fetch_content -DNIBBLE_ARCHIVE="$work/nibble.tar.gz"
+
 if command -v pkg-config >/dev/null; then
   echo "pkg-config"
   export PKG_CONFIG_PATH=$work/prefix/share/pkgconfig
   [ "$(pkg-config --modversion nibble)" = "$version" ]
   read -ra flags <<<"$(pkg-config --cflags nibble)"
-  "$CXX" -std=c++17 -O1 -DNIBBLE_SCALAR_ONLY "${flags[@]}" "$here/readme.cpp" -o "$work/readme"
+  # shellcheck disable=SC2086
+  "$CXX" -std=c++17 $CXXFLAGS "${flags[@]}" "$here/readme.cpp" -o "$work/readme"
   "$work/readme"
 else
   echo "skipped: pkg-config is not here"
+fi
+
+if command -v meson >/dev/null; then
+  mkdir -p "$work/meson/subprojects"
+  cp "$here/packaging/meson.build" "$here/readme.cpp" "$work/meson"
+  echo "Meson, nibble installed"
+  quietly meson setup "$work/meson/installed" "$work/meson" --wrap-mode=nofallback
+  quietly meson compile -C "$work/meson/installed"
+  "$work/meson/installed/consumer"
+  echo "Meson, nibble a subproject"
+  ln -s "$root" "$work/meson/subprojects/nibble"
+  quietly meson setup "$work/meson/subproject" "$work/meson" --force-fallback-for=nibble
+  quietly meson compile -C "$work/meson/subproject"
+  "$work/meson/subproject/consumer"
+  meson introspect "$work/meson/subproject" --projectinfo | grep -qF "\"name\": \"nibble\", \"version\": \"$version\""
+else
+  echo "skipped: meson is not here"
+fi
+
+# All of AVX2 from here on, since the point is that xsimd's headers are found: the system's are not, or not needed.
+echo "one folder with xsimd's headers, the vendor component"
+quietly "$cmake" --install "$work/nibble" --component vendor --prefix "$work/vendor"
+vendored=("$CXX" -std=c++17 -O0 -DNIBBLE_NO_AVX512 -isystem "$work/vendor/include")
+"${vendored[@]}" "$here/readme.cpp" -o "$work/readme"
+"$work/readme"
+if "${vendored[@]}" -M "$here/readme.cpp" | grep -E "/(nibble|xsimd)/" | grep -vF "$work/vendor/"; then
+  echo "FAILED: these headers are not the vendored ones"
+  exit 1
+fi
+
+echo "a single header"
+mkdir -p "$work/single/nibble"
+"$root/cmake/single_header.sh" "$work/single/nibble/nibble.hpp"
+"$CXX" -std=c++17 -O0 -DNIBBLE_NO_AVX512 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -I "$work/single" "$here/readme.cpp" -o "$work/readme"
+"$work/readme"
+
+echo "a 32-bit target is refused in one line"
+if [ "$(uname -m)" = x86_64 ]; then
+  ! "$CXX" -m32 -std=c++17 -E -x c++ "$root/include/nibble/core/config.hpp" >/dev/null 2>"$work/log"
+  grep -q "needs a 64-bit target" "$work/log"
 fi

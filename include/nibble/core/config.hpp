@@ -22,6 +22,9 @@
 #if __cplusplus < 201703L
 #error "nibble needs C++17: compile with -std=c++17 or newer."
 #endif
+#if defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8
+#error "nibble needs a 64-bit target: sizes are checked in 64 bits, and floats of the x87 are not rounded like others."
+#endif
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "nibble needs a little-endian machine: packed weights and 4-bit codes are defined as little-endian bytes."
 #endif

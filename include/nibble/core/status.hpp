@@ -15,6 +15,9 @@ enum class [[nodiscard]] status : std::uint8_t {
     stride_too_small,        ///< the distance between two rows is less than a row
     shape_mismatch,          ///< two operands do not have the sizes that the operation needs of them
     size_overflow,           ///< the number of bytes does not fit std::ptrdiff_t
+    element_type_mismatch,   ///< an array holds elements of another type than the one asked for
+    layout_unsupported,      ///< the elements of a row do not stand next to each other, in the order of the inputs, in the CPU's memory
+    misaligned,              ///< an array's address is no multiple of its elements' alignment
     group_size_invalid,      ///< a group size is below 1, or odd for 4-bit codes, which are stored in pairs
     granularity_unsupported, ///< this operation does not take parameters of this granularity
     params_count_mismatch,   ///< the number of scales or zero points does not fit shape and granularity
@@ -41,7 +44,9 @@ enum class [[nodiscard]] status : std::uint8_t {
     cols_not_whole_blocks,   ///< the number of columns is no multiple of the type's block
     recipe_unknown,          ///< no quantization recipe has this name or number
     file_not_gguf,           ///< the bytes do not start with GGUF
-    file_version,            ///< a GGUF version other than 2 and 3
+    file_not_npy,            ///< the bytes do not start with the mark of a .npy file
+    file_type_unknown,       ///< a tensor in the file has a type of elements that nibble does not read
+    file_version,            ///< a version of the file's format that nibble does not read
     file_byte_order,         ///< a big-endian GGUF file
     file_truncated,          ///< the file ends before what its header promises
     file_limit,              ///< a count or length is above the reader's limit
@@ -50,8 +55,8 @@ enum class [[nodiscard]] status : std::uint8_t {
     file_text_invalid,       ///< (strict) a string is not UTF-8
     file_value_invalid,      ///< a value has a type that does not exist or cannot stand there, or a bool is neither 0 nor 1
     file_duplicate,          ///< two keys or two tensors have the same name
-    file_shape_invalid,      ///< a tensor has more than four dimensions, a negative one, or too many elements
-    file_offset_invalid,     ///< a tensor's data is not aligned or overlaps another's
+    file_shape_invalid,      ///< a tensor has more dimensions than the format allows, a negative one, or too many elements
+    file_offset_invalid,     ///< a tensor's data is not aligned, overlaps another's, or leaves a gap
     file_damaged,            ///< the file contradicts itself or its format
     file_key_missing,        ///< the file lacks a metadata key or a tensor that is needed
     file_type_mismatch,      ///< a metadata value or a tensor has another type or shape than the one asked for
@@ -80,6 +85,10 @@ constexpr const char* to_string(status s) noexcept
     case status::stride_too_small: return "the distance between two rows is less than a row";
     case status::shape_mismatch: return "two operands do not have the sizes that the operation needs of them";
     case status::size_overflow: return "the number of bytes does not fit std::ptrdiff_t";
+    case status::element_type_mismatch: return "the array holds elements of another type than the one asked for";
+    case status::layout_unsupported:
+        return "the elements of a row do not stand next to each other, in order, in the CPU's memory: copy the array, or give the order";
+    case status::misaligned: return "the array's address is no multiple of its elements' alignment: copy it to memory of its own";
     case status::group_size_invalid: return "the group size is below 1, or odd for 4-bit codes, which are stored in pairs";
     case status::granularity_unsupported: return "this operation does not take parameters of this granularity";
     case status::params_count_mismatch: return "the number of scales or zero points does not fit shape and granularity";
@@ -110,7 +119,10 @@ constexpr const char* to_string(status s) noexcept
     case status::recipe_unknown:
         return "no quantization recipe has this name: there are Q4_K_M, Q4_K_S, Q5_K_M, Q6_K, Q8_0, Q4_0 and others";
     case status::file_not_gguf: return "the file does not start with GGUF";
-    case status::file_version: return "the GGUF version is neither 2 nor 3: convert the file with a current llama.cpp";
+    case status::file_not_npy: return "the file does not start with the mark of a .npy file";
+    case status::file_type_unknown: return "a tensor in the file has a type of elements that nibble does not read";
+    case status::file_version:
+        return "the file's version is none that nibble reads (GGUF: 2 and 3, convert older files with a current llama.cpp; .npy: 1 to 3)";
     case status::file_byte_order: return "the GGUF file is big-endian: convert it with gguf_convert_endian.py";
     case status::file_truncated: return "the file ends before what its header promises: copy or download it again";
     case status::file_limit: return "a count or length in the file is above the reader's limit";
@@ -121,8 +133,10 @@ constexpr const char* to_string(status s) noexcept
     case status::file_value_invalid:
         return "a metadata value has a type that does not exist or cannot stand there, or is a bool that is neither 0 nor 1";
     case status::file_duplicate: return "two keys or two tensors in the file have the same name";
-    case status::file_shape_invalid: return "a tensor in the file has more than four dimensions, a negative one, or too many elements";
-    case status::file_offset_invalid: return "a tensor's data in the file is not aligned or overlaps another's";
+    case status::file_shape_invalid:
+        return "a tensor in the file has more dimensions than its format allows, a negative one, or too many elements";
+    case status::file_offset_invalid:
+        return "a tensor's data in the file is not aligned, overlaps another's, or leaves a gap where the format has none";
     case status::file_damaged: return "the file contradicts itself or its format";
     case status::file_key_missing: return "the file lacks a metadata key or a tensor that is needed";
     case status::file_type_mismatch: return "a metadata value or a tensor has another type or shape than the one asked for";

@@ -69,8 +69,10 @@
 #define NIBBLE_OPTIONS_NEON_I8MM "arch=armv8.2-a+dotprod+i8mm"
 #endif
 
-// The name of a region's xsimd: one for each set of flags, like all code.
+// The name of a region's xsimd: one for each version and set of flags, like all code.
 #define NIBBLE_CONCAT_(a, b) a##b
 #define NIBBLE_CONCAT(a, b) NIBBLE_CONCAT_(a, b)
-#define NIBBLE_XSIMD_AVX2 NIBBLE_CONCAT(nibble_xsimd_avx2_, NIBBLE_ABI_TAG)
-#define NIBBLE_XSIMD_AVX512 NIBBLE_CONCAT(nibble_xsimd_avx512_, NIBBLE_ABI_TAG)
+#define NIBBLE_XSIMD_OF(backend) \
+    NIBBLE_CONCAT(NIBBLE_CONCAT(nibble_xsimd_##backend##_, NIBBLE_VERSION_NAMESPACE), NIBBLE_CONCAT(_, NIBBLE_ABI_TAG))
+#define NIBBLE_XSIMD_AVX2 NIBBLE_XSIMD_OF(avx2)
+#define NIBBLE_XSIMD_AVX512 NIBBLE_XSIMD_OF(avx512)

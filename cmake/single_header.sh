@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# single_header.sh [FILE]: writes nibble.hpp with everything that it includes as one file, to standard output or FILE. xsimd stays a header of
+# its own. Kernel files appear once for each backend, as they are compiled.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ $# = 0 ] || exec >"$1"
+
+echo "// nibble as a single header, made by cmake/single_header.sh. Licence: Apache-2.0."
+awk '
+  function normal(path,   before) {
+    do {
+      before = path
+      sub(/[^\/]+\/\.\.\//, "", path)
+    } while (path != before)
+    return path
+  }
+  # depth: how many #if are open around the include.
+  function emit(path, depth,   folder, line, name, opened) {
+    if (path in once)
+      return
+    folder = path
+    sub(/[^\/]*$/, "", folder)
+    opened = depth
+    while ((getline line < path) > 0) {
+      if (line ~ /^#pragma once/) {
+        if (depth > 0) {
+          print path " is included under a condition, and would be missing where the condition does not hold" >"/dev/stderr"
+          failed = 1
+        }
+        once[path] = 1
+      } else if (line ~ /^#include "/) {
+        name = line
+        sub(/^#include "/, "", name)
+        sub(/".*/, "", name)
+        emit(normal(folder name), opened)
+      } else {
+        opened += (line ~ /^# *if/) - (line ~ /^# *endif/)
+        print line
+      }
+    }
+    close(path) # kernel files are read again for the next backend
+  }
+  BEGIN {
+    print "#pragma once"
+    emit("include/nibble/nibble.hpp", 0)
+    exit failed
+  }'

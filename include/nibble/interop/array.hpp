@@ -1,0 +1,120 @@
+// array: a tensor as a file or another library describes it. What .npy, safetensors and DLPack readers give.
+#pragma once
+
+#include "../core/minifloat.hpp"
+#include "../core/numeric.hpp"
+#include "../core/status.hpp"
+#include "../core/view.hpp"
+
+NIBBLE_BEGIN_TYPES
+
+enum class element_type : std::uint8_t { boolean, u8, s8, u16, s16, u32, s32, u64, s64, f16, bf16, f32, f64, e4m3, e5m2, e8m0, c64 };
+
+NIBBLE_INLINE constexpr std::ptrdiff_t size_of(element_type t) noexcept
+{
+    switch (t) {
+    case element_type::boolean:
+    case element_type::u8:
+    case element_type::s8:
+    case element_type::e4m3:
+    case element_type::e5m2:
+    case element_type::e8m0: return 1;
+    case element_type::u16:
+    case element_type::s16:
+    case element_type::f16:
+    case element_type::bf16: return 2;
+    case element_type::u32:
+    case element_type::s32:
+    case element_type::f32: return 4;
+    case element_type::u64:
+    case element_type::s64:
+    case element_type::f64:
+    case element_type::c64: return 8;
+    }
+    return 0;
+}
+
+/// element_type_of<T>: what a T is called in files.
+template <class T>
+inline constexpr element_type element_type_of = T::no_such_element_type;
+template <>
+inline constexpr element_type element_type_of<bool> = element_type::boolean;
+template <>
+inline constexpr element_type element_type_of<std::uint8_t> = element_type::u8;
+template <>
+inline constexpr element_type element_type_of<std::int8_t> = element_type::s8;
+template <>
+inline constexpr element_type element_type_of<std::uint16_t> = element_type::u16;
+template <>
+inline constexpr element_type element_type_of<std::int16_t> = element_type::s16;
+template <>
+inline constexpr element_type element_type_of<std::uint32_t> = element_type::u32;
+template <>
+inline constexpr element_type element_type_of<std::int32_t> = element_type::s32;
+template <>
+inline constexpr element_type element_type_of<std::uint64_t> = element_type::u64;
+template <>
+inline constexpr element_type element_type_of<std::int64_t> = element_type::s64;
+template <>
+inline constexpr element_type element_type_of<half> = element_type::f16;
+template <>
+inline constexpr element_type element_type_of<bfloat16> = element_type::bf16;
+template <>
+inline constexpr element_type element_type_of<float> = element_type::f32;
+template <>
+inline constexpr element_type element_type_of<double> = element_type::f64;
+template <>
+inline constexpr element_type element_type_of<float8_e4m3> = element_type::e4m3;
+template <>
+inline constexpr element_type element_type_of<float8_e5m2> = element_type::e5m2;
+
+/// Row-major elements without gaps, perhaps not aligned; whoever made the array checked that data has exactly the bytes of its sizes.
+struct array {
+    static constexpr std::uint32_t max_dimensions = 8;
+
+    element_type type = element_type::f32;
+    std::uint32_t dimensions = 0;
+    std::ptrdiff_t sizes[max_dimensions] = {}; ///< outermost first
+    span<const std::byte> data;
+
+    /// A matrix of the array's rows; an array of one dimension is one row. shape_mismatch for more than two dimensions or none,
+    /// element_type_mismatch if the elements are no T, misaligned if their addresses are no multiples of T's alignment.
+    template <class T>
+    NIBBLE_INLINE result<matrix_view<const T>> matrix() const noexcept
+    {
+        if (type != element_type_of<T>)
+            return status::element_type_mismatch;
+        if (dimensions != 1 && dimensions != 2)
+            return status::shape_mismatch;
+        if (reinterpret_cast<std::uintptr_t>(data.data()) % alignof(T) != 0)
+            return status::misaligned;
+        const std::ptrdiff_t rows = dimensions == 2 ? sizes[0] : 1;
+        return matrix_view<const T>(reinterpret_cast<const T*>(data.data()), rows, sizes[dimensions - 1]);
+    }
+};
+
+NIBBLE_END_TYPES
+
+NIBBLE_BEGIN
+namespace detail {
+
+/// The bytes of the sizes; file_shape_invalid if a size is negative or the product overflows.
+NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_of(const array& a) noexcept
+{
+    std::ptrdiff_t bytes = size_of(a.type);
+    bool empty = false;
+    for (std::uint32_t i = 0; i < a.dimensions; ++i) {
+        if (a.sizes[i] < 0)
+            return status::file_shape_invalid;
+        empty = empty || a.sizes[i] == 0;
+    }
+    for (std::uint32_t i = 0; i < a.dimensions && !empty; ++i) {
+        if (a.sizes[i] > PTRDIFF_MAX / bytes)
+            return status::file_shape_invalid;
+        bytes *= a.sizes[i];
+    }
+    return empty ? std::ptrdiff_t(0) : bytes;
+}
+
+} // namespace detail
+NIBBLE_END

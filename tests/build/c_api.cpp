@@ -1,0 +1,2 @@
+#define NIBBLE_C_IMPLEMENTATION
+#include <nibble/nibble.h>

@@ -1,0 +1,4 @@
+// Compiled for the baseline CPU.
+#include "two_units.hpp"
+
+answer ask_plain() { return ask(); }
