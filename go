@@ -112,7 +112,7 @@ run_tests() {
 
   # Libraries of others that results are held against.
   local peer
-  for peer in gemmlowp onnxruntime ggml huggingface_gguf; do
+  for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf; do
     if tests/peers $peer; then
       runs+=("-DNIBBLE_TEST_${peer^^}=ON")
     else

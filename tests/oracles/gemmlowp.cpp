@@ -1,7 +1,8 @@
-// Fixed-point requantization against gemmlowp (Debian's libgemmlowp-dev), and single rounding against its public definition.
+// Fixed-point requantization and softmax against gemmlowp (Debian's libgemmlowp-dev), and single rounding against its public definition.
 #include "../support.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <gemmlowp/fixedpoint/fixedpoint.h>
 
@@ -104,5 +105,64 @@ TEST_CASE("gemmlowp itself gives the golden ties")
         CHECK(gemmlowp_multiply(x, m->multiplier, m->shift) == expected);
         CHECK(reference::multiply_double_rounding(x, m->multiplier, m->shift) == expected);
         CHECK(reference::multiply_single_rounding(x, m->multiplier, m->shift) == expected);
+    }
+}
+
+TEST_CASE("softmax's exponential and reciprocal are gemmlowp's")
+{
+    using five = gemmlowp::FixedPoint<std::int32_t, 5>;
+    using none = gemmlowp::FixedPoint<std::int32_t, 0>;
+    std::uint64_t exponentials = 0, reciprocals = 0;
+    for (std::int64_t raw = INT32_MIN; raw <= 0; raw += 997) {
+        const std::int32_t a = static_cast<std::int32_t>(raw);
+        exponentials += tflite::detail::exp_of_negative(a) != gemmlowp::exp_on_negative_values(five::FromRaw(a)).raw();
+    }
+    for (const std::int32_t a : {0, -1, -2, -(1 << 24), -(1 << 24) + 1, -(1 << 24) - 1, -(31 << 26)})
+        exponentials += tflite::detail::exp_of_negative(a) != gemmlowp::exp_on_negative_values(five::FromRaw(a)).raw();
+    for (std::int64_t raw = 0; raw <= INT32_MAX; raw += 997) {
+        const std::int32_t a = static_cast<std::int32_t>(raw);
+        reciprocals += tflite::detail::reciprocal_of_one_plus(a) != gemmlowp::one_over_one_plus_x_for_x_in_0_1(none::FromRaw(a)).raw();
+    }
+    CHECK(exponentials == 0);
+    CHECK(reciprocals == 0);
+}
+
+TEST_CASE("softmax is TFLite's reference kernel over gemmlowp")
+{
+    using scaled = gemmlowp::FixedPoint<std::int32_t, 5>;
+    using total = gemmlowp::FixedPoint<std::int32_t, 12>;
+    using none = gemmlowp::FixedPoint<std::int32_t, 0>;
+    test::random random(9);
+    for (int i = 0; i < 400; ++i) {
+        const std::ptrdiff_t cols = random.integer(1, 300);
+        const float scale = std::ldexp(1.0f + std::fabs(random.real()), -random.integer(0, 9));
+        const auto s = tflite::softmax_params(scale);
+        REQUIRE(s);
+        std::vector<std::int8_t> x(static_cast<std::size_t>(cols)), y(x.size());
+        for (std::int8_t& v : x)
+            v = static_cast<std::int8_t>(random.integer(-128, 127) >> random.integer(0, 4));
+        REQUIRE(tflite::softmax({x.data(), 1, cols}, *s, {y.data(), 1, cols}) == status::ok);
+
+        const std::int32_t top = *std::max_element(x.begin(), x.end());
+        const auto exponential = [&](std::int32_t code) {
+            return gemmlowp::exp_on_negative_values(
+                scaled::FromRaw(gemmlowp_multiply(code - top, s->multiplier.multiplier, s->multiplier.shift)));
+        };
+        total sum = total::Zero();
+        for (const std::int8_t v : x)
+            if (v - top >= s->least)
+                sum = sum + gemmlowp::Rescale<12>(exponential(v));
+        const int headroom = __builtin_clz(static_cast<unsigned>(sum.raw()));
+        const none part = none::FromRaw(static_cast<std::int32_t>((static_cast<std::uint32_t>(sum.raw()) << headroom) - 0x80000000u));
+        const none reciprocal = gemmlowp::one_over_one_plus_x_for_x_in_0_1(part);
+        std::size_t wrong = 0;
+        for (std::size_t c = 0; c < x.size(); ++c) {
+            std::int32_t expected = -128;
+            if (x[c] - top >= s->least)
+                expected
+                    = std::min(gemmlowp::RoundingDivideByPOT((reciprocal * exponential(x[c])).raw(), 12 - headroom + 31 - 8) - 128, 127);
+            wrong += y[c] != expected;
+        }
+        CHECK(wrong == 0);
     }
 }

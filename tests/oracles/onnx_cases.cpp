@@ -3,7 +3,7 @@
 //   NaN                    QuantizeLinear of NaN is left open by the specification
 //   huge numbers           along an axis, in blocks and for the last of an odd number of 4-bit codes, onnxruntime converts quotients
 //                          beyond int32 to the wrong end of the range, where the specification saturates; elsewhere it saturates, too
-//   int8 weights           of 7 bits: on CPUs without VNNI onnxruntime's sums of uint8 x int8 pairs saturate
+//   int8 weights           of 7 bits, of products and convolutions: on CPUs without VNNI onnxruntime's sums of uint8 x int8 pairs saturate
 //   MatMulNBits            sums of integers and powers of two, exact in every order, which the specification leaves open
 #include <cmath>
 #include <cstdio>
@@ -81,6 +81,14 @@ public:
     model& attribute(const std::string& name, std::int64_t value)
     {
         attributes_.push_back(message().text(1, name).number(3, static_cast<std::uint64_t>(value)).number(20, 2).bytes);
+        return *this;
+    }
+    model& attribute(const std::string& name, const std::vector<std::ptrdiff_t>& values)
+    {
+        message a = message().text(1, name).number(20, 7);
+        for (const std::ptrdiff_t v : values)
+            a.number(8, static_cast<std::uint64_t>(v));
+        attributes_.push_back(a.bytes);
         return *this;
     }
     /// What nibble computed. 4-bit codes come back through a Cast, one in a byte.
@@ -286,6 +294,63 @@ void matmul(const std::string& folder, test::random& random, std::ptrdiff_t m, s
     linear.input("bz", column_shape, b_zero).input("ys", {}, y_scale).input("yz", {}, y_zero).output("y", y).write(folder, "QLinearMatMul");
 }
 
+// Images and filters move from NHWC and OHWI to ONNX's NCHW and OIHW.
+template <class T>
+std::vector<T> channels_first(const std::vector<T>& x, std::ptrdiff_t outer, std::ptrdiff_t inner, std::ptrdiff_t channels)
+{
+    std::vector<T> y(x.size());
+    for (std::ptrdiff_t o = 0; o < outer; ++o)
+        for (std::ptrdiff_t i = 0; i < inner; ++i)
+            for (std::ptrdiff_t c = 0; c < channels; ++c)
+                y[static_cast<std::size_t>((o * channels + c) * inner + i)] = x[static_cast<std::size_t>((o * inner + i) * channels + c)];
+    return y;
+}
+
+// in == out == groups is a depthwise convolution.
+void convolution(const std::string& folder, test::random& random, std::ptrdiff_t batch, std::ptrdiff_t size, std::ptrdiff_t in,
+    std::ptrdiff_t out, std::ptrdiff_t groups, const tflite::window& at, bool per_channel)
+{
+    const std::ptrdiff_t height = size, width = size + 1, out_height = output_height(at, height), out_width = output_width(at, width);
+    const std::ptrdiff_t taps = at.kernel_height * at.kernel_width, k = taps * in / groups;
+    const auto code = [&](std::int32_t low, std::int32_t high) { return static_cast<std::int8_t>(random.integer(low, high)); };
+    const std::vector<std::int8_t> x = filled<std::int8_t>(batch * height * width * in, [&] { return code(-128, 127); });
+    const std::vector<std::int8_t> w = filled<std::int8_t>(out * k, [&] { return code(-64, 63); });
+    const std::vector<std::int32_t> bias = filled<std::int32_t>(out, [&] { return random.integer(-2000, 2000); });
+    const std::vector<std::int8_t> x_zero {code(-128, 127)}, y_zero {code(-128, 127)},
+        w_zero(static_cast<std::size_t>(per_channel ? out : 1));
+    const std::vector<float> x_scale {0.03125f}, y_scale {random.integer(0, 1) ? 2.0f : 1.9f};
+    const std::vector<float> w_scale = filled<float>(per_channel ? out : 1, [&] { return random.integer(0, 1) ? 0.0625f : 0.05f; });
+
+    std::vector<float> scales(w_scale.size());
+    must(tflite::output_scales(x_scale[0], w_scale, y_scale[0], scales));
+    requantization r;
+    r.scale = scales;
+    r.bias = bias;
+    r.zero_point = y_zero[0];
+    std::vector<std::int8_t> y(static_cast<std::size_t>(batch * out_height * out_width * out));
+    const tflite::images_view<const std::int8_t> from(x.data(), batch, height, width, in);
+    const tflite::images_view<std::int8_t> to(y.data(), batch, out_height, out_width, out);
+    if (groups == in && groups == out) {
+        // One filter a row here, one kernel position a row there.
+        const std::vector<std::int8_t> by_position = channels_first(w, 1, out, taps);
+        must(tflite::depthwise_conv2d(from, x_zero[0], {by_position.data(), taps, out}, at, r, to));
+    } else {
+        const auto filter
+            = tflite::packed_filter::make(matrix_view<const std::int8_t>(w.data(), out, k), at.kernel_height, at.kernel_width, in, groups);
+        must(filter.error());
+        std::vector<std::byte> workspace(tflite::conv2d_workspace(*filter));
+        must(tflite::conv2d(from, x_zero[0], *filter, at, r, to, workspace));
+    }
+    model m;
+    m.input("x", {batch, in, height, width}, channels_first(x, batch, height * width, in)).input("xs", {}, x_scale).input("xz", {}, x_zero);
+    m.input("w", {out, in / groups, at.kernel_height, at.kernel_width}, channels_first(w, out, taps, in / groups));
+    m.input("ws", per_channel ? dims {out} : dims {}, w_scale).input("wz", per_channel ? dims {out} : dims {}, w_zero);
+    m.input("ys", {}, y_scale).input("yz", {}, y_zero).input("b", {out}, bias);
+    m.attribute("strides", {at.stride_height, at.stride_width}).attribute("dilations", {at.dilation_height, at.dilation_width});
+    m.attribute("pads", {at.pad_top, at.pad_left, at.pad_bottom, at.pad_right}).attribute("group", groups);
+    m.output("y", channels_first(y, batch, out_height * out_width, out)).write(folder, "QLinearConv");
+}
+
 // The product of small integers with the weights that nibble reads out of the operator's own layout.
 template <class Q>
 void matmul_nbits(
@@ -345,6 +410,16 @@ int main(int argc, char** argv)
                 matmul<std::uint8_t, std::int8_t>(folder, random, 5, k, n, per_column);
                 matmul<std::int8_t, std::int8_t>(folder, random, 5, k, n, per_column);
             }
+
+    for (const bool per_channel : {false, true}) {
+        convolution(folder, random, 2, 7, 16, 24, 1, {}, per_channel);
+        convolution(folder, random, 1, 9, 3, 17, 1, {3, 3, 2, 2, 1, 1, 0, 1, 1, 0}, per_channel);
+        convolution(folder, random, 2, 8, 20, 33, 1, {3, 2, 1, 1, 1, 2, 1, 1, 1, 1}, per_channel);
+        convolution(folder, random, 1, 8, 12, 8, 2, {3, 3, 1, 1, 2, 2, 2, 2, 2, 2}, per_channel);
+        convolution(folder, random, 1, 12, 40, 64, 1, {5, 5, 1, 1, 1, 1, 2, 2, 2, 2}, per_channel);
+        convolution(folder, random, 2, 9, 67, 67, 67, {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, per_channel);
+        convolution(folder, random, 1, 10, 16, 16, 16, {5, 3, 2, 1, 1, 2, 0, 2, 3, 1}, per_channel);
+    }
 
     for (const bool zero_points : {false, true})
         for (const std::ptrdiff_t block : {16, 32, 128})

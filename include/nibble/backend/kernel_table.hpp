@@ -191,6 +191,34 @@ struct requantize_args {
     requantize_params params;
 };
 
+/// Output rows [row_begin, row_end), counted over the whole batch, of a depthwise convolution in NHWC; tflite/depthwise_conv2d.hpp.
+struct depthwise_args {
+    const std::int8_t* x;
+    std::ptrdiff_t height, width, channels; // of one input image
+    std::int32_t x_zero_point;
+    const std::int8_t* w; // [kernel_height][kernel_width][channels * multiplier]
+    std::ptrdiff_t multiplier;
+    std::ptrdiff_t kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width, pad_top, pad_left;
+    std::int8_t* y;
+    std::ptrdiff_t out_height, out_width;
+    std::ptrdiff_t row_begin, row_end;
+    requantize_params requantize;
+};
+
+/// Codes less their zero points are multiplied by 2^20 before they are added, as TFLite does.
+inline constexpr int add_headroom = 20;
+
+/// Elements [begin, end) of two int8 tensors; tflite/elementwise.hpp. Multipliers and shifts are read by add_s8 only.
+struct elementwise_args {
+    const std::int8_t* a;
+    const std::int8_t* b;
+    std::int8_t* y;
+    std::ptrdiff_t begin, end;
+    std::int32_t a_zero_point, b_zero_point;
+    std::int32_t a_multiplier, a_shift, b_multiplier, b_shift;
+    requantize_params requantize; // one scale or multiplier, no bias
+};
+
 enum class gemm_output : std::uint8_t { s32, f32, s8, u8 };
 enum class activation : std::uint8_t { none, relu, gelu, gelu_tanh, silu };
 

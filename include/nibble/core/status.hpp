@@ -72,6 +72,16 @@ enum class [[nodiscard]] status : std::uint8_t {
     observers_damaged,       ///< saved observers contradict themselves or their size
     budget_too_small,        ///< not even the smallest formats fit the size budget
     gate_failed,             ///< a measured value is outside its gate
+    window_invalid,          ///< a kernel size, stride or dilation is below 1, a padding negative, or one of them too large
+    requantize_mode_invalid, ///< this operation is defined for the fixed-point modes of requantization only
+    operand_count_invalid,   ///< the operation has another number of inputs
+    operand_type_invalid,    ///< the TFLite specification wants another integer type for this operand
+    quantized_axis_invalid,  ///< scales run along another dimension than the TFLite specification allows
+    weight_zero_point,       ///< the TFLite specification wants zero points of 0 for weights and biases
+    weight_code_invalid,     ///< a weight has the least code, which the TFLite specification leaves out
+    bias_scale_invalid,      ///< a bias' scale is not the input's scale times the weights'
+    fixed_params_needed,     ///< the TFLite specification fixes this output's scale and zero point to others
+    same_params_needed,      ///< the TFLite specification wants the same scale and zero point for inputs and output
     cancelled,               ///< the progress callback asked to stop
 };
 
@@ -154,6 +164,21 @@ constexpr const char* to_string(status s) noexcept
     case status::observers_damaged: return "these saved observers contradict themselves or their size";
     case status::budget_too_small: return "not even the smallest formats fit the size budget";
     case status::gate_failed: return "a measured value is outside its gate";
+    case status::window_invalid:
+        return "a kernel size, stride or dilation is below 1, a padding is negative, or one of them is too large for this operation";
+    case status::requantize_mode_invalid: return "this operation is defined for double_rounding and single_rounding only";
+    case status::operand_count_invalid: return "this operation has another number of inputs";
+    case status::operand_type_invalid: return "the TFLite specification wants another integer type for this operand";
+    case status::quantized_axis_invalid:
+        return "scales run along another dimension than the TFLite specification allows: 0 for weights, 3 for depthwise ones, one scale "
+               "else";
+    case status::weight_zero_point: return "weights and biases have zero points of 0 in the TFLite specification";
+    case status::weight_code_invalid: return "weights are in [-127, 127] in the TFLite specification: quantize with code_range::narrow";
+    case status::bias_scale_invalid: return "a bias' scale must be the input's scale times the weights'";
+    case status::fixed_params_needed:
+        return "the TFLite specification fixes the output: 1/256 and -128 for logistic and softmax, 1/128 and 0 for tanh and "
+               "l2_normalization, 16/256 and 127 for log_softmax";
+    case status::same_params_needed: return "this operation does not requantize: inputs and output must have one scale and zero point";
     case status::cancelled: return "the progress callback asked to stop";
     }
     return "unknown status";

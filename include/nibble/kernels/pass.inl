@@ -5,6 +5,8 @@
 #include "quantize.inl"
 #include "fake_quantize.inl"
 #include "requantize.inl"
+#include "depthwise.inl"
+#include "elementwise.inl"
 #include "convert.inl"
 #include "minifloat.inl"
 #include "microscaling.inl"

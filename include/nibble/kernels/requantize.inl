@@ -39,6 +39,14 @@ inline words divide_by_power(words x, words n) noexcept
     return shift_right_by(x, n) - shift_right_arithmetic<31>(threshold - (x & mask));
 }
 
+// x * multiplier * 2^(shift - 31) in one of the fixed-point modes.
+inline words multiply_fixed(requantize_mode mode, words x, words multiplier, words shift) noexcept
+{
+    const words none(0), scaled = shift_left_saturating(x, max(shift, none)), right = max(none - shift, none);
+    return mode == requantize_mode::single_rounding ? rounded_product(scaled, multiplier, right)
+                                                    : divide_by_power(rounded_product(scaled, multiplier, none), right);
+}
+
 // `columns` sums of one row, the first for column `column` of the parameters, to codes.
 inline void requantize_row(
     const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t column, std::ptrdiff_t columns, std::uint8_t* codes) noexcept
@@ -58,11 +66,7 @@ inline void requantize_row(
             code = round_to_int(min(max(u, low), high)) + words(after);
         } else {
             const words multiplier = load_columns(p.multiplier + at, count, p.step != 0);
-            const words shift = load_columns(p.shift + at, count, p.step != 0), none(0);
-            const words scaled = shift_left_saturating(sum, max(shift, none)), right = max(none - shift, none);
-            const words product = p.mode == requantize_mode::single_rounding
-                                      ? rounded_product(scaled, multiplier, right)
-                                      : divide_by_power(rounded_product(scaled, multiplier, none), right);
+            const words product = multiply_fixed(p.mode, sum, multiplier, load_columns(p.shift + at, count, p.step != 0));
             code = min(max(product, words(p.low - p.zero_point)), words(p.high - p.zero_point)) + zero_point;
         }
         if (width == 1 || count == width) { // without the first, GCC 12 warns of the scalar backend's tail, which cannot be

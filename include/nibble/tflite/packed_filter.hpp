@@ -1,0 +1,98 @@
+// The weights of a convolution, packed for the products of gemm/packed_weights.hpp: one packed matrix a group, one after the other, each
+// output channels x (kernel_height * kernel_width * input channels of the group).
+#pragma once
+
+#include "../core/memory.hpp"
+#include "../gemm/packed_weights.hpp"
+
+NIBBLE_BEGIN
+namespace tflite {
+
+class packed_filter {
+public:
+    packed_filter() noexcept = default;
+
+    /// w: out_channels x (kernel_height * kernel_width * in_channels / groups) codes, each row one filter in the order kernel_height,
+    /// kernel_width, channel, which is TFLite's OHWI. int4 codes (rows of ceil(k / 2) pairs) are kept as int8.
+    template <class W>
+    static result<packed_filter> make(matrix_view<const W> w, std::ptrdiff_t kernel_height, std::ptrdiff_t kernel_width,
+        std::ptrdiff_t in_channels, std::ptrdiff_t groups = 1) noexcept
+    {
+        static_assert(std::is_same_v<W, std::int8_t> || std::is_same_v<W, int4x2>, "int8 or int4x2");
+        constexpr std::ptrdiff_t limit = 1 << 20;
+        if (const status s = check(w); s != status::ok)
+            return s;
+        if (kernel_height < 1 || kernel_width < 1 || kernel_height > limit || kernel_width > limit)
+            return status::window_invalid;
+        if (groups < 1 || in_channels < 1 || in_channels > limit || in_channels % groups != 0 || w.rows % groups != 0)
+            return status::shape_mismatch;
+        const std::ptrdiff_t k = kernel_height * kernel_width, per_group = in_channels / groups;
+        if (k > PTRDIFF_MAX / 4096 / per_group)
+            return status::size_overflow;
+        packed_filter made;
+        made.k_ = k * per_group;
+        made.kernel_height_ = kernel_height;
+        made.kernel_width_ = kernel_width;
+        made.in_channels_ = in_channels;
+        made.groups_ = groups;
+        made.out_channels_ = w.rows;
+        if (w.cols != elements_for<W>(made.k_))
+            return status::shape_mismatch;
+        const auto bytes = packed_size<std::int8_t>(w.rows / groups, made.k_);
+        if (!bytes)
+            return bytes.error();
+        made.group_bytes_ = (*bytes + 63) / 64 * 64;
+        if (static_cast<std::size_t>(groups) > SIZE_MAX / 2 / made.group_bytes_)
+            return status::size_overflow;
+        if (!made.buffer_.resize(made.group_bytes_ * static_cast<std::size_t>(groups)))
+            return status::out_of_memory;
+        for (std::ptrdiff_t g = 0; g < groups; ++g)
+            if (const status s = made.pack_group(w, g); s != status::ok)
+                return s;
+        return result<packed_filter>(std::move(made));
+    }
+
+    packed_weights_view group(std::ptrdiff_t g) const noexcept
+    {
+        return *view_packed({buffer_.bytes().data() + static_cast<std::size_t>(g) * group_bytes_, group_bytes_});
+    }
+    std::ptrdiff_t kernel_height() const noexcept { return kernel_height_; }
+    std::ptrdiff_t kernel_width() const noexcept { return kernel_width_; }
+    std::ptrdiff_t in_channels() const noexcept { return in_channels_; }
+    std::ptrdiff_t out_channels() const noexcept { return out_channels_; }
+    std::ptrdiff_t groups() const noexcept { return groups_; }
+    std::ptrdiff_t k() const noexcept { return k_; } ///< codes of one filter
+
+private:
+    // The sums are requantized by requantization, which applies no scale of the weights.
+    template <class W>
+    status pack_group(matrix_view<const W> w, std::ptrdiff_t g) noexcept
+    {
+        static constexpr float one = 1.0f;
+        const quant_params_view params {granularity::per_tensor, 0, span<const float>(&one, 1)};
+        const std::ptrdiff_t n = out_channels_ / groups_;
+        const span<std::byte> to = buffer_.bytes().subspan(static_cast<std::size_t>(g) * group_bytes_, group_bytes_);
+        const W* const from = w.row(g * n);
+        if constexpr (std::is_same_v<W, std::int8_t>) {
+            return pack(matrix_view<const std::int8_t>(from, n, k_, w.stride), k_, params, to);
+        } else {
+            aligned_buffer wide;
+            if (!wide.resize(static_cast<std::size_t>(n * k_)))
+                return status::out_of_memory;
+            std::int8_t* const codes = reinterpret_cast<std::int8_t*>(wide.bytes().data());
+            for (std::ptrdiff_t r = 0; r < n; ++r)
+                for (std::ptrdiff_t i = 0; i < k_; ++i) {
+                    const W pair = from[r * w.stride + i / 2];
+                    codes[r * k_ + i] = static_cast<std::int8_t>(i % 2 == 0 ? pair.first() : pair.second());
+                }
+            return pack(matrix_view<const std::int8_t>(codes, n, k_), k_, params, to);
+        }
+    }
+
+    aligned_buffer buffer_;
+    std::size_t group_bytes_ = 0;
+    std::ptrdiff_t kernel_height_ = 0, kernel_width_ = 0, in_channels_ = 0, out_channels_ = 0, groups_ = 0, k_ = 0;
+};
+
+} // namespace tflite
+NIBBLE_END

@@ -1,0 +1,125 @@
+// Pooling of int8 images. Averages and maxima keep scale and zero point; the mean requantizes.
+//   average_pool2d  half_away(sum of the codes under the window / how many there are on the image)
+//   max_pool2d      their greatest
+//   mean            over height and width: m * (sum - count * x_zero_point) + y_zero_point, where m is x_scale / y_scale with 1 / count put
+//                   into the multiplier, rounded toward zero, as TFLite does
+// Each is clamped to [low, high]. Plain C++, the same on every backend: pooling is a small part of a network.
+#pragma once
+
+#include "../gemm/executor.hpp"
+#include "../reference/requantize.hpp"
+#include "elementwise.hpp"
+#include "images.hpp"
+
+NIBBLE_BEGIN
+namespace tflite {
+
+namespace detail {
+
+/// sum / count, count above 0.
+NIBBLE_INLINE std::int32_t half_away(std::int32_t sum, std::int32_t count) noexcept
+{
+    return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
+}
+
+template <bool Average, class Executor>
+inline status pool(images_view<const std::int8_t> x, const window& at, code_limits bounds, images_view<std::int8_t> y, Executor&& executor)
+{
+    for (const status s : {check(x), check(images_view<const std::int8_t>(y)), check(at)})
+        if (s != status::ok)
+            return s;
+    // Else a window could lie beside the image.
+    if (at.dilation_height != 1 || at.dilation_width != 1 || at.pad_top >= at.kernel_height || at.pad_bottom >= at.kernel_height
+        || at.pad_left >= at.kernel_width || at.pad_right >= at.kernel_width || at.kernel_height > (1 << 24) / at.kernel_width)
+        return status::window_invalid;
+    if (x.batch != y.batch || x.channels != y.channels || y.height != output_height(at, x.height) || y.width != output_width(at, x.width))
+        return status::shape_mismatch;
+    if (bounds.qmin < -128 || bounds.qmax > 127 || bounds.qmin > bounds.qmax)
+        return status::code_limits_invalid;
+    if (y.size() == 0)
+        return status::ok;
+    if (x.size() == 0)
+        return status::shape_mismatch;
+    executor.parallel_for(static_cast<std::size_t>(y.batch * y.height), [&](std::size_t row) {
+        const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(row) / y.height, oy = static_cast<std::ptrdiff_t>(row) % y.height;
+        const std::ptrdiff_t top = oy * at.stride_height - at.pad_top;
+        const std::ptrdiff_t y_begin = top < 0 ? 0 : top, y_end = top + at.kernel_height < x.height ? top + at.kernel_height : x.height;
+        constexpr std::ptrdiff_t block = 64;
+        for (std::ptrdiff_t ox = 0; ox < y.width; ++ox) {
+            const std::ptrdiff_t left = ox * at.stride_width - at.pad_left;
+            const std::ptrdiff_t x_begin = left < 0 ? 0 : left, x_end = left + at.kernel_width < x.width ? left + at.kernel_width : x.width;
+            const std::int32_t count = static_cast<std::int32_t>((y_end - y_begin) * (x_end - x_begin));
+            for (std::ptrdiff_t channel = 0; channel < y.channels; channel += block) {
+                const std::ptrdiff_t channels = y.channels - channel < block ? y.channels - channel : block;
+                std::int32_t found[block];
+                for (std::ptrdiff_t c = 0; c < channels; ++c)
+                    found[c] = Average ? 0 : -128;
+                for (std::ptrdiff_t iy = y_begin; iy < y_end; ++iy)
+                    for (std::ptrdiff_t ix = x_begin; ix < x_end; ++ix) {
+                        const std::int8_t* const from = &x(n, iy, ix, channel);
+                        for (std::ptrdiff_t c = 0; c < channels; ++c)
+                            found[c] = Average ? found[c] + from[c] : found[c] < from[c] ? from[c] : found[c];
+                    }
+                std::int8_t* const to = &y(n, oy, ox, channel);
+                for (std::ptrdiff_t c = 0; c < channels; ++c) {
+                    const std::int32_t q = Average ? half_away(found[c], count) : found[c];
+                    to[c] = static_cast<std::int8_t>(q < bounds.qmin ? bounds.qmin : q > bounds.qmax ? bounds.qmax : q);
+                }
+            }
+        }
+    });
+    return status::ok;
+}
+
+} // namespace detail
+
+/// Every window must touch the image: paddings are below the kernel's size, there is no dilation.
+template <class Executor = serial_executor>
+inline status average_pool2d(images_view<const std::int8_t> x, const window& at, images_view<std::int8_t> y,
+    code_limits bounds = {-128, 127}, Executor&& executor = Executor {})
+{
+    return detail::pool<true>(x, at, bounds, y, executor);
+}
+
+template <class Executor = serial_executor>
+inline status max_pool2d(images_view<const std::int8_t> x, const window& at, images_view<std::int8_t> y, code_limits bounds = {-128, 127},
+    Executor&& executor = Executor {})
+{
+    return detail::pool<false>(x, at, bounds, y, executor);
+}
+
+/// y: batch x channels. Images of at most 2^23 pixels, so that sums stay in int32.
+inline status mean(images_view<const std::int8_t> x, quantization x_params, quantization y_params, matrix_view<std::int8_t> y) noexcept
+{
+    for (const status s : {check(x), nibble::check(y), check(x_params), check(y_params)})
+        if (s != status::ok)
+            return s;
+    if (y.rows != x.batch || y.cols != x.channels)
+        return status::shape_mismatch;
+    if (x.height == 0 || x.width == 0)
+        return y.empty() ? status::ok : status::shape_mismatch;
+    if (x.height > (1 << 23) / x.width)
+        return status::k_too_large;
+    const auto m = encode_multiplier(static_cast<double>(x_params.scale) / static_cast<double>(y_params.scale));
+    if (!m)
+        return m.error();
+    const std::int32_t count = static_cast<std::int32_t>(x.height * x.width);
+    // The greatest power of two in count, so that the multiplier keeps its bits, with a shift that stays within -31.
+    std::int32_t shift = 0;
+    while (shift < 31 + m->shift && count >> (shift + 1) != 0)
+        ++shift;
+    const std::int32_t multiplier = static_cast<std::int32_t>((static_cast<std::int64_t>(m->multiplier) << shift) / count);
+    const std::int32_t total_shift = m->shift - shift;
+    for (std::ptrdiff_t n = 0; n < y.rows; ++n)
+        for (std::ptrdiff_t c = 0; c < y.cols; ++c) {
+            std::int32_t sum = -count * x_params.zero_point;
+            for (std::ptrdiff_t i = 0; i < count; ++i)
+                sum += x.data[(n * count + i) * x.channels + c];
+            const std::int64_t q = std::int64_t {reference::multiply_double_rounding(sum, multiplier, total_shift)} + y_params.zero_point;
+            y(n, c) = static_cast<std::int8_t>(q < -128 ? -128 : q > 127 ? 127 : q);
+        }
+    return status::ok;
+}
+
+} // namespace tflite
+NIBBLE_END

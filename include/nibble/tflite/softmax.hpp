@@ -1,0 +1,132 @@
+// Softmax of int8 rows in fixed point, by the functions of gemmlowp that TFLite's own kernel is made of:
+//   d = (x - max of the row) * 2^26 * beta * x_scale, a number of 5 integer and 26 fraction bits; codes with d below -31 become -128
+//   y = clamp(round(e^d / sum of e^d * 256) - 128): scale 1/256 and zero point -128, as the specification fixes them
+// Numbers of i integer bits are int32 with 31 - i fraction bits; sums have 12 integer bits, so that a row may have 4095 columns.
+// Plain C++, the same on every backend: a classifier has one row an image.
+#pragma once
+
+#include "../gemm/executor.hpp"
+#include "../reference/requantize.hpp"
+
+NIBBLE_BEGIN
+namespace tflite {
+
+namespace detail {
+
+/// The product of two fixed-point numbers: floor((a b + 2^30) / 2^31). a and b are not both INT32_MIN here.
+NIBBLE_INLINE std::int32_t fixed_product(std::int32_t a, std::int32_t b) noexcept
+{
+    return static_cast<std::int32_t>((static_cast<std::int64_t>(a) * b + (std::int64_t {1} << 30)) >> 31);
+}
+/// x / 2^n, half away from zero, n >= 1.
+NIBBLE_INLINE std::int32_t divided(std::int32_t x, std::int32_t n) noexcept
+{
+    const std::int64_t half = std::int64_t {1} << (n - 1), magnitude = x < 0 ? -static_cast<std::int64_t>(x) : x;
+    const std::int64_t q = (magnitude + half) >> n;
+    return static_cast<std::int32_t>(x < 0 ? -q : q);
+}
+NIBBLE_INLINE std::int32_t shifted_up(std::int32_t x, int n) noexcept
+{
+    return reference::saturated(static_cast<std::int64_t>(x) * (std::int64_t {1} << n));
+}
+
+/// e^a of a in [-32, 0] with 5 integer bits, as a number without integer bits: a Taylor polynomial of 4th degree around -1/8 for what is
+/// left of a modulo 1/4, then e^-(2^i) for each further bit of a.
+inline std::int32_t exp_of_negative(std::int32_t a) noexcept
+{
+    if (a == 0)
+        return INT32_MAX;
+    constexpr std::int32_t quarter = 1 << 24, fraction_bits = 26;
+    const std::int32_t part = (a & (quarter - 1)) - quarter;
+    constexpr std::int32_t exp_of_eighth = 1895147668, third = 715827883;
+    const std::int32_t x = shifted_up(part, 5) + (1 << 28), x2 = fixed_product(x, x), x3 = fixed_product(x2, x), x4 = fixed_product(x2, x2);
+    const std::int32_t higher = divided(fixed_product(divided(x4, 2) + x3, third) + x2, 1);
+    std::int32_t y = exp_of_eighth + fixed_product(exp_of_eighth, x + higher);
+    const std::uint32_t rest = static_cast<std::uint32_t>(part - a);
+    constexpr std::int32_t powers[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242}; // e^-(2^-2) ... e^-(2^4)
+    for (int i = 0; i < 7; ++i)
+        if (rest >> (fraction_bits - 2 + i) & 1)
+            y = fixed_product(y, powers[i]);
+    return y;
+}
+
+/// 1 / (1 + a) of a in [0, 1), both without integer bits: three steps of Newton and Raphson from 48/17 - 32/17 d, d = (1 + a) / 2.
+inline std::int32_t reciprocal_of_one_plus(std::int32_t a) noexcept
+{
+    const std::int32_t d = static_cast<std::int32_t>((static_cast<std::int64_t>(a) + INT32_MAX + 1) / 2);
+    std::int32_t x = 1515870810 + fixed_product(d, -1010580540); // two integer bits
+    for (int i = 0; i < 3; ++i)
+        x += shifted_up(fixed_product(x, (1 << 29) - fixed_product(d, x)), 2);
+    return shifted_up(x, 1);
+}
+
+} // namespace detail
+
+/// beta * x_scale as softmax uses it.
+struct softmax_scale {
+    fixed_multiplier multiplier;
+    std::int32_t least; ///< differences below this give -128
+};
+
+inline result<softmax_scale> softmax_params(float x_scale, float beta = 1.0f) noexcept
+{
+    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
+        return status::scale_invalid;
+    const double real = static_cast<double>(beta) * static_cast<double>(x_scale) * static_cast<double>(1 << 26);
+    const auto m = encode_multiplier(real < 2147483647.0 ? real : 2147483647.0);
+    if (!m)
+        return m.error();
+    // Below 1 the differences of codes are below 2^-18: TFLite refuses such scales.
+    if (m->multiplier == 0 || m->shift < 0)
+        return status::scale_invalid;
+    const std::int64_t least = (std::int64_t {31} << 26) >> m->shift;
+    return softmax_scale {*m, static_cast<std::int32_t>(-least)};
+}
+
+/// x, y: rows x cols, cols at most 4095. y may be x.
+template <class Executor = serial_executor>
+inline status softmax(
+    matrix_view<const std::int8_t> x, const softmax_scale& s, matrix_view<std::int8_t> y, Executor&& executor = Executor {})
+{
+    for (const status bad : {check(x), check(y)})
+        if (bad != status::ok)
+            return bad;
+    if (x.rows != y.rows || x.cols != y.cols)
+        return status::shape_mismatch;
+    if (x.cols > 4095)
+        return status::k_too_large;
+    if (s.multiplier.multiplier < 0 || s.multiplier.shift < 0 || s.multiplier.shift > 31)
+        return status::multiplier_invalid;
+    if (x.empty())
+        return status::ok;
+    executor.parallel_for(static_cast<std::size_t>(x.rows), [&](std::size_t i) {
+        const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i);
+        std::int32_t top = -128;
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
+            top = x(row, c) > top ? x(row, c) : top;
+        const auto exp_of = [&](std::int32_t code) {
+            return detail::exp_of_negative(reference::multiply_double_rounding(code - top, s.multiplier.multiplier, s.multiplier.shift));
+        };
+        std::int32_t sum = 0;
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
+            if (x(row, c) - top >= s.least)
+                sum += detail::divided(exp_of(x(row, c)), 12);
+        // The sum is (1 + a) 2^units.
+        int zeros = 0;
+        while ((static_cast<std::uint32_t>(sum) << zeros & 0x80000000u) == 0)
+            ++zeros;
+        const std::int32_t units = 12 - zeros;
+        const std::int32_t reciprocal
+            = detail::reciprocal_of_one_plus(static_cast<std::int32_t>((static_cast<std::uint32_t>(sum) << zeros) - 0x80000000u));
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
+            std::int32_t q = -128;
+            if (x(row, c) - top >= s.least)
+                q = detail::divided(detail::fixed_product(reciprocal, exp_of(x(row, c))), units + 31 - 8) - 128;
+            y(row, c) = static_cast<std::int8_t>(q > 127 ? 127 : q);
+        }
+    });
+    return status::ok;
+}
+
+} // namespace tflite
+NIBBLE_END

@@ -1,0 +1,163 @@
+// Functions of one int8 tensor, as tables of 256 codes.
+//   requantize_table  y = clamp(m * (x - x_zero_point) + y_zero_point), m = x_scale / y_scale by double rounding: TFLite's QUANTIZE of
+//   int8,
+//                     its RELU, RELU6 and RELU_N1_TO_1 with the bounds of bounds_of(), and what concatenate does to each input
+//   function_table    y = clamp(half_away(f(x_scale * (x - x_zero_point)) * (1 / y_scale)) + y_zero_point), in floats: TFLite's LOGISTIC
+//   and
+//                     TANH; hard_swish is x clamp(x + 3, 0, 6) / 6, which TFLite's own computes in 16-bit fixed point
+// Looking up is plain C++, the same on every backend: a table fits the first-level cache, and a load an element is what it costs.
+#pragma once
+
+#include "../backend/fp_mode.hpp"
+#include "../reference/math.hpp"
+#include "../reference/requantize.hpp"
+#include "elementwise.hpp"
+
+NIBBLE_BEGIN
+namespace tflite {
+
+enum class fused_activation : std::uint8_t { none, relu, relu_n1_to_1, relu6 };
+enum class table_function : std::uint8_t { logistic, tanh, hard_swish };
+
+/// The code of code x is at[x + 128].
+struct code_table {
+    std::int8_t at[256];
+};
+
+/// What the specification fixes: real = scale * (q - zero_point) of an output.
+inline constexpr quantization logistic_output {1.0f / 256.0f, -128}, softmax_output {1.0f / 256.0f, -128}, tanh_output {1.0f / 128.0f, 0},
+    l2_normalization_output {1.0f / 128.0f, 0}, log_softmax_output {16.0f / 256.0f, 127};
+
+} // namespace tflite
+NIBBLE_END
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+namespace tflite {
+
+/// The codes that a fused activation leaves: half_away(bound / scale) + zero_point, within [-128, 127].
+inline result<code_limits> bounds_of(fused_activation f, quantization y) noexcept
+{
+    if (const status s = check(y); s != status::ok)
+        return s;
+    const default_fp_mode mode;
+    const auto code = [&](float bound) {
+        const float steps = reference::clamp(strict_math::round(bound / y.scale), -1e6f, 1e6f);
+        const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
+        return q < -128 ? -128 : q > 127 ? 127 : q;
+    };
+    switch (f) {
+    case fused_activation::none: break;
+    case fused_activation::relu: return code_limits {code(0.0f), 127};
+    case fused_activation::relu_n1_to_1: return code_limits {code(-1.0f), code(1.0f)};
+    case fused_activation::relu6: return code_limits {code(0.0f), code(6.0f)};
+    }
+    return code_limits {-128, 127};
+}
+
+inline result<code_table> requantize_table(quantization x, quantization y, fused_activation f = fused_activation::none) noexcept
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    const auto bounds = bounds_of(f, y);
+    if (!bounds)
+        return bounds.error();
+    const auto m = encode_multiplier(static_cast<double>(x.scale) / static_cast<double>(y.scale));
+    if (!m)
+        return m.error();
+    requantization r;
+    r.mode = requantize_mode::double_rounding;
+    r.multiplier = span<const std::int32_t>(&m->multiplier, 1);
+    r.shift = span<const std::int32_t>(&m->shift, 1);
+    r.zero_point = y.zero_point;
+    code_table table {};
+    for (std::int32_t code = -128; code < 128; ++code)
+        table.at[code + 128] = static_cast<std::int8_t>(reference::requantize(code - x.zero_point, r, 0, *bounds));
+    return table;
+}
+
+inline result<code_table> function_table(table_function f, quantization x, quantization y) noexcept
+{
+    for (const status s : {check(x), check(y)})
+        if (s != status::ok)
+            return s;
+    const default_fp_mode mode;
+    code_table table {};
+    for (std::int32_t code = -128; code < 128; ++code) {
+        const float v = x.scale * static_cast<float>(code - x.zero_point);
+        float image = 0.0f;
+        switch (f) {
+        case table_function::logistic: image = reference::times_sigmoid(1.0f, v); break;
+        case table_function::tanh: image = strict_math::fma(2.0f, reference::times_sigmoid(1.0f, v + v), -1.0f); break;
+        case table_function::hard_swish: image = v * reference::clamp(v + 3.0f, 0.0f, 6.0f) / 6.0f; break;
+        }
+        const float steps = reference::clamp(strict_math::round(opaque(image * (1.0f / y.scale))), -1e6f, 1e6f);
+        const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
+        table.at[code + 128] = static_cast<std::int8_t>(q < -128 ? -128 : q > 127 ? 127 : q);
+    }
+    return table;
+}
+
+} // namespace tflite
+NIBBLE_END
+NIBBLE_STRICT_END
+
+NIBBLE_BEGIN
+namespace tflite {
+
+/// y may be x.
+template <class Executor = serial_executor>
+inline status look_up(span<const std::int8_t> x, const code_table& table, span<std::int8_t> y, Executor&& executor = Executor {})
+{
+    if (nibble::check(x) != status::ok || nibble::check(y) != status::ok)
+        return status::null_pointer;
+    if (x.size() != y.size())
+        return status::shape_mismatch;
+    constexpr std::size_t task = 65536;
+    executor.parallel_for((x.size() + task - 1) / task, [&](std::size_t i) {
+        const std::size_t end = x.size() - i * task < task ? x.size() : (i + 1) * task;
+        for (std::size_t j = i * task; j < end; ++j)
+            y[j] = table.at[x[j] + 128];
+    });
+    return status::ok;
+}
+
+/// One input of a concatenation: rows x its columns (what follows the axis), and its scale and zero point.
+struct concatenation_input {
+    matrix_view<const std::int8_t> x;
+    quantization params;
+};
+
+/// Inputs side by side in the columns of y, each by its requantize_table; the specification itself wants equal parameters, for which the
+/// table changes nothing. A tensor joined along an axis is a matrix of what comes before the axis by what follows.
+inline status concatenate(span<const concatenation_input> inputs, quantization params, matrix_view<std::int8_t> y) noexcept
+{
+    if (nibble::check(inputs) != status::ok)
+        return status::null_pointer;
+    if (const status s = nibble::check(y); s != status::ok)
+        return s;
+    std::ptrdiff_t cols = 0;
+    for (const concatenation_input& input : inputs) {
+        if (const status s = nibble::check(input.x); s != status::ok)
+            return s;
+        if (input.x.rows != y.rows || input.x.cols > y.cols - cols)
+            return status::shape_mismatch;
+        if (const auto table = requantize_table(input.params, params); !table)
+            return table.error();
+        cols += input.x.cols;
+    }
+    if (cols != y.cols)
+        return status::shape_mismatch;
+    std::ptrdiff_t column = 0;
+    for (const concatenation_input& input : inputs) {
+        const auto table = requantize_table(input.params, params);
+        for (std::ptrdiff_t r = 0; r < y.rows; ++r)
+            for (std::ptrdiff_t c = 0; c < input.x.cols; ++c)
+                y(r, column + c) = table->at[input.x(r, c) + 128];
+        column += input.x.cols;
+    }
+    return status::ok;
+}
+
+} // namespace tflite
+NIBBLE_END

@@ -1,0 +1,285 @@
+// nibble_tflite_cases FOLDER: writes operations of the int8 scheme as JSON, with their operands and what nibble computes. tflite.js makes a
+// TFLite model of each, runs it and compares.
+//   convolutions, fully connected   float requantization, which is what this TFLite does (it has XNNPACK inside)
+//   the others                      fixed point
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <nibble/nibble.hpp>
+
+#include "../random.hpp"
+
+using namespace nibble;
+using tflite::quantization;
+
+namespace {
+
+using dims = std::vector<std::ptrdiff_t>;
+
+template <class T>
+std::string list(const std::vector<T>& values)
+{
+    std::string text = "[";
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        char number[40];
+        std::snprintf(number, sizeof number, "%.9g", static_cast<double>(values[i]));
+        text += (i == 0 ? "" : ",") + std::string(number);
+    }
+    return text + "]";
+}
+
+class operation {
+public:
+    operation(std::string folder, std::string name) : folder_(std::move(folder)), name_(std::move(name)) {}
+
+    /// Operands in the operator's order; `constant` ones are in the model, the others are fed.
+    template <class T>
+    operation& tensor(const dims& shape, const std::vector<T>& codes, const std::vector<float>& scales, std::int32_t zero_point = 0,
+        bool constant = false, int axis = 0)
+    {
+        const char* type = std::is_same_v<T, std::int8_t> ? "int8" : "int32";
+        tensors_ += std::string(tensors_.empty() ? "" : ",\n ") + "{\"shape\":" + list(shape) + ",\"type\":\"" + type
+                    + "\",\"scale\":" + list(scales) + ",\"zero_point\":" + std::to_string(zero_point) + ",\"axis\":" + std::to_string(axis)
+                    + ",\"constant\":" + (constant ? "true" : "false") + ",\"codes\":" + list(codes) + "}";
+        return *this;
+    }
+    operation& option(const std::string& name, double value)
+    {
+        options_ += std::string(options_.empty() ? "" : ",") + "\"" + name + "\":" + std::to_string(value);
+        return *this;
+    }
+    /// The output with what nibble computed.
+    void write(const dims& shape, const std::vector<std::int8_t>& codes, quantization q)
+    {
+        tensor(shape, codes, {q.scale}, q.zero_point);
+        static int count = 0;
+        const std::string path = folder_ + "/" + std::to_string(1000 + count++) + ".json";
+        std::ofstream file(path);
+        file << "{\"operator\":\"" << name_ << "\",\"options\":{" << options_ << "},\"tensors\":[\n " << tensors_ << "]}\n";
+        if (!file.flush()) {
+            std::fprintf(stderr, "cannot write %s\n", path.c_str());
+            std::exit(2);
+        }
+    }
+
+private:
+    std::string folder_, name_, tensors_, options_;
+};
+
+void must(status s)
+{
+    if (s != status::ok) {
+        std::fprintf(stderr, "refused: %s\n", to_string(s));
+        std::exit(1);
+    }
+}
+
+std::vector<std::int8_t> codes(test::random& random, std::ptrdiff_t count, std::int32_t low = -128)
+{
+    std::vector<std::int8_t> q(static_cast<std::size_t>(count));
+    for (std::int8_t& c : q)
+        c = static_cast<std::int8_t>(random.integer(low, 127));
+    return q;
+}
+
+quantization some_quantization(test::random& random)
+{
+    return {std::ldexp(1.0f + std::fabs(random.real()), -6), random.integer(-128, 127)};
+}
+
+enum class layer { conv, depthwise, transposed, fully_connected };
+
+// For a fully connected layer the window is 1 x 1 and the image one pixel a row.
+void weighted(const std::string& folder, test::random& random, layer kind, std::ptrdiff_t batch, std::ptrdiff_t size, std::ptrdiff_t in,
+    std::ptrdiff_t out, tflite::window at, bool same, bool per_channel, tflite::fused_activation f)
+{
+    const std::ptrdiff_t height = size, width = kind == layer::fully_connected ? 1 : size + 1;
+    if (same)
+        at = same_padding(at, height, width);
+    const std::ptrdiff_t taps = at.kernel_height * at.kernel_width, k = taps * (kind == layer::depthwise ? 1 : in);
+    std::ptrdiff_t out_height = output_height(at, height), out_width = output_width(at, width);
+    if (kind == layer::transposed) {
+        out_height = (height - 1) * at.stride_height + at.kernel_height;
+        out_width = (width - 1) * at.stride_width + at.kernel_width;
+    }
+    const std::vector<std::int8_t> x = codes(random, batch * height * width * in), w = codes(random, out * k, -127);
+    std::vector<std::int32_t> bias(static_cast<std::size_t>(out));
+    for (std::int32_t& b : bias)
+        b = random.integer(-3000, 3000);
+    const quantization xq = some_quantization(random);
+    std::vector<float> w_scale(static_cast<std::size_t>(per_channel ? out : 1)), bias_scale, scales(w_scale.size());
+    for (float& s : w_scale) {
+        s = std::ldexp(1.0f + std::fabs(random.real()), -8);
+        bias_scale.push_back(s * xq.scale);
+    }
+    const quantization yq {xq.scale * std::sqrt(static_cast<float>(k)), random.integer(-128, 127)};
+    const auto bounds = tflite::bounds_of(f, yq);
+    must(bounds.error());
+    must(tflite::output_scales(xq.scale, w_scale, yq.scale, scales));
+    requantization r;
+    r.scale = scales;
+    r.bias = bias;
+    r.zero_point = yq.zero_point;
+    r.low = bounds->qmin;
+    r.high = bounds->qmax;
+    std::vector<std::int8_t> y(static_cast<std::size_t>(batch * out_height * out_width * out));
+    const tflite::images_view<const std::int8_t> from(x.data(), batch, height, width, in);
+    const tflite::images_view<std::int8_t> to(y.data(), batch, out_height, out_width, out);
+    if (kind == layer::depthwise) {
+        must(tflite::depthwise_conv2d(from, xq.zero_point, {w.data(), taps, out}, at, r, to));
+    } else {
+        const auto filter
+            = tflite::packed_filter::make(matrix_view<const std::int8_t>(w.data(), out, k), at.kernel_height, at.kernel_width, in);
+        must(filter.error());
+        std::vector<std::byte> workspace(tflite::conv2d_workspace(*filter));
+        must(kind == layer::transposed ? tflite::transpose_conv2d(from, xq.zero_point, *filter, at, r, to, workspace)
+                                       : tflite::conv2d(from, xq.zero_point, *filter, at, r, to, workspace));
+    }
+    static const char* const names[] = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"};
+    operation op(folder, names[static_cast<int>(kind)]);
+    const dims w_shape = kind == layer::fully_connected ? dims {out, in}
+                         : kind == layer::depthwise     ? dims {1, at.kernel_height, at.kernel_width, out}
+                                                        : dims {out, at.kernel_height, at.kernel_width, in};
+    if (kind == layer::transposed) {
+        const std::vector<std::int32_t> y_shape {static_cast<std::int32_t>(batch), static_cast<std::int32_t>(out_height),
+            static_cast<std::int32_t>(out_width), static_cast<std::int32_t>(out)};
+        op.tensor({4}, y_shape, {}, 0, true);
+        op.tensor(w_shape, w, w_scale, 0, true);
+        op.tensor({batch, height, width, in}, x, {xq.scale}, xq.zero_point);
+    } else {
+        op.tensor(
+            kind == layer::fully_connected ? dims {batch * height, in} : dims {batch, height, width, in}, x, {xq.scale}, xq.zero_point);
+        op.tensor(w_shape, w, w_scale, 0, true, kind == layer::depthwise ? 3 : 0);
+    }
+    op.tensor({out}, bias, bias_scale, 0, true);
+    op.option("same", same).option("stride_width", static_cast<double>(at.stride_width));
+    op.option("stride_height", static_cast<double>(at.stride_height)).option("dilation_width", static_cast<double>(at.dilation_width));
+    op.option("dilation_height", static_cast<double>(at.dilation_height)).option("activation", static_cast<int>(f));
+    op.option("depth_multiplier", kind == layer::depthwise ? static_cast<double>(out / in) : 0);
+    op.write(kind == layer::fully_connected ? dims {batch * height, out} : dims {batch, out_height, out_width, out}, y, yq);
+}
+
+void pool(const std::string& folder, test::random& random, bool average, tflite::window at, bool same)
+{
+    const std::ptrdiff_t height = 9, width = 8, channels = 19;
+    if (same)
+        at = same_padding(at, height, width);
+    const std::ptrdiff_t out_height = output_height(at, height), out_width = output_width(at, width);
+    const std::vector<std::int8_t> x = codes(random, height * width * channels);
+    std::vector<std::int8_t> y(static_cast<std::size_t>(out_height * out_width * channels));
+    const tflite::images_view<std::int8_t> to(y.data(), 1, out_height, out_width, channels);
+    must(average ? tflite::average_pool2d({x.data(), 1, height, width, channels}, at, to)
+                 : tflite::max_pool2d({x.data(), 1, height, width, channels}, at, to));
+    const quantization q = some_quantization(random);
+    operation op(folder, average ? "AVERAGE_POOL_2D" : "MAX_POOL_2D");
+    op.tensor({1, height, width, channels}, x, {q.scale}, q.zero_point).option("same", same);
+    op.option("stride_width", static_cast<double>(at.stride_width)).option("stride_height", static_cast<double>(at.stride_height));
+    op.option("filter_width", static_cast<double>(at.kernel_width)).option("filter_height", static_cast<double>(at.kernel_height));
+    op.write({1, out_height, out_width, channels}, y, q);
+}
+
+void table(const std::string& folder, test::random& random, const char* name)
+{
+    const std::vector<std::int8_t> x = codes(random, 1000);
+    const quantization xq {std::ldexp(1.0f + std::fabs(random.real()), -random.integer(4, 8)), random.integer(-128, 127)};
+    quantization yq = some_quantization(random);
+    const std::string op = name;
+    result<tflite::code_table> t = status::option_invalid;
+    if (op == "LOGISTIC") {
+        yq = tflite::logistic_output;
+        t = tflite::function_table(tflite::table_function::logistic, xq, yq);
+    } else if (op == "TANH") {
+        yq = tflite::tanh_output;
+        t = tflite::function_table(tflite::table_function::tanh, xq, yq);
+    } else {
+        t = tflite::requantize_table(xq, yq,
+            op == "RELU"    ? tflite::fused_activation::relu
+            : op == "RELU6" ? tflite::fused_activation::relu6
+                            : tflite::fused_activation::none);
+    }
+    must(t.error());
+    std::vector<std::int8_t> y(x.size());
+    must(tflite::look_up(x, *t, y));
+    operation(folder, op).tensor({1, 1000}, x, {xq.scale}, xq.zero_point).write({1, 1000}, y, yq);
+}
+
+void mean(const std::string& folder, test::random& random)
+{
+    const std::ptrdiff_t height = random.integer(1, 8), width = random.integer(1, 8), channels = 37;
+    const std::vector<std::int8_t> x = codes(random, 2 * height * width * channels);
+    const quantization xq = some_quantization(random), yq = some_quantization(random);
+    std::vector<std::int8_t> y(static_cast<std::size_t>(2 * channels));
+    must(tflite::mean({x.data(), 2, height, width, channels}, xq, yq, {y.data(), 2, channels}));
+    operation op(folder, "MEAN");
+    op.tensor({2, height, width, channels}, x, {xq.scale}, xq.zero_point);
+    op.tensor({2}, std::vector<std::int32_t> {1, 2}, {}, 0, true).write({2, channels}, y, yq);
+}
+
+void elementwise(const std::string& folder, test::random& random, bool sum)
+{
+    const std::vector<std::int8_t> a = codes(random, 1000), b = codes(random, 1000);
+    const quantization aq = some_quantization(random), bq = some_quantization(random),
+                       yq {sum ? aq.scale + bq.scale : aq.scale * bq.scale * 100.0f, random.integer(-128, 127)};
+    std::vector<std::int8_t> y(a.size());
+    requantization r;
+    r.zero_point = yq.zero_point;
+    if (sum) {
+        r.mode = requantize_mode::double_rounding;
+        const auto m = tflite::add_params(aq.scale, bq.scale, yq.scale);
+        must(m.error());
+        must(tflite::add(a, aq.zero_point, b, bq.zero_point, *m, r, y));
+    } else {
+        const std::vector<float> scale {aq.scale * bq.scale / yq.scale};
+        r.scale = scale;
+        must(tflite::multiply(a, aq.zero_point, b, bq.zero_point, r, y));
+    }
+    operation op(folder, sum ? "ADD" : "MUL");
+    op.tensor({1, 1000}, a, {aq.scale}, aq.zero_point).tensor({1, 1000}, b, {bq.scale}, bq.zero_point).write({1, 1000}, y, yq);
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    if (argc != 2) {
+        std::fprintf(stderr, "nibble_tflite_cases FOLDER\n");
+        return 2;
+    }
+    const std::string folder = argv[1];
+    test::random random(1);
+    using tflite::fused_activation;
+    for (const bool per_channel : {false, true})
+        for (const fused_activation f : {fused_activation::none, fused_activation::relu, fused_activation::relu6}) {
+            for (const bool same : {false, true}) {
+                weighted(folder, random, layer::conv, 1, 9, 16, 24, {}, same, per_channel, f);
+                weighted(folder, random, layer::conv, 2, 9, 3, 17, {3, 3, 2, 2}, same, per_channel, f);
+                weighted(folder, random, layer::conv, 1, 11, 5, 8, {3, 3, 1, 1, 2, 2}, same, per_channel, f);
+                if (per_channel) {
+                    weighted(folder, random, layer::depthwise, 1, 9, 35, 35, {3, 3, 1, 1}, same, per_channel, f);
+                    weighted(folder, random, layer::depthwise, 2, 8, 8, 8, {5, 3, 2, 2}, same, per_channel, f);
+                    weighted(folder, random, layer::depthwise, 1, 8, 4, 12, {3, 3, 1, 1}, same, per_channel, f);
+                }
+            }
+            if (!per_channel)
+                for (const std::ptrdiff_t rows : {1, 7})
+                    weighted(folder, random, layer::fully_connected, 1, rows, 40, 19, {}, false, per_channel, f);
+        }
+    weighted(folder, random, layer::transposed, 1, 5, 6, 9, {3, 3, 2, 2}, false, true, fused_activation::none);
+    for (const bool average : {false, true})
+        for (const bool same : {false, true}) {
+            pool(folder, random, average, {2, 2, 2, 2}, same);
+            pool(folder, random, average, {3, 5, 1, 2}, same);
+        }
+    for (int i = 0; i < 20; ++i) {
+        for (const char* name : {"LOGISTIC", "TANH", "QUANTIZE", "RELU", "RELU6"})
+            table(folder, random, name);
+        mean(folder, random);
+        elementwise(folder, random, true);
+        elementwise(folder, random, false);
+    }
+    return 0;
+}
