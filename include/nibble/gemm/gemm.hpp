@@ -191,8 +191,8 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
                         : w.type == weight_type::f32 ? table.gemm_f32
                         : w.type == weight_type::f16 ? table.gemm_half
                                                      : table.gemm_bfloat16;
-    // Tasks of at most 64 rows, so that packed activations stay in the second-level cache, by 8 panels.
-    constexpr std::ptrdiff_t task_rows = 64, task_panels = 8;
+    // Tasks of at most 48 rows, the block of the kernels (kernels/tiles.inl), by 8 panels.
+    constexpr std::ptrdiff_t task_rows = 48, task_panels = 8;
     const std::ptrdiff_t panels = (w.n + packed_panel - 1) / packed_panel;
     const std::ptrdiff_t row_tasks = (m + task_rows - 1) / task_rows, panel_tasks = (panels + task_panels - 1) / task_panels;
     executor.parallel_for(static_cast<std::size_t>(row_tasks * panel_tasks), [&](std::size_t i) {

@@ -29,7 +29,7 @@ struct float_product {
     using sum = float;
     // A fused multiply-add takes 4 cycles and two start in each, so 8 chains at least.
     static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? 6
-                                     : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 8
+                                     : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 12
                                                                                                        : 4;
     static constexpr int panels(int height) noexcept
     {
@@ -38,7 +38,7 @@ struct float_product {
         if (NIBBLE_ISA >= NIBBLE_ISA_NEON)
             return height == 1 ? 2 : 1;
         if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
-            return height == 8 ? 2 : 4;
+            return height >= 8 ? 2 : 4;
         return height >= 4 ? 1 : height >= 2 ? 2 : 4;
     }
     static std::ptrdiff_t extent(const gemm_args& args) noexcept { return args.k; }
@@ -64,6 +64,7 @@ struct float_product {
         row_cursor<float, Rows> a(reinterpret_cast<const float*>(args.a) + row * args.a_stride + k.begin, args.a_stride);
         const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes + k.begin * panel_columns * Weight::bytes;
         for (std::ptrdiff_t i = k.begin; i < k.end; ++i, w += panel_columns * Weight::bytes, a.advance(1)) {
+            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w + p * args.panel_bytes); });
             floats weight[Panels][panel_vectors];
             unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                 unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {

@@ -91,7 +91,11 @@ struct integer_product {
         float real;
         std::int32_t whole;
     };
-    static constexpr int tile_rows = NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 8 : 4;
+    // As many as the registers hold sums of; a chain of 4-bit products needs a second register for each.
+    static constexpr bool chained = Bits == 4 && !std::is_same_v<chain4, words>;
+    static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? (chained ? 4 : 6)
+                                     : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? (chained ? 8 : 12)
+                                                                                                       : 4;
     static constexpr int panels(int height) noexcept
     {
         if (NIBBLE_ISA == NIBBLE_ISA_SCALAR)
@@ -99,7 +103,7 @@ struct integer_product {
         if (NIBBLE_ISA >= NIBBLE_ISA_NEON)
             return height == 1 ? 2 : 1;
         if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
-            return height == 8 ? 2 : 4;
+            return height >= 8 ? 2 : 4;
         return height >= 3 ? 1 : height == 2 ? 2 : 4;
     }
 
@@ -126,6 +130,7 @@ struct integer_product {
 #endif
         if constexpr (Bits == 8) {
             for (const std::byte* end = codes + padded * panel_columns; codes != end; codes += 4 * panel_columns, a.advance(4)) {
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes); });
                 decltype(load8(codes)) w[Panels][panel_vectors];
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                     unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { w[p][v] = load8(codes + p * panel_bytes + v * vector_bytes); });
@@ -145,6 +150,7 @@ struct integer_product {
             }
         } else {
             const auto step = [&](chain4(&chain)[Rows][Panels][panel_vectors]) NIBBLE_UNROLLED {
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes); });
                 weights4 low[Panels][panel_vectors], high[Panels][panel_vectors];
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                     unroll<panel_vectors>(

@@ -9,8 +9,18 @@ namespace NIBBLE_BACKEND_NAME {
 inline constexpr std::ptrdiff_t panel_columns = 16;
 inline constexpr std::size_t panel_vectors = panel_columns / floats::size;
 
-// Rows that share a block of weights before the next block is read.
-inline constexpr std::ptrdiff_t row_block = 64;
+// Rows that share a block of weights before the next block is read: a multiple of the height of every tile, and few enough that their
+// activations and a tile's weights fit the first cache together.
+inline constexpr std::ptrdiff_t row_block = 48;
+
+// Asks for the weights that a panel needs some steps later. Where few rows share them they come from memory, and what the hardware fetches
+// ahead by itself is not enough: four panels read side by side reach 33 GB/s without and 41 GB/s with this (Zen 5).
+NIBBLE_INLINE void fetch_ahead([[maybe_unused]] const std::byte* weights) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX2 && NIBBLE_ISA < NIBBLE_ISA_NEON
+    _mm_prefetch(reinterpret_cast<const char*>(weights) + 2048, _MM_HINT_T0);
+#endif
+}
 
 // The same place in Rows rows. Every third row has a pointer, the next two are reached by adding the stride once or twice, which an
 // address on x86 does for nothing: all rows of a tile need few registers.
@@ -79,10 +89,8 @@ inline void run_product(const gemm_args& args) noexcept
             const std::ptrdiff_t panel_end = args.panel_end - panel < together ? args.panel_end : panel + together;
             std::ptrdiff_t next = whole;
             if constexpr (Product::tile_rows > 4)
-                if (end - next >= 4) {
+                for (; end - next >= 4; next += 4)
                     run_rows<Product, 4, 4>(args, {next, next + 4}, panel, panel_end);
-                    next += 4;
-                }
             switch (end - next) {
             case 3: run_rows<Product, 3, 3>(args, {next, end}, panel, panel_end); break;
             case 2: run_rows<Product, 2, 2>(args, {next, end}, panel, panel_end); break;
