@@ -51,6 +51,7 @@ struct problem {
     std::vector<float> a;
     std::vector<std::uint8_t> a_u8;
     std::vector<std::int8_t> a_s8;
+    bool every_format = false; ///< also formats that no kind stands for
     /// Whether a contender is wanted, by its kernel and kind: asked before the work of making it.
     std::function<bool(const std::string&, kind)> wants;
 

@@ -26,10 +26,12 @@ struct pool_params {
 struct tensor_type {
     int number;
     const char* name;
-    bench::kind what;
+    bench::kind what; // or the nearest
+    bool has_kind = true;
 };
 constexpr tensor_type types[] = {{0, "f32", bench::kind::f32}, {1, "f16", bench::kind::half}, {8, "q8_0", bench::kind::int8},
-    {2, "q4_0", bench::kind::int4_group32}, {12, "q4_K", bench::kind::int4_group32}};
+    {2, "q4_0", bench::kind::int4_group32}, {12, "q4_K", bench::kind::int4_group32}, {14, "q6_K", bench::kind::int8, false},
+    {20, "iq4_nl", bench::kind::int4_group32, false}, {39, "mxfp4", bench::kind::int4_group32, false}};
 
 struct api {
     void* library = nullptr;
@@ -178,7 +180,7 @@ public:
         }
         bench::contenders all;
         for (const tensor_type& type : types) {
-            if (p.w->k % g_.call<std::int64_t>("ggml_blck_size", type.number) != 0)
+            if ((!type.has_kind && !p.every_format) || p.w->k % g_.call<std::int64_t>("ggml_blck_size", type.number) != 0)
                 continue;
             for (const bool repacked : {false, true}) {
                 if ((repacked && type.what <= bench::kind::half) || !p.wants(product::kernel_of(type, repacked), type.what))
