@@ -27,10 +27,11 @@ struct loader {
 
     std::vector<float> floats_of(const nibble::gguf_tensor& t, std::size_t rows, std::size_t columns)
     {
+        if (error != status::ok)
+            return {};
         std::vector<float> values(rows * columns);
-        if (error == status::ok)
-            error = nibble::dequantize_blocks(
-                t.type, t.data, {values.data(), static_cast<std::ptrdiff_t>(rows), static_cast<std::ptrdiff_t>(columns)});
+        error = nibble::dequantize_blocks(
+            t.type, t.data, {values.data(), static_cast<std::ptrdiff_t>(rows), static_cast<std::ptrdiff_t>(columns)});
         return values;
     }
 
@@ -157,7 +158,7 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, const quan
         return found && *found != 0 && *found <= most ? std::size_t(*found) : std::size_t(0);
     };
     model m;
-    m.context_ = number("llama.context_length", 1 << 17);
+    m.context_ = number("llama.context_length", 1 << 24);
     m.width_ = number("llama.embedding_length", 1 << 14);
     m.heads_ = number("llama.attention.head_count", 256);
     m.kv_heads_ = reader->find("llama.attention.head_count_kv") ? number("llama.attention.head_count_kv", m.heads_) : m.heads_;
@@ -176,14 +177,6 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, const quan
     m.vocabulary_ = static_cast<std::size_t>(embedding->sizes[1]);
     m.epsilon_ = *epsilon;
     m.rope_base_ = base ? *base : 10000.0f;
-
-    const std::size_t pairs = m.width_ / m.heads_ / 2;
-    for (std::size_t t = 0; t < m.context_; ++t)
-        for (std::size_t i = 0; i < pairs; ++i) {
-            const double angle = double(t) * std::pow(double(m.rope_base_), -double(i) / double(pairs));
-            m.cosines_.push_back(static_cast<float>(std::cos(angle)));
-            m.sines_.push_back(static_cast<float>(std::sin(angle)));
-        }
 
     const std::size_t kv_width = m.width_ / m.heads_ * m.kv_heads_;
     loader load {*reader, *compared, quantize};
@@ -341,6 +334,13 @@ nibble::status model::extend(const std::vector<std::int32_t>& tokens, std::vecto
     for (const std::int32_t token : tokens)
         if (token < 0 || static_cast<std::size_t>(token) >= vocabulary_)
             return status::shape_mismatch;
+    const std::size_t pairs = width_ / heads_ / 2;
+    for (std::size_t t = cosines_.size() / pairs; t < position_ + rows; ++t)
+        for (std::size_t i = 0; i < pairs; ++i) {
+            const double angle = double(t) * std::pow(double(rope_base_), -double(i) / double(pairs));
+            cosines_.push_back(static_cast<float>(std::cos(angle)));
+            sines_.push_back(static_cast<float>(std::sin(angle)));
+        }
     x_.resize(rows * width_);
     for (std::size_t t = 0; t < rows; ++t)
         std::memcpy(x_.data() + t * width_, embedding_.data() + static_cast<std::size_t>(tokens[t]) * width_, width_ * sizeof(float));
