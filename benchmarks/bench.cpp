@@ -433,7 +433,7 @@ int main(int argc, char** argv)
     }
     const std::vector<part> parts = plan(o);
     const double effort_of_limits = o.quick ? 30 : 60;
-    double effort = effort_of_limits;
+    double effort = 2 * effort_of_limits;
     for (const part& p : parts)
         for (const shape& s : p.shapes)
             effort += s.effort(o.rounds);
@@ -443,6 +443,8 @@ int main(int argc, char** argv)
     shown.done(effort_of_limits);
     for (const part& p : parts)
         run_apart(o, p, all, shown);
+    shown.begin("the machine's limits again");
+    all.limits = greatest(std::move(all.limits), measure_limits(all.cpu.caches, o.threads, o.quick));
     shown.end();
 
     complete(all);

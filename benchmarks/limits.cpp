@@ -361,6 +361,15 @@ machine_limits measure_limits(const cache_sizes& caches, const std::vector<int>&
     return limits;
 }
 
+machine_limits greatest(machine_limits a, const machine_limits& b)
+{
+    for (std::size_t i = 0; i < a.compute.size(); ++i)
+        a.compute[i].gops = std::max(a.compute[i].gops, b.compute[i].gops);
+    for (std::size_t i = 0; i < a.memory.size(); ++i)
+        a.memory[i].gbs = std::max(a.memory[i].gbs, b.memory[i].gbs);
+    return a;
+}
+
 double attainable(const machine_limits& limits, const cache_sizes& caches, const std::string& kind, const std::string& backend, int threads,
     double operations, double weight_bytes, bool stream)
 {

@@ -43,6 +43,9 @@ std::size_t streamed_bytes(const cache_sizes& caches);
 
 machine_limits measure_limits(const cache_sizes& caches, const std::vector<int>& threads, bool quick);
 
+/// The greater of each: what slows the machine down for a while does not lower its limits.
+machine_limits greatest(machine_limits a, const machine_limits& b);
+
 /// The most GOP/s that the limits allow a product of this kind which does `operations` for `weight_bytes` read; 0 if not known.
 double attainable(const machine_limits& limits, const cache_sizes& caches, const std::string& kind, const std::string& backend, int threads,
     double operations, double weight_bytes, bool stream);

@@ -167,7 +167,7 @@ nibble_product::nibble_product(const problem& p, kind k, nibble::backend b, std:
 template <class A, class C, class Executor>
 void nibble_product::multiply(const A* a, C* c, Executor& executor)
 {
-    const nibble::packed_weights_view& w = w_->views[next_++ % w_->views.size()];
+    const nibble::packed_weights_view& w = w_->views[w_->next++ % w_->views.size()];
     const nibble::matrix_view<const A> from(a, p_.m, p_.w->k);
     const nibble::matrix_view<C> to(c, p_.m, p_.w->n);
     if constexpr (std::is_same_v<A, float>)

@@ -13,10 +13,12 @@ namespace bench {
 
 std::shared_ptr<const weight_matrix> make_weights(std::ptrdiff_t n, std::ptrdiff_t k);
 
-/// Copies of the weights of one kind, packed; backends share them.
+/// Copies of the weights of one kind, packed; backends share them, and each goes on where the one before has stopped, so that none finds
+/// in a cache what another has read.
 struct packed_copies {
     std::vector<nibble::aligned_buffer> memory;
     std::vector<nibble::packed_weights_view> views;
+    mutable std::size_t next = 0;
 };
 std::shared_ptr<const packed_copies> pack(const problem& p, kind what);
 
@@ -42,7 +44,6 @@ private:
     thread_pool& threads_;
     std::vector<std::int32_t> c_; // or floats, of the same size
     nibble::aligned_buffer workspace_;
-    std::size_t next_ = 0;
 };
 
 } // namespace bench

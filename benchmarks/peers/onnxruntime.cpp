@@ -257,10 +257,12 @@ public:
                 {attribute("K", k), attribute("N", n), attribute("bits", 4), attribute("block_size", q->group),
                     attribute("accuracy_level", by_int8_products)},
                 [&](const std::string& copy) {
-                    // Codes q + 8, which is what it takes for a missing zero point.
+                    // Codes q + 8, which is what it takes for a missing zero point. Copies differ in one or two of them, since
+                    // equal weights might be kept once; it is too little for the check.
                     std::vector<std::uint8_t> codes = q->codes;
                     for (std::uint8_t& c : codes)
                         c ^= 0x88;
+                    codes[0] = static_cast<std::uint8_t>(codes[0] ^ std::stoi(copy));
                     return named {{"w" + copy, tensor("w" + copy, u8, {n, blocks, q->group / 2}, codes)},
                         {"s" + copy, tensor("s" + copy, f32, {n * blocks}, q->scales)}};
                 });

@@ -15,6 +15,7 @@
 #include "evaluate/gate.hpp"
 #include "evaluate/logits.hpp"
 #include "gemm/gemm.hpp"
+#include "gemm/tune.hpp"
 #include "gguf/imatrix.hpp"
 #include "gguf/reader.hpp"
 #include "gguf/recipe.hpp"

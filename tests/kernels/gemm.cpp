@@ -184,6 +184,23 @@ TEST_CASE("float x int8 and int4 equal the reference on every backend, for every
             }
 }
 
+// One row more than each height of a tile, heights together, and more than a block or a task.
+TEST_CASE("rows that tiles of 12, 8, 6 and 4 and blocks of 48 leave over")
+{
+    for (const std::ptrdiff_t m : {7, 11, 13, 23, 25, 53})
+        for (const std::ptrdiff_t n : {16, 33}) {
+            compare_dynamic<std::int8_t, float>(m, n, 36, 0, true, {});
+            compare_dynamic<int4x2, float>(m, n, 36, 0, false, {});
+            compare_dynamic<int4x2, float>(m, n, 100, 32, false, {});
+            compare_static<std::uint8_t, std::int32_t>(m, n, 36, 3, true, {});
+            compare_float<float>(m, n, 36, {});
+        }
+    // k in several blocks.
+    compare_dynamic<std::int8_t, float>(25, 33, 2100, 0, false, {});
+    compare_dynamic<int4x2, float>(25, 33, 2100, 128, false, {});
+    compare_float<half>(25, 33, 600, {});
+}
+
 TEST_CASE("groups of every size, and k that is no multiple of them")
 {
     for (const std::ptrdiff_t group : {2, 6, 10, 32, 64, 128})
@@ -235,6 +252,44 @@ TEST_CASE("float weights of three formats")
                 compare_float<half>(m, n, k, {});
                 compare_float<bfloat16>(m, n, k, {});
             }
+}
+
+TEST_CASE("tune() chooses a usable backend for its class of products until one is forced; results stay", "[native]")
+{
+    const std::ptrdiff_t m = 3, n = 40, k = 70;
+    const auto codes = random_codes<std::int8_t>(static_cast<std::size_t>(n * k), 5);
+    const weights w = make_params<std::int8_t>(n, k, 0, false);
+    const auto packed = packed_weights::make(matrix_view<const std::int8_t>(codes.data(), n, k), k, w.params);
+    REQUIRE(packed);
+    std::vector<float> a(static_cast<std::size_t>(m * k));
+    test::random random(3);
+    for (float& x : a)
+        x = random.real();
+    std::vector<std::byte> workspace(tune_workspace(m, *packed));
+    const auto product = [&] {
+        std::vector<float> c(static_cast<std::size_t>(m * n));
+        REQUIRE(gemm(matrix_view<const float>(a.data(), m, k), *packed, {}, matrix_view<float>(c.data(), m, n), workspace) == status::ok);
+        return c;
+    };
+    const std::size_t of_class = detail::product_class(weight_type::s8, m);
+    for (const backend newest : test::usable_backends()) {
+        REQUIRE(force_backend(newest) == status::ok);
+        const std::vector<float> before = product();
+        CHECK(tune(*packed, m, span<std::byte>(workspace.data(), workspace.size() - 1)).error() == status::buffer_too_small);
+        CHECK(tune(*packed, -1, workspace).error() == status::negative_size);
+        CHECK(tuned_products[of_class].load() == 0);
+        const auto chosen = tune(*packed, m, workspace);
+        REQUIRE(chosen);
+        CHECK(*chosen <= newest);
+        CHECK(check_backend(*chosen) == status::ok);
+        CHECK(&detail::product_kernels(weight_type::s8, m) == compiled_kernels(*chosen));
+        CHECK(&detail::product_kernels(weight_type::s8, 1) == compiled_kernels(newest));
+        CHECK(&detail::product_kernels(weight_type::u4, m) == compiled_kernels(newest));
+        CHECK(test::same_bits(product().data(), before.data(), before.size()));
+        REQUIRE(force_backend(newest) == status::ok);
+        CHECK(tuned_products[of_class].load() == 0);
+    }
+    REQUIRE(force_backend(best_backend()) == status::ok);
 }
 
 TEST_CASE("every epilogue, and what becomes of infinities and zero rows")

@@ -19,6 +19,10 @@ inline constexpr const char* backend_names[backend_count] = {"scalar", "avx2", "
 /// The program's choice: -1 before it is made.
 inline std::atomic<int> chosen_backend {-1};
 
+/// What tune() chose for each class of products, as backend + 1; 0: nothing, they run where everything runs.
+inline constexpr std::size_t product_classes = 15; // 5 types of weights, 3 ranges of rows
+inline std::atomic<unsigned char> tuned_products[product_classes] {};
+
 NIBBLE_END_TYPES
 
 NIBBLE_BEGIN
@@ -81,12 +85,23 @@ inline backend active_backend() noexcept
     return static_cast<backend>(choice);
 }
 
-/// Run on this backend from now on, in the whole program. Do not call while kernels run.
+namespace detail {
+
+inline void choose_backend(backend b) noexcept
+{
+    for (std::atomic<unsigned char>& tuned : tuned_products)
+        tuned.store(0);
+    chosen_backend.store(static_cast<int>(b));
+}
+
+} // namespace detail
+
+/// Run on this backend from now on, in the whole program; forgets what tune() chose. Do not call while kernels run.
 inline status force_backend(backend b) noexcept
 {
     const status usable = check_backend(b);
     if (usable == status::ok)
-        chosen_backend.store(static_cast<int>(b));
+        detail::choose_backend(b);
     return usable;
 }
 
@@ -96,10 +111,10 @@ inline status force_backend(const char* name) noexcept
     return found ? force_backend(*found) : found.error();
 }
 
-/// Run on the newest usable backend that is not newer than this one.
+/// Run on the newest usable backend that is not newer than this one; forgets what tune() chose.
 inline backend cap_backend(backend b) noexcept
 {
-    chosen_backend.store(static_cast<int>(best_backend(b)));
+    detail::choose_backend(best_backend(b));
     return active_backend();
 }
 

@@ -46,6 +46,18 @@ inline std::size_t gemm_workspace(std::ptrdiff_t m, packed_weights_view w) noexc
 
 namespace detail {
 
+NIBBLE_INLINE std::size_t product_class(weight_type type, std::ptrdiff_t m) noexcept
+{
+    return static_cast<std::size_t>(type) * 3 + (m <= 1 ? 0 : m <= 16 ? 1 : 2);
+}
+
+/// The active kernels, or those that tune() chose for such products.
+inline const kernel_table& product_kernels(weight_type type, std::ptrdiff_t m) noexcept
+{
+    const int tuned = tuned_products[product_class(type, m)].load(std::memory_order_relaxed);
+    return tuned == 0 ? kernels() : *compiled_kernels(static_cast<backend>(tuned - 1));
+}
+
 template <class C>
 inline constexpr gemm_output output_of = std::is_same_v<C, std::int32_t>  ? gemm_output::s32
                                          : std::is_same_v<C, float>       ? gemm_output::f32
@@ -117,7 +129,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     if (c.empty())
         return status::ok;
 
-    const kernel_table& table = kernels();
+    const kernel_table& table = product_kernels(w.type, a.rows);
     gemm_args args {};
     args.signed_activations = !std::is_same_v<A, std::uint8_t>;
     args.panels = w.panels;
