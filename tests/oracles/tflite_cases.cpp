@@ -1,7 +1,8 @@
 // nibble_tflite_cases FOLDER: writes operations of the int8 scheme as JSON, with their operands and what nibble computes. tflite.js makes a
 // TFLite model of each, runs it and compares.
-//   float requantization   convolutions, fully connected layers, products, means: what this TFLite does, which has XNNPACK inside
-//   double rounding        transposed convolutions, sums, RELU, RELU6
+//   float requantization   what XNNPACK computes inside this TFLite: convolutions, fully connected layers, products, means, transposed
+//                          convolutions with one scale
+//   double rounding        what TFLite's own kernels compute: transposed convolutions with a scale a channel, sums, RELU, RELU6
 // QUANTIZE of int8 is left out: XNNPACK multiplies by x_scale / y_scale rounded to 8 fraction bits.
 #include <cmath>
 #include <cstdio>
@@ -124,7 +125,7 @@ void weighted(const std::string& folder, test::random& random, layer kind, std::
     std::vector<std::int32_t> multiplier(w_scale.size()), shift(w_scale.size());
     must(tflite::output_multipliers(xq.scale, w_scale, yq.scale, multiplier, shift));
     requantization r;
-    r.mode = kind == layer::transposed ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even;
+    r.mode = kind == layer::transposed && per_channel ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even;
     r.scale = scales;
     r.multiplier = multiplier;
     r.shift = shift;
