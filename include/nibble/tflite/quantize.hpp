@@ -9,6 +9,7 @@
 
 #include "../calibrate/observer.hpp"
 #include "../quantize/quantize.hpp"
+#include "../reference/requantize.hpp"
 #include "elementwise.hpp"
 
 NIBBLE_STRICT_BEGIN
