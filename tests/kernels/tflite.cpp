@@ -255,6 +255,13 @@ TEST_CASE("tables are their functions, rounded")
         }
     }
     CHECK(apart < 10); // ties only
+    for (const float scale : {1e-45f, 3e38f})
+        for (const float y_scale : {1e-45f, 3e38f}) {
+            const auto extreme = tflite::function_table(tflite::table_function::hard_swish, {scale, 0}, {y_scale, 5});
+            REQUIRE(extreme);
+            CHECK(extreme->at[128] == 5);
+            CHECK(extreme->at[255] == (scale < y_scale ? 5 : 127));
+        }
 
     const auto same = tflite::requantize_table({0.1f, -3}, {0.1f, -3});
     REQUIRE(same);
@@ -367,6 +374,8 @@ TEST_CASE("softmax is the real one to within a code")
         }
     }
     CHECK(tflite::softmax_params(-1.0f).error() == status::scale_invalid);
+    std::vector<std::int8_t> one(1);
+    CHECK(tflite::softmax({one.data(), 1, 1}, {{1 << 30, 1}, 1}, {one.data(), 1, 1}) == status::multiplier_invalid);
     CHECK(tflite::softmax_params(1e-20f).error() == status::scale_invalid);
     std::vector<std::int8_t> x(4096);
     CHECK(tflite::softmax({x.data(), 1, 4096}, *tflite::softmax_params(1.0f), {x.data(), 1, 4096}) == status::k_too_large);
