@@ -51,6 +51,25 @@ inline void transpose(nibble::matrix_view<const float> from, matrix& to)
                     to.row(j)[i] = from(i, j);
 }
 
+// c = epilogue(a w^T); the memory of packed weights is kept.
+class product_of_floats {
+public:
+    void operator()(
+        nibble::matrix_view<const float> a, nibble::matrix_view<const float> w, const nibble::epilogue& e, nibble::matrix_view<float> c)
+    {
+        const auto size = nibble::packed_size<float>(w.rows, w.cols);
+        must(size.error());
+        packed_.resize(std::max(packed_.size(), *size));
+        must(nibble::pack(w, packed_));
+        const auto packed = nibble::view_packed(nibble::span<const std::byte>(packed_.data(), packed_.size()));
+        must(packed.error());
+        must(nibble::gemm(a, *packed, e, c, {}));
+    }
+
+private:
+    std::vector<std::byte> packed_;
+};
+
 // Numbers that are trained, and Adam's averages of their gradients.
 struct parameter {
     std::vector<float> value, gradient, mean, square;
@@ -177,7 +196,7 @@ public:
             e.bias = a.bias.value;
             e.function = l + 1 < layers.size() ? nibble::activation::relu : nibble::activation::none;
             a.output.resize(x.rows, a.out);
-            product(seen_input(a), seen_weights(a), e, a.output.view());
+            product_(seen_input(a), seen_weights(a), e, a.output.view());
             input = &a.output;
         }
         return *input;
@@ -195,14 +214,14 @@ public:
             const nibble::matrix_view<float> d_weights(a.weights.gradient.data(), a.out, a.in);
             transpose(d.view(), left_);
             transpose(seen_input(a), right_);
-            product(left_.view(), right_.view(), {}, d_weights);
+            product_(left_.view(), right_.view(), {}, d_weights);
             if (bits.quantized())
                 through_quantization(weight_view(a), weight_quantization(a), a.in, d_weights, a.weight_scales.gradient);
             if (l == 0)
                 return;
             transpose(seen_weights(a), right_);
             d_input_.resize(d.rows, a.in);
-            product(d.view(), right_.view(), {}, d_input_.view());
+            product_(d.view(), right_.view(), {}, d_input_.view());
             if (bits.quantized())
                 through_quantization(
                     a.input.view(), input_quantization(a), a.input.rows * a.input.cols, d_input_.view(), a.input_scale.gradient);
@@ -247,19 +266,6 @@ private:
         return bits.quantized() ? a.rounded_weights.view() : weight_view(a);
     }
 
-    // c = epilogue(a w^T)
-    void product(
-        nibble::matrix_view<const float> a, nibble::matrix_view<const float> w, const nibble::epilogue& e, nibble::matrix_view<float> c)
-    {
-        const auto size = nibble::packed_size<float>(w.rows, w.cols);
-        must(size.error());
-        packed_.resize(std::max(packed_.size(), *size));
-        must(nibble::pack(w, packed_));
-        const auto packed = nibble::view_packed(nibble::span<const std::byte>(packed_.data(), packed_.size()));
-        must(packed.error());
-        must(nibble::gemm(a, *packed, e, c, {}));
-    }
-
     // The gradient of rounded values to that of values, in place, and of their scales; `sharing`: how many elements share a scale.
     void through_quantization(nibble::matrix_view<const float> x, const nibble::fake_quantization& f, std::ptrdiff_t sharing,
         nibble::matrix_view<float> d, nibble::span<float> d_scales)
@@ -272,7 +278,7 @@ private:
 
     int steps_ = 0;
     matrix left_, right_, d_input_;
-    std::vector<std::byte> packed_;
+    product_of_floats product_;
     std::vector<float> scratch_;
 };
 

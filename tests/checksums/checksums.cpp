@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "blocks.hpp"
+#include "images.hpp"
 #include "operators.hpp"
 #include "training.hpp"
 
@@ -130,6 +131,14 @@ const operation operations[] = {
     {"onnx_dynamic_quantize_linear", onnx_dynamic, "range_f32 quantize_8"},
     {"onnx_matmul", onnx_matmul, "gemm_w8"},
     {"onnx_matmul_nbits", onnx_nbits, ""},
+    {"tflite_conv2d", convolve<false>, "gemm_w8"},
+    {"tflite_transpose_conv2d", convolve<true>, "gemm_w8"},
+    {"tflite_depthwise_conv2d", convolve_depthwise, "depthwise_s8"},
+    {"tflite_add", add_images, "add_s8"},
+    {"tflite_multiply", multiply_images, "multiply_s8"},
+    {"tflite_tables", look_up_tables, ""},
+    {"tflite_pooling", pool_images, ""},
+    {"tflite_softmax", softmax_rows, ""},
     {"fake_quantize", fake_quantize_values, "fake_quantize_f32"},
     {"fake_quantize_backward", fake_quantize_gradients_of, "fake_quantize_backward_f32"},
 };

@@ -255,6 +255,13 @@ TEST_CASE("tables are their functions, rounded")
         }
     }
     CHECK(apart < 10); // ties only
+    for (const float scale : {1e-45f, 3e38f})
+        for (const float y_scale : {1e-45f, 3e38f}) {
+            const auto extreme = tflite::function_table(tflite::table_function::hard_swish, {scale, 0}, {y_scale, 5});
+            REQUIRE(extreme);
+            CHECK(extreme->at[128] == 5);
+            CHECK(extreme->at[255] == (scale < y_scale ? 5 : 127));
+        }
 
     const auto same = tflite::requantize_table({0.1f, -3}, {0.1f, -3});
     REQUIRE(same);
@@ -327,7 +334,7 @@ TEST_CASE("mean over height and width")
         const tflite::quantization from {std::ldexp(1.0f + std::fabs(random.real()), -6), random.integer(-128, 127)},
             to {std::ldexp(1.0f + std::fabs(random.real()), -6), random.integer(-128, 127)};
         std::vector<std::int8_t> y(2 * 5);
-        REQUIRE(tflite::mean({x.data(), 2, height, width, channels}, from, to, {y.data(), 2, channels}) == status::ok);
+        REQUIRE(tflite::mean({x.data(), 2, height, width, channels}, from, to, {y.data(), 2, channels}, all_modes[i % 3]) == status::ok);
         for (std::ptrdiff_t n = 0; n < 2; ++n)
             for (std::ptrdiff_t c = 0; c < channels; ++c) {
                 double sum = 0;
@@ -336,7 +343,8 @@ TEST_CASE("mean over height and width")
                 const double exact
                     = sum / static_cast<double>(height * width) * static_cast<double>(from.scale) / static_cast<double>(to.scale)
                       + to.zero_point;
-                REQUIRE(std::fabs(std::clamp(exact, -128.0, 127.0) - y[static_cast<std::size_t>(n * channels + c)]) < 0.76); // rounded twice
+                REQUIRE(
+                    std::fabs(std::clamp(exact, -128.0, 127.0) - y[static_cast<std::size_t>(n * channels + c)]) < 0.76); // rounded twice
             }
     }
     std::vector<std::int8_t> y(1);
@@ -366,6 +374,8 @@ TEST_CASE("softmax is the real one to within a code")
         }
     }
     CHECK(tflite::softmax_params(-1.0f).error() == status::scale_invalid);
+    std::vector<std::int8_t> one(1);
+    CHECK(tflite::softmax({one.data(), 1, 1}, {{1 << 30, 1}, 1}, {one.data(), 1, 1}) == status::multiplier_invalid);
     CHECK(tflite::softmax_params(1e-20f).error() == status::scale_invalid);
     std::vector<std::int8_t> x(4096);
     CHECK(tflite::softmax({x.data(), 1, 4096}, *tflite::softmax_params(1.0f), {x.data(), 1, 4096}) == status::k_too_large);

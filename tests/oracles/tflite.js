@@ -12,7 +12,7 @@ const wasm = path.join(path.dirname(require.resolve('@tensorflow/tfjs-tflite/pac
 const operators = {
   ADD: [0, 2, 11], AVERAGE_POOL_2D: [1, 2, 5], CONV_2D: [3, 3, 1], DEPTHWISE_CONV_2D: [4, 3, 2], FULLY_CONNECTED: [9, 4, 8], LOGISTIC: [14, 2, 0],
   MAX_POOL_2D: [17, 2, 5], MUL: [18, 2, 21], RELU: [19, 2, 0], RELU6: [21, 2, 0], TANH: [28, 2, 0], MEAN: [40, 2, 27],
-  TRANSPOSE_CONV: [67, 3, 49], QUANTIZE: [114, 2, 0],
+  TRANSPOSE_CONV: [67, 3, 49],
 };
 const types = {int8: 9, int32: 2};
 
@@ -124,7 +124,7 @@ async function main() {
       count.wrong += code !== theirs[i];
       count.most = Math.max(count.most, Math.abs(code - theirs[i]));
     });
-    runner.cleanUp();
+    runner.delete();
     tflite._free(at);
   }
   for (const [operator, {models, codes, wrong, most}] of Object.entries(counts)) {

@@ -1,7 +1,9 @@
 // nibble_tflite_cases FOLDER: writes operations of the int8 scheme as JSON, with their operands and what nibble computes. tflite.js makes a
 // TFLite model of each, runs it and compares.
-//   convolutions, fully connected   float requantization, which is what this TFLite does (it has XNNPACK inside)
-//   the others                      fixed point
+//   float requantization   what XNNPACK computes inside this TFLite: convolutions, fully connected layers, products, means, transposed
+//                          convolutions with one scale
+//   double rounding        what TFLite's own kernels compute: transposed convolutions with a scale a channel, sums, RELU, RELU6
+// QUANTIZE of int8 is left out: XNNPACK multiplies by x_scale / y_scale rounded to 8 fraction bits.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -120,8 +122,13 @@ void weighted(const std::string& folder, test::random& random, layer kind, std::
     const auto bounds = tflite::bounds_of(f, yq);
     must(bounds.error());
     must(tflite::output_scales(xq.scale, w_scale, yq.scale, scales));
+    std::vector<std::int32_t> multiplier(w_scale.size()), shift(w_scale.size());
+    must(tflite::output_multipliers(xq.scale, w_scale, yq.scale, multiplier, shift));
     requantization r;
+    r.mode = kind == layer::transposed && per_channel ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even;
     r.scale = scales;
+    r.multiplier = multiplier;
+    r.shift = shift;
     r.bias = bias;
     r.zero_point = yq.zero_point;
     r.low = bounds->qmin;
@@ -196,10 +203,7 @@ void table(const std::string& folder, test::random& random, const char* name)
         yq = tflite::tanh_output;
         t = tflite::function_table(tflite::table_function::tanh, xq, yq);
     } else {
-        t = tflite::requantize_table(xq, yq,
-            op == "RELU"    ? tflite::fused_activation::relu
-            : op == "RELU6" ? tflite::fused_activation::relu6
-                            : tflite::fused_activation::none);
+        t = tflite::requantize_table(xq, yq, op == "RELU" ? tflite::fused_activation::relu : tflite::fused_activation::relu6);
     }
     must(t.error());
     std::vector<std::int8_t> y(x.size());
@@ -213,7 +217,7 @@ void mean(const std::string& folder, test::random& random)
     const std::vector<std::int8_t> x = codes(random, 2 * height * width * channels);
     const quantization xq = some_quantization(random), yq = some_quantization(random);
     std::vector<std::int8_t> y(static_cast<std::size_t>(2 * channels));
-    must(tflite::mean({x.data(), 2, height, width, channels}, xq, yq, {y.data(), 2, channels}));
+    must(tflite::mean({x.data(), 2, height, width, channels}, xq, yq, {y.data(), 2, channels}, requantize_mode::float_ties_to_even));
     operation op(folder, "MEAN");
     op.tensor({2, height, width, channels}, x, {xq.scale}, xq.zero_point);
     op.tensor({2}, std::vector<std::int32_t> {1, 2}, {}, 0, true).write({2, channels}, y, yq);
@@ -268,14 +272,18 @@ int main(int argc, char** argv)
                 for (const std::ptrdiff_t rows : {1, 7})
                     weighted(folder, random, layer::fully_connected, 1, rows, 40, 19, {}, false, per_channel, f);
         }
-    weighted(folder, random, layer::transposed, 1, 5, 6, 9, {3, 3, 2, 2}, false, true, fused_activation::none);
+    for (const bool per_channel : {false, true}) {
+        weighted(folder, random, layer::transposed, 1, 5, 6, 9, {3, 3, 2, 2}, false, per_channel, fused_activation::none);
+        weighted(folder, random, layer::transposed, 2, 4, 17, 20, {2, 4, 2, 3}, false, per_channel, fused_activation::none);
+        weighted(folder, random, layer::transposed, 1, 6, 3, 5, {3, 3, 1, 1}, false, per_channel, fused_activation::none);
+    }
     for (const bool average : {false, true})
         for (const bool same : {false, true}) {
             pool(folder, random, average, {2, 2, 2, 2}, same);
             pool(folder, random, average, {3, 5, 1, 2}, same);
         }
     for (int i = 0; i < 20; ++i) {
-        for (const char* name : {"LOGISTIC", "TANH", "QUANTIZE", "RELU", "RELU6"})
+        for (const char* name : {"LOGISTIC", "TANH", "RELU", "RELU6"})
             table(folder, random, name);
         mean(folder, random);
         elementwise(folder, random, true);

@@ -3,7 +3,7 @@
 //   transpose_conv2d  the same over the (ky, kx) for which (oy + pad_top - ky * dilation) / stride, likewise across, is an input row
 //   y[o] = requantization of sum[o], its bias included; taps outside the image count nothing; group g of the output channels sees group g
 //          of the input channels
-// Rows of inputs, one an output pixel, are gathered for 64 pixels at a time and multiplied by gemm's kernels; a convolution of 1 x 1 with
+// Rows of inputs, one an output pixel, are gathered for 48 pixels at a time and multiplied by gemm's kernels; a convolution of 1 x 1 with
 // stride 1 reads the image itself. A transposed convolution multiplies zeros where no input falls: stride_height * stride_width times as
 // many products as it needs. A fully connected layer is gemm with a requantization.
 //
@@ -19,7 +19,7 @@ namespace tflite {
 
 namespace detail {
 
-inline constexpr std::ptrdiff_t conv_tile = 64; // output pixels
+inline constexpr std::ptrdiff_t conv_tile = 48; // output pixels: the block of the kernels (kernels/tiles.inl)
 
 /// What one thread needs: packed rows, their sums, rows as they are gathered; in this order.
 struct conv_scratch {

@@ -1,16 +1,19 @@
 // Pooling of int8 images. Averages and maxima keep scale and zero point; the mean requantizes.
 //   average_pool2d  half_away(sum of the codes under the window / how many there are on the image)
 //   max_pool2d      their greatest
-//   mean            over height and width: m * (sum - count * x_zero_point) + y_zero_point, where m is x_scale / y_scale with 1 / count put
-//                   into the multiplier, rounded toward zero, as TFLite does
+//   mean            over height and width, requantization of sum - count * x_zero_point. Fixed-point modes: the multiplier is that of
+//                   x_scale / y_scale, divided by count and rounded toward zero, as TFLite does; float mode: scale x_scale / (y_scale *
+//                   count)
 // Each is clamped to [low, high]. Plain C++, the same on every backend: pooling is a small part of a network.
 #pragma once
 
+#include "../backend/fp_mode.hpp"
 #include "../gemm/executor.hpp"
 #include "../reference/requantize.hpp"
 #include "elementwise.hpp"
 #include "images.hpp"
 
+NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 namespace tflite {
 
@@ -89,7 +92,8 @@ inline status max_pool2d(images_view<const std::int8_t> x, const window& at, ima
 }
 
 /// y: batch x channels. Images of at most 2^23 pixels, so that sums stay in int32.
-inline status mean(images_view<const std::int8_t> x, quantization x_params, quantization y_params, matrix_view<std::int8_t> y) noexcept
+inline status mean(images_view<const std::int8_t> x, quantization x_params, quantization y_params, matrix_view<std::int8_t> y,
+    requantize_mode mode = requantize_mode::double_rounding) noexcept
 {
     for (const status s : {check(x), nibble::check(y), check(x_params), check(y_params)})
         if (s != status::ok)
@@ -100,26 +104,35 @@ inline status mean(images_view<const std::int8_t> x, quantization x_params, quan
         return y.empty() ? status::ok : status::shape_mismatch;
     if (x.height > (1 << 23) / x.width)
         return status::k_too_large;
-    const auto m = encode_multiplier(static_cast<double>(x_params.scale) / static_cast<double>(y_params.scale));
-    if (!m)
-        return m.error();
+    const default_fp_mode fp_mode;
     const std::int32_t count = static_cast<std::int32_t>(x.height * x.width);
-    // The greatest power of two in count, so that the multiplier keeps its bits, with a shift that stays within -31.
-    std::int32_t shift = 0;
-    while (shift < 31 + m->shift && count >> (shift + 1) != 0)
-        ++shift;
-    const std::int32_t multiplier = static_cast<std::int32_t>((static_cast<std::int64_t>(m->multiplier) << shift) / count);
-    const std::int32_t total_shift = m->shift - shift;
+    const float scale = x_params.scale / (y_params.scale * static_cast<float>(count));
+    const auto encoded = encode_multiplier(static_cast<double>(x_params.scale) / static_cast<double>(y_params.scale));
+    if (!encoded || !valid_scale(float_bits(scale)))
+        return status::scale_invalid;
+    fixed_multiplier m = *encoded;
+    // The greatest power of two in count keeps the multiplier's bits; the shift stays within -31.
+    std::int32_t up = 0;
+    while (up < 31 + m.shift && count >> (up + 1) != 0)
+        ++up;
+    m.multiplier = static_cast<std::int32_t>((static_cast<std::int64_t>(m.multiplier) << up) / count);
+    m.shift -= up;
+    requantization r;
+    r.mode = mode;
+    r.scale = span<const float>(&scale, 1);
+    r.multiplier = span<const std::int32_t>(&m.multiplier, 1);
+    r.shift = span<const std::int32_t>(&m.shift, 1);
+    r.zero_point = y_params.zero_point;
     for (std::ptrdiff_t n = 0; n < y.rows; ++n)
         for (std::ptrdiff_t c = 0; c < y.cols; ++c) {
             std::int32_t sum = -count * x_params.zero_point;
             for (std::ptrdiff_t i = 0; i < count; ++i)
                 sum += x.data[(n * count + i) * x.channels + c];
-            const std::int64_t q = std::int64_t {reference::multiply_double_rounding(sum, multiplier, total_shift)} + y_params.zero_point;
-            y(n, c) = static_cast<std::int8_t>(q < -128 ? -128 : q > 127 ? 127 : q);
+            y(n, c) = static_cast<std::int8_t>(reference::requantize(sum, r, 0, {-128, 127}));
         }
     return status::ok;
 }
 
 } // namespace tflite
 NIBBLE_END
+NIBBLE_STRICT_END

@@ -9,6 +9,7 @@
 
 #include "../calibrate/observer.hpp"
 #include "../quantize/quantize.hpp"
+#include "../reference/requantize.hpp"
 #include "elementwise.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -41,7 +42,7 @@ inline status quantize_bias(span<const float> bias, float x_scale, span<const fl
             return status::scale_invalid;
     for (std::size_t i = 0; i < bias.size(); ++i) {
         const double steps = static_cast<double>(bias[i]) / static_cast<double>(x_scale * w_scales[w_scales.size() == 1 ? 0 : i]);
-        // Half away: the quotient of two floats is never so near a half that adding one half in double rounds up to the next integer.
+        // Whole halves, so that nothing is added to what was rounded.
         const double bounded = steps > 2147483647.0 ? 2147483647.0 : steps < -2147483648.0 ? -2147483648.0 : steps;
         const std::int64_t twice = static_cast<std::int64_t>(bounded * 2.0);
         codes[i] = reference::saturated((twice + (twice > 0) - (twice < 0)) / 2);

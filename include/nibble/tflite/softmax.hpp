@@ -95,7 +95,7 @@ inline status softmax(
         return status::shape_mismatch;
     if (x.cols > 4095)
         return status::k_too_large;
-    if (s.multiplier.multiplier < 0 || s.multiplier.shift < 0 || s.multiplier.shift > 31)
+    if (s.multiplier.multiplier < 0 || s.multiplier.shift < 0 || s.multiplier.shift > 31 || s.least > 0)
         return status::multiplier_invalid;
     if (x.empty())
         return status::ok;

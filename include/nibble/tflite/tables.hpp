@@ -91,7 +91,9 @@ inline result<code_table> function_table(table_function f, quantization x, quant
         case table_function::tanh: image = strict_math::fma(2.0f, reference::times_sigmoid(1.0f, v + v), -1.0f); break;
         case table_function::hard_swish: image = v * reference::clamp(v + 3.0f, 0.0f, 6.0f) / 6.0f; break;
         }
-        const float steps = reference::clamp(strict_math::round(opaque(image * (1.0f / y.scale))), -1e6f, 1e6f);
+        // NaN is zero times the infinity that extreme scales give.
+        const float ratio = opaque(image * (1.0f / y.scale)), number = strict_math::choose(reference::is_nan(ratio), 0.0f, ratio);
+        const float steps = reference::clamp(strict_math::round(number), -1e6f, 1e6f);
         const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
         table.at[code + 128] = static_cast<std::int8_t>(q < -128 ? -128 : q > 127 ? 127 : q);
     }

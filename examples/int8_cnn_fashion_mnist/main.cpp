@@ -1,0 +1,64 @@
+// A convolutional network of 100 thousand parameters, trained in floats on Fashion-MNIST and quantized to TFLite's int8 scheme.
+// usage: nibble_int8_cnn_fashion_mnist [--epochs N] [--data FOLDER]
+#include <ctime>
+#include <string>
+
+#include "../qat_fashion_mnist/training.hpp"
+#include "int8.hpp"
+
+int main(int argc, char** argv)
+{
+    int epochs = 8;
+    std::string folder = "/usr/share/datasets/fashion-mnist";
+    for (int i = 1; i < argc; i += 2) {
+        const std::string flag = argv[i];
+        if (flag == "--epochs" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
+            epochs = std::atoi(argv[i + 1]);
+        } else if (flag == "--data" && i + 1 < argc) {
+            folder = argv[i + 1];
+        } else {
+            std::fprintf(stderr, "%s: there are --epochs with a number and --data FOLDER\n", flag.c_str());
+            return 2;
+        }
+    }
+    const images training = read_images(folder, "train", 60000), test = read_images(folder, "t10k", 10000);
+
+    using nibble::tflite::same_padding;
+    cnn::network net({28, 28, 1});
+    net.convolution(16, same_padding({3, 3}, 28, 28), true);
+    net.depthwise(same_padding({3, 3, 2, 2}, 28, 28)).convolution(32, {}, true);
+    net.depthwise(same_padding({3, 3, 2, 2}, 14, 14)).convolution(96, {}, true);
+    net.average_pool({2, 2, 2, 2}).fully_connected(112, true).fully_connected(10, false);
+    net.initialize(1);
+    std::fprintf(stderr, "Fashion-MNIST, %td parameters, products on %s\n", net.parameters(), nibble::to_string(nibble::active_backend()));
+
+    progress shown;
+    shown.start(static_cast<std::size_t>(epochs) * static_cast<std::size_t>(training.count / batch));
+    char line[100];
+    const double loss = train(net, training, epochs, 2e-3f, 1, shown);
+    std::snprintf(line, sizeof line, "trained, loss %.3f", loss);
+    shown.say(line);
+    const double floats = accuracy(net, test);
+
+    constexpr std::ptrdiff_t samples = 1024;
+    matrix x;
+    std::vector<std::uint8_t> labels;
+    std::vector<std::ptrdiff_t> first(samples);
+    std::iota(first.begin(), first.end(), std::ptrdiff_t {0});
+    gather(training, first.data(), samples, x, labels);
+    std::printf("| weights | bytes | accuracy |\n|---|---|---|\n");
+    std::printf("| FP32 | %td | %.2f |\n", 4 * net.parameters(), floats);
+    bool close = true;
+    for (const auto& [name, weights] : {std::pair {"INT8 per tensor", nibble::granularity::per_tensor},
+             std::pair {"INT8 per channel", nibble::granularity::per_channel}}) {
+        cnn::int8_network quantized(net, x, weights);
+        const double found = accuracy(quantized, test);
+        close = close && std::fabs(found - floats) <= 0.5;
+        std::printf("| %s | %zu | %.2f |\n", name, quantized.bytes(), found);
+    }
+    std::printf("Per cent of 10000 test images; calibrated with %td training images. %.0f s of processor time.\n", samples,
+        static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
+    if (!close)
+        std::fprintf(stderr, "an int8 network is more than half a point from the float one\n");
+    return close ? 0 : 1;
+}
