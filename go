@@ -4,7 +4,7 @@
 # ./go bench      measures every product, its peers and the limits of this CPU; options follow (--help, --quick)
 # ./go compare    puts reports of ./go bench from several machines side by side: A.json B.json ...
 # ./go qat        trains a network in fake quantization on Fashion-MNIST and measures it on the integer kernels (about 4 minutes)
-# ./go accuracy   compares GPTQ, AWQ, HQQ and others on four tasks; tables, report.json and pictures go to build/accuracy (about N minutes)
+# ./go accuracy   compares GPTQ, AWQ, HQQ and others on four tasks; report and pictures go to build/accuracy (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
