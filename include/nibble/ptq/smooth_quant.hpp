@@ -126,7 +126,6 @@ inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const
         return s;
     aligned_buffer workspace;
     const auto measure = [&](double& error) -> status {
-        const default_fp_mode mode;
         (void)scale_columns(x, tried, true, xs);
         (void)scale_columns(w, tried, false, ws);
         if (const status s = quantize_dynamic(matrix_view<const float>(ws), granularity::per_channel, 0, channel, w_codes, executor);
@@ -156,6 +155,7 @@ inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const
         error = compared ? compared->mean_squared_error() : 0.0;
         return compared.error();
     };
+    const default_fp_mode mode;
     smooth_report done;
     for (std::size_t c = 0; c < scales.size(); ++c)
         scales[c] = tried[c] = 1.0f;
@@ -165,7 +165,6 @@ inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const
     for (int step = 0; step <= steps; ++step) {
         if (!report_progress(static_cast<double>(step) / (steps + 1)))
             return status::cancelled;
-        const default_fp_mode mode;
         const double alpha = static_cast<double>(step) / steps;
         double error = 0;
         if (const status s = smooth_scales({x_max.data(), x_max.size()}, {w_max.data(), w_max.size()}, alpha, power_of_two, tried);
