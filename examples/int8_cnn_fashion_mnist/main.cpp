@@ -32,27 +32,23 @@ int main(int argc, char** argv)
     net.initialize(1);
     std::fprintf(stderr, "Fashion-MNIST, %td parameters, products on %s\n", net.parameters(), nibble::to_string(nibble::active_backend()));
 
-    progress shown;
-    shown.start(static_cast<std::size_t>(epochs) * static_cast<std::size_t>(training.count / batch));
+    perceptron::progress shown;
+    shown.start(static_cast<std::size_t>(epochs) * static_cast<std::size_t>(training.count / perceptron::batch));
     char line[100];
-    const double loss = train(net, training, epochs, 2e-3f, 1, shown);
+    const double loss = perceptron::train(net, training, epochs, 2e-3f, 1, shown);
     std::snprintf(line, sizeof line, "trained, loss %.3f", loss);
     shown.say(line);
-    const double floats = accuracy(net, test);
+    const double floats = perceptron::accuracy(net, test);
 
     constexpr std::ptrdiff_t samples = 1024;
-    matrix x;
-    std::vector<std::uint8_t> labels;
-    std::vector<std::ptrdiff_t> first(samples);
-    std::iota(first.begin(), first.end(), std::ptrdiff_t {0});
-    gather(training, first.data(), samples, x, labels);
+    const perceptron::matrix x = perceptron::first_images(training, samples);
     std::printf("| weights | bytes | accuracy |\n|---|---|---|\n");
     std::printf("| FP32 | %td | %.2f |\n", 4 * net.parameters(), floats);
     bool close = true;
     for (const auto& [name, weights] : {std::pair {"INT8 per tensor", nibble::granularity::per_tensor},
              std::pair {"INT8 per channel", nibble::granularity::per_channel}}) {
         cnn::int8_network quantized(net, x, weights);
-        const double found = accuracy(quantized, test);
+        const double found = perceptron::accuracy(quantized, test);
         close = close && std::fabs(found - floats) <= 0.5;
         std::printf("| %s | %zu | %.2f |\n", name, quantized.bytes(), found);
     }

@@ -1,20 +1,14 @@
 // Loads a language model, quantizes it, and measures on held-out text what each format costs and gives, on every backend of this CPU.
 // usage: nibble_language_model [--output FOLDER] [--windows N] [--model FILE] [--text FILE]
-#include "model.hpp"
+#include "evaluate.hpp"
 #include "quantized_file.hpp"
 #include "report.hpp"
 #include "sample.hpp"
 #include "text.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
-
-#include <unistd.h>
 
 namespace {
 
@@ -59,63 +53,22 @@ options parse(int argc, char** argv)
     return o;
 }
 
-std::vector<char> read_file(const std::string& path)
+// One format on the backend in use; `reference` holds FP32's logits and is filled by the first call.
+row measure(model& m, const std::string& name, const std::string& text, std::size_t windows, std::vector<float>& reference)
 {
-    std::ifstream file(path, std::ios::binary);
-    if (!file)
-        fail("cannot read " + path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void progress(const std::string& what, std::size_t done, std::size_t all, double rate)
-{
-    if (!isatty(2)) {
-        if (done == all)
-            std::fprintf(stderr, "%s: %.0f tokens/s\n", what.c_str(), rate);
-        return;
-    }
-    const int filled = static_cast<int>(30 * done / all);
-    std::fprintf(stderr, "\r%-22s [%-30.*s] %3zu%%  %8.0f tokens/s ", what.c_str(), filled, "##############################",
-        100 * done / all, rate);
-    if (done == all)
-        std::fprintf(stderr, "\n");
-}
-
-// Evaluates on the text's first windows; `reference` holds FP32's logits and is filled by the first call.
-row evaluate(model& m, const std::string& name, const std::string& text, std::size_t windows, std::vector<float>& reference)
-{
-    const std::size_t context = m.context(), vocabulary = m.vocabulary();
     row r;
     r.format = name;
     r.backend = nibble::to_string(nibble::active_backend());
     r.bytes = m.bytes();
     for (const linear* w : m.matrices())
         r.sqnr.emplace_back(w->name, w->sqnr);
-    const bool first = reference.empty();
-    nibble::prediction_statistics predictions;
-    double seconds = 0;
-    std::vector<float> z;
-    for (std::size_t w = 0; w < windows; ++w) {
-        const std::vector<std::uint8_t> tokens(
-            text.begin() + static_cast<std::ptrdiff_t>(w * context), text.begin() + static_cast<std::ptrdiff_t>((w + 1) * context));
-        const auto began = std::chrono::steady_clock::now();
-        if (const nibble::status s = m.logits(tokens, z); s != nibble::status::ok)
-            fail(nibble::to_string(s));
-        seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-        if (first)
-            reference.insert(reference.end(), z.begin(), z.end());
-        for (std::size_t t = 0; t + 1 < context; ++t) {
-            const nibble::span<const float> now(z.data() + t * vocabulary, vocabulary);
-            const nibble::span<const float> expected(reference.data() + (w * context + t) * vocabulary, vocabulary);
-            if (predictions.add(expected, now) != nibble::status::ok || predictions.add_target(now, tokens[t + 1]) != nibble::status::ok)
-                fail("logits of another size");
-        }
-        progress(r.format + " on " + r.backend, w + 1, windows, double((w + 1) * context) / seconds);
-    }
-    r.tokens_per_second = double(windows * context) / seconds;
-    r.perplexity = predictions.perplexity();
-    r.mean_kl = predictions.mean_kl();
-    r.top1_agreement = predictions.top1();
+    const auto done = evaluate(m, text, windows, reference, r.format + " on " + r.backend);
+    if (!done)
+        fail(nibble::to_string(done.error()));
+    r.tokens_per_second = double(windows * m.context()) / done->seconds;
+    r.perplexity = done->predictions.perplexity();
+    r.mean_kl = done->predictions.mean_kl();
+    r.top1_agreement = done->predictions.top1();
     return r;
 }
 
@@ -162,18 +115,15 @@ int main(int argc, char** argv)
     if (whole.empty())
         fail("there is no text: install the packages bible-kjv and bible-kjv-text, or name a file with --text");
     const std::vector<char> file = read_file(o.model);
+    if (file.empty())
+        fail("cannot read " + o.model);
     const nibble::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(file.data()), file.size());
 
     std::vector<contender> models;
     calibration data;
     for (const format f : all_formats) {
         if (f == format::int4_gptq) {
-            const auto texts = calibration_windows(whole, calibration_count, models[0].m.context());
-            const auto began = std::chrono::steady_clock::now();
-            auto gathered = models[0].m.calibrate(texts, [&](std::size_t i) {
-                const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
-                progress("calibration", i + 1, texts.size(), double((i + 1) * models[0].m.context()) / seconds.count());
-            });
+            auto gathered = calibrate(models[0].m, calibration_windows(whole, calibration_count, models[0].m.context()));
             if (!gathered)
                 fail(std::string("calibration: ") + nibble::to_string(gathered.error()));
             data = std::move(*gathered);
@@ -197,7 +147,7 @@ int main(int argc, char** argv)
         if (nibble::force_backend(static_cast<nibble::backend>(b)) != nibble::status::ok)
             continue;
         for (contender& c : models)
-            rows.push_back(evaluate(c.m, c.name, text, windows, reference));
+            rows.push_back(measure(c.m, c.name, text, windows, reference));
     }
     print_table(rows);
     for (const row& r : rows)

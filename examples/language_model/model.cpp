@@ -128,6 +128,49 @@ void normalize(const std::vector<float>& x, std::size_t rows, const std::vector<
 
 } // namespace
 
+nibble::status multiply(
+    const linear& w, nibble::matrix_view<const float> x, const nibble::epilogue& e, nibble::matrix_view<float> y, product_scratch& scratch)
+{
+    nibble::matrix_view<const float> input = x;
+    if (!w.input_scales.empty()) {
+        scratch.scaled.resize(static_cast<std::size_t>(x.rows * x.cols));
+        const nibble::matrix_view<float> scaled(scratch.scaled.data(), x.rows, x.cols);
+        if (const status s = nibble::scale_columns(x, w.input_scales, false, scaled); s != status::ok)
+            return s;
+        input = scaled;
+    }
+    const std::size_t needed = nibble::gemm_workspace(x.rows, w.weights);
+    if (scratch.workspace.size() < needed)
+        scratch.workspace.resize(needed);
+    return nibble::gemm(input, w.weights, e, y, scratch.workspace);
+}
+
+nibble::result<layer_inputs> layer_inputs::make(std::ptrdiff_t k)
+{
+    auto products = nibble::hessian::make(k);
+    if (!products)
+        return products.error();
+    return layer_inputs {std::move(*products), std::vector<double>(static_cast<std::size_t>(k))};
+}
+
+nibble::status layer_inputs::add(nibble::matrix_view<const float> x)
+{
+    if (const status s = products.add(x); s != status::ok)
+        return s;
+    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
+            absolute[static_cast<std::size_t>(c)] += std::fabs(double(x(r, c)));
+    return status::ok;
+}
+
+std::vector<float> layer_inputs::magnitude() const
+{
+    std::vector<float> means;
+    for (const double sum : absolute)
+        means.push_back(static_cast<float>(sum / static_cast<double>(products.rows())));
+    return means;
+}
+
 const char* name_of(format f)
 {
     constexpr const char* names[] = {"FP32", "FP16", "INT8", "INT4", "INT4 GPTQ"};
@@ -144,7 +187,7 @@ quantizer quantizer_for(format f, const calibration* data)
         case format::int4: return quantize_to<nibble::int4x2>(w, 32, nullptr, to, back);
         case format::int4_gptq: break;
         }
-        return data == nullptr ? status::calibration_missing : quantize_to<nibble::int4x2>(w, 32, &data->at(to.name), to, back);
+        return data == nullptr ? status::calibration_missing : quantize_to<nibble::int4x2>(w, 32, &data->at(to.name).products, to, back);
     };
 }
 
@@ -238,33 +281,22 @@ std::vector<const linear*> model::matrices() const
 nibble::status model::product(const linear& w, const std::vector<float>& x, std::size_t rows, std::vector<float>& y, nibble::activation f)
 {
     const nibble::packed_weights_view view = w.weights;
-    const std::ptrdiff_t m = static_cast<std::ptrdiff_t>(rows);
-    const float* input = x.data();
+    const nibble::matrix_view<const float> input(x.data(), static_cast<std::ptrdiff_t>(rows), view.k);
     if (observed_ != nullptr) {
         auto found = observed_->find(w.name);
         if (found == observed_->end()) {
-            auto made = nibble::hessian::make(view.k);
+            auto made = layer_inputs::make(view.k);
             if (!made)
                 return made.error();
             found = observed_->emplace(w.name, std::move(*made)).first;
         }
-        if (const status s = found->second.add({input, m, view.k}); s != status::ok)
+        if (const status s = found->second.add(input); s != status::ok)
             return s;
     }
-    if (!w.input_scales.empty()) {
-        scaled_.resize(x.size());
-        for (std::size_t i = 0; i < x.size(); ++i)
-            scaled_[i] = x[i] * w.input_scales[i % w.input_scales.size()];
-        input = scaled_.data();
-    }
     y.resize(rows * static_cast<std::size_t>(view.n));
-    const std::size_t needed = nibble::gemm_workspace(m, view);
-    if (workspace_.size() < needed)
-        workspace_.resize(needed);
     nibble::epilogue e;
     e.function = f;
-    return nibble::gemm(
-        nibble::matrix_view<const float>(input, m, view.k), view, e, nibble::matrix_view<float>(y.data(), m, view.n), workspace_);
+    return multiply(w, input, e, {y.data(), input.rows, view.n}, scratch_);
 }
 
 // Causal attention of q_, k_, v_ and the positions before into mixed_, with rotary positions applied to pairs (2i, 2i + 1) first.

@@ -23,8 +23,27 @@ struct linear {
     double sqnr = 0;                 ///< of the weights against the file's, in dB; infinite if they are equal
 };
 
-/// What the inputs of every matrix looked like, by the matrix's name.
-using calibration = std::map<std::string, nibble::hessian>;
+struct product_scratch {
+    std::vector<float> scaled;
+    std::vector<std::byte> workspace;
+};
+
+/// y = epilogue(x w^T), x: m x k, y: m x n; the integer kernels quantize x row by row.
+nibble::status multiply(
+    const linear& w, nibble::matrix_view<const float> x, const nibble::epilogue& e, nibble::matrix_view<float> y, product_scratch& scratch);
+
+/// What the inputs of a matrix looked like.
+struct layer_inputs {
+    nibble::hessian products;
+    std::vector<double> absolute; ///< sums of |x[:, c]|
+
+    static nibble::result<layer_inputs> make(std::ptrdiff_t k);
+    nibble::status add(nibble::matrix_view<const float> x);
+    std::vector<float> magnitude() const; ///< means of |x[:, c]|
+};
+
+/// By the matrix's name.
+using calibration = std::map<std::string, layer_inputs>;
 
 /// Packs a matrix into `to` and says in `back` what its codes stand for.
 using quantizer = std::function<nibble::status(nibble::matrix_view<const float> w, linear& to, std::vector<float>& back)>;
@@ -93,7 +112,6 @@ private:
     linear head_;
 
     std::vector<float> x_, normed_, q_, k_, v_, mixed_, gate_, up_;
-    std::vector<float> scaled_;
-    std::vector<std::byte> workspace_;
+    product_scratch scratch_;
     calibration* observed_ = nullptr;
 };

@@ -3,14 +3,12 @@
 // usage: nibble_qat_fashion_mnist [--seeds N] [--threads N] [--float-epochs N] [--qat-epochs N] [--data FOLDER]
 #include <ctime>
 #include <string>
-#include <thread>
 
 #include "training.hpp"
 
 namespace {
 
-using perceptron::network;
-using perceptron::precision;
+using namespace perceptron;
 
 struct options {
     int seeds = 3, threads = static_cast<int>(std::thread::hardware_concurrency()), float_epochs = 10, qat_epochs = 5;
@@ -42,29 +40,14 @@ const setting settings[] = {
 constexpr std::size_t setting_count = sizeof settings / sizeof settings[0];
 
 constexpr std::ptrdiff_t calibration_images = 2048;
-constexpr float float_rate = 1e-3f, qat_rate = 1e-3f;
+constexpr float qat_rate = 1e-3f;
 
 // The integer kernels', and whether the simulation in floats comes to the same.
 double integer_accuracy(network& net, const images& test, double& simulated)
 {
     simulated = accuracy(net, test);
-    perceptron::integer_network shipped(net);
+    integer_network shipped(net);
     return accuracy(shipped, test);
-}
-
-// job(i) for all i < count, on `threads` threads.
-template <class Job>
-void in_parallel(int threads, std::size_t count, Job job)
-{
-    std::atomic<std::size_t> next {0};
-    std::vector<std::thread> pool;
-    for (int t = 0; t < threads; ++t)
-        pool.emplace_back([&] {
-            for (std::size_t i = next++; i < count; i = next++)
-                job(i);
-        });
-    for (std::thread& t : pool)
-        t.join();
 }
 
 std::string mean_and_spread(const std::vector<double>& of_seeds)
@@ -124,11 +107,7 @@ int main(int argc, char** argv)
         shown.say(line);
     });
 
-    matrix samples;
-    std::vector<std::uint8_t> sample_labels;
-    std::vector<std::ptrdiff_t> first(calibration_images);
-    std::iota(first.begin(), first.end(), std::ptrdiff_t {0});
-    gather(training, first.data(), calibration_images, samples, sample_labels);
+    const matrix samples = first_images(training, calibration_images);
     // The last of a seed's trainings goes on in floats, as long as the others: what the further epochs do without quantization.
     std::vector<double> longer(seeds);
     std::vector<std::vector<double>> ptq(setting_count, std::vector<double>(seeds)), mse = ptq, gptq = ptq, qat = ptq,

@@ -1,19 +1,21 @@
-// What the programs that train on Fashion-MNIST share: batches of images, the loop over them, accuracy.
+// Training and testing a network on images.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <mutex>
 #include <numeric>
+#include <thread>
 
 #include <unistd.h>
 
 #include "data.hpp"
 #include "network.hpp"
 
-using perceptron::matrix;
+namespace perceptron {
 
 constexpr std::ptrdiff_t batch = 128, pixels = 784;
+constexpr float float_rate = 1e-3f;
 
 // Images `which` as rows of numbers in [0, 1].
 inline void gather(const images& from, const std::ptrdiff_t* which, std::ptrdiff_t count, matrix& x, std::vector<std::uint8_t>& labels)
@@ -26,6 +28,17 @@ inline void gather(const images& from, const std::ptrdiff_t* which, std::ptrdiff
             x.row(i)[p] = static_cast<float>(image[p]) / 255.0f;
         labels[static_cast<std::size_t>(i)] = from.labels[static_cast<std::size_t>(which[i])];
     }
+}
+
+// The first images as rows of numbers in [0, 1].
+inline matrix first_images(const images& from, std::ptrdiff_t count)
+{
+    matrix x;
+    std::vector<std::uint8_t> labels;
+    std::vector<std::ptrdiff_t> which(static_cast<std::size_t>(count));
+    std::iota(which.begin(), which.end(), std::ptrdiff_t {0});
+    gather(from, which.data(), count, x, labels);
+    return x;
 }
 
 // One line on a terminal for all that runs at once; a line for each end elsewhere.
@@ -94,7 +107,24 @@ double accuracy(Network& net, const images& data)
     for (std::ptrdiff_t first = 0; first < data.count; first += part) {
         std::iota(which.begin(), which.end(), first);
         gather(data, which.data(), part, x, labels);
-        correct += perceptron::count_correct(net.forward(x), labels.data());
+        correct += count_correct(net.forward(x), labels.data());
     }
     return 100.0 * static_cast<double>(correct) / static_cast<double>(data.count);
 }
+
+// job(i) for all i < count, on `threads` threads.
+template <class Job>
+void in_parallel(int threads, std::size_t count, Job job)
+{
+    std::atomic<std::size_t> next {0};
+    std::vector<std::thread> pool;
+    for (int t = 0; t < threads; ++t)
+        pool.emplace_back([&] {
+            for (std::size_t i = next++; i < count; i = next++)
+                job(i);
+        });
+    for (std::thread& t : pool)
+        t.join();
+}
+
+} // namespace perceptron

@@ -23,6 +23,7 @@
 #include "blocks.hpp"
 #include "images.hpp"
 #include "operators.hpp"
+#include "ptq.hpp"
 #include "training.hpp"
 
 namespace {
@@ -141,6 +142,11 @@ const operation operations[] = {
     {"tflite_softmax", softmax_rows, ""},
     {"fake_quantize", fake_quantize_values, "fake_quantize_f32"},
     {"fake_quantize_backward", fake_quantize_gradients_of, "fake_quantize_backward_f32"},
+    {"gptq", gptq_codes, "product_f64"},
+    {"awq", awq_codes, "product_f64"},
+    {"hqq", hqq_codes, ""},
+    {"smooth_quant", smooth_quant_scales, "gemm_w8"},
+    {"column_split", column_split_product, "gemm_w8 gemm_f32"},
 };
 
 // Every kernel must have a line above.

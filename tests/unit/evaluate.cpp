@@ -5,6 +5,20 @@
 
 using namespace nibble;
 
+namespace {
+
+// From the bits: under -ffast-math the compiler takes std::isnan and std::isinf for false.
+std::uint64_t magnitude_bits(double x)
+{
+    std::uint64_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return bits & 0x7fffffffffffffffu;
+}
+bool is_nan(double x) { return magnitude_bits(x) > 0x7ff0000000000000u; }
+bool is_infinite(double x) { return magnitude_bits(x) == 0x7ff0000000000000u; }
+
+} // namespace
+
 TEST_CASE("logarithm and exponential are within 1e-15 of the C library's")
 {
     test::random random(5);
@@ -21,7 +35,8 @@ TEST_CASE("logarithm and exponential are within 1e-15 of the C library's")
     CHECK(portable_log(1.0) == 0.0);
     CHECK(portable_exp(0.0) == 1.0);
     CHECK(portable_exp(-1e9) == 0.0);
-    CHECK(portable_log(0.0) == -HUGE_VAL);
+    CHECK(is_infinite(portable_log(0.0)));
+    CHECK(std::signbit(portable_log(0.0)));
     CHECK(portable_pow(0.0, 0.5) == 0.0);
     CHECK(portable_pow(9.0, 0.5) == Approx(3.0).epsilon(1e-15));
 }
@@ -37,12 +52,12 @@ TEST_CASE("the errors of a matrix in closed form")
     CHECK(e->mean_error() == 0.125);
     CHECK(e->mean_squared_error() == 0.0625);
     CHECK(e->cosine() == Approx(27.0 / (5.0 * std::sqrt(29.25))));
-    CHECK(std::isinf(rows[1].sqnr_db()));
+    CHECK(is_infinite(rows[1].sqnr_db()));
     CHECK(rows[1].cosine() == 1.0);
     CHECK(compare({reference, 2, 2}, {actual, 1, 4}).error() == status::shape_mismatch);
     const float nans[] = {3.0f, std::numeric_limits<float>::quiet_NaN(), 0.0f, 0.0f};
-    CHECK(std::isnan(compare({reference, 2, 2}, {nans, 2, 2})->max_error));
-    CHECK(std::isnan(compare({reference, 2, 2}, {nans, 2, 2})->sqnr_db()));
+    CHECK(is_nan(compare({reference, 2, 2}, {nans, 2, 2})->max_error));
+    CHECK(is_nan(compare({reference, 2, 2}, {nans, 2, 2})->sqnr_db()));
 }
 
 TEST_CASE("the output error from the Hessian is that of the products")

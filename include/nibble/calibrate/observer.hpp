@@ -252,6 +252,7 @@ struct column_statistics {
 private:
     float of(const exact_sum& s) const noexcept
     {
+        const default_fp_mode mode;
         return values.count == 0 ? 0.0f : static_cast<float>(s.value() / static_cast<double>(values.count));
     }
 };

@@ -47,11 +47,23 @@ struct error_statistics {
     {
         if (noise == 0.0)
             return std::numeric_limits<double>::infinity();
+        const default_fp_mode mode;
         return 4.342944819032518 * (portable_log(signal) - portable_log(noise));
     }
-    double mean_error() const noexcept { return count == 0 ? 0.0 : absolute / static_cast<double>(count); }
-    double mean_squared_error() const noexcept { return count == 0 ? 0.0 : noise / static_cast<double>(count); }
-    double cosine() const noexcept { return signal == 0.0 && actual == 0.0 ? 1.0 : product / (std::sqrt(signal) * std::sqrt(actual)); }
+    double mean_error() const noexcept { return mean(absolute); }
+    double mean_squared_error() const noexcept { return mean(noise); }
+    double cosine() const noexcept
+    {
+        const default_fp_mode mode;
+        return signal == 0.0 && actual == 0.0 ? 1.0 : product / (std::sqrt(signal) * std::sqrt(actual));
+    }
+
+private:
+    double mean(double sum) const noexcept
+    {
+        const default_fp_mode mode;
+        return count == 0 ? 0.0 : sum / static_cast<double>(count);
+    }
 };
 
 /// The error of a matrix; channels, if not empty, gets that of every row.
@@ -100,6 +112,7 @@ inline result<double> output_error(matrix_view<const float> w, matrix_view<const
         = [&](std::ptrdiff_t r, std::ptrdiff_t c) noexcept { return static_cast<double>(w(r, c)) - static_cast<double>(quantized(r, c)); };
     if (const status s = detail::row_errors(h, 0, w.cols, w.rows, difference, channels, executor); s != status::ok)
         return s;
+    const default_fp_mode mode;
     double sum = 0;
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)
         sum += channels[static_cast<std::size_t>(r)];

@@ -71,9 +71,21 @@ struct prediction_statistics {
         agreements += other.agreements;
     }
 
-    double perplexity() const noexcept { return portable_exp(targets == 0 ? 0.0 : loss / static_cast<double>(targets)); }
-    double mean_kl() const noexcept { return positions == 0 ? 0.0 : kl / static_cast<double>(positions); }
-    double top1() const noexcept { return positions == 0 ? 1.0 : static_cast<double>(agreements) / static_cast<double>(positions); }
+    double perplexity() const noexcept
+    {
+        const default_fp_mode mode;
+        return portable_exp(targets == 0 ? 0.0 : loss / static_cast<double>(targets));
+    }
+    double mean_kl() const noexcept
+    {
+        const default_fp_mode mode;
+        return positions == 0 ? 0.0 : kl / static_cast<double>(positions);
+    }
+    double top1() const noexcept
+    {
+        const default_fp_mode mode;
+        return positions == 0 ? 1.0 : static_cast<double>(agreements) / static_cast<double>(positions);
+    }
 };
 
 NIBBLE_END

@@ -51,11 +51,12 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
     const span<std::int32_t> zero_points(reinterpret_cast<std::int32_t*>(params.end()), count);
     const quantized_matrix<Q> q {{reinterpret_cast<Q*>(code_memory.bytes().data()), n, row_elements}, params, zero_points};
 
+    // Outside the loop: the compiler computes a quotient of step and steps once, for the progress.
+    const default_fp_mode mode;
     awq_report done;
     for (int step = 0; step < steps; ++step) {
         if (!report_progress(static_cast<double>(step) / steps))
             return status::cancelled;
-        const default_fp_mode mode;
         const double ratio = static_cast<double>(step) / steps;
         double most = 0, least = HUGE_VAL;
         for (std::size_t c = 0; c < columns; ++c) {

@@ -3,7 +3,8 @@
 // With H + damping = R R^T, R upper triangular over the columns in the order of processing, and d = w - q a row's error, the squared
 // output error is ||d R||^2. Column c enters it as (d_c R_cc + sum over j < c of d_j R_jc)^2, so that
 //     q_c = nearest code to  w_c + (sum over j < c of d_j R_jc) / R_cc
-// These are the updates that Frantar et al. (2022) make with the Cholesky factor of H^-1, which need not be computed.
+// These are the updates that Frantar et al. (2022) make with the Cholesky factor of H^-1, which need not be computed. Where codes end, at 2
+// bits above all, they can lose against w's nearest codes; a row for which ||d R||^2 says so is rounded to nearest instead.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +25,8 @@ struct gptq_report {
     double damping = 0;              ///< what was used
     std::ptrdiff_t dead_columns = 0; ///< inputs that were always 0; their weights became 0
     bool thin = false;               ///< fewer rows than columns: damping alone decides some directions
-    double error = 0;                ///< ||X (W - Q)^T||^2 + damping ||W - Q||^2
+    std::ptrdiff_t nearest_rows = 0; ///< rows that are better off rounded to nearest, and are
+    double error = 0;                ///< ||X (W - Q)^T||^2 + damping * mean of H's diagonal * ||W - Q||^2; never above round to nearest's
 };
 
 NIBBLE_END_TYPES
@@ -74,61 +76,78 @@ struct gptq_strip {
     std::ptrdiff_t step; // columns done together: a group where groups get their scales on the way
     bool scales_on_the_way;
     std::ptrdiff_t row, count;
-    double *d, *sums, *change; // k x width: the weights, then their errors; k x width: the sums; step x width
+    double *d, *sums, *change; // k x width: the weights, then their errors; step x width: the sums; step x width
     float* group;              // step
     std::uint8_t* codes;       // k x width: codes less qmin, columns in their own order
 
     static constexpr std::size_t doubles(std::ptrdiff_t k, std::ptrdiff_t step) noexcept
     {
-        return static_cast<std::size_t>((2 * k + step) * width + step + (k * width + 7) / 8);
+        return static_cast<std::size_t>((k + 2 * step) * width + step + (k * width + 7) / 8);
     }
 
-    /// The strip's share of gptq_report::error.
-    double run() const noexcept
+    /// The strip's share of gptq_report::error and of nearest_rows.
+    double run(std::ptrdiff_t& nearest_rows) const noexcept
     {
-        const std::ptrdiff_t k = w.cols;
-        const kernel_table& table = kernels();
         const weight_grid grid = grid_of<Q>(f);
-        std::memset(d, 0, static_cast<std::size_t>(2 * k * width) * sizeof(double));
+        double error[width] = {}, nearest[width] = {}, sum = 0;
+        process<true>(grid, error, nullptr);
         for (std::ptrdiff_t r = 0; r < count; ++r)
-            for (std::ptrdiff_t i = 0; i < k; ++i)
-                d[i * width + r] = importance[column(i)] > 0.0f ? static_cast<double>(w(row + r, column(i))) : 0.0;
-        double error = 0;
-        for (std::ptrdiff_t end = k, begin; end > 0; end = begin) {
-            begin = end < step ? 0 : end - step;
-            table.product_f64(
-                {factor.row(begin) + end, k, 1, d + end * width, width, sums + begin * width, width, end - begin, width, k - end, false});
-            if (scales_on_the_way)
-                choose_scales(table, grid, begin, end);
-            for (std::ptrdiff_t i = end - 1; i >= begin; --i) {
-                table.product_f64(
-                    {factor.row(i) + i + 1, k, 1, d + (i + 1) * width, width, sums + i * width, width, 1, width, end - i - 1, false});
-                error += quantize_column(grid, i);
-            }
-        }
-        for (std::ptrdiff_t r = 0; r < count; ++r)
-            for (std::ptrdiff_t c = 0; c < k; ++c)
+            for (std::ptrdiff_t c = 0; c < w.cols; ++c)
                 reference::store_code(q.codes.row(row + r), c, codes[c * width + r] + grid.codes.qmin);
-        return error;
+        process<false>(grid, nearest, error);
+        for (std::ptrdiff_t r = 0; r < count; ++r)
+            if (nearest[r] < error[r]) {
+                round_row(grid, row + r);
+                error[r] = nearest[r];
+                ++nearest_rows;
+            }
+        for (std::ptrdiff_t r = 0; r < count; ++r)
+            sum += error[r];
+        return sum;
     }
 
 private:
     std::ptrdiff_t column(std::ptrdiff_t i) const noexcept { return order[w.cols - 1 - i]; }
+    bool is_dead(std::ptrdiff_t c) const noexcept { return !(importance[c] > 0.0f); }
 
-    double quantize_column(const weight_grid& grid, std::ptrdiff_t i) const noexcept
+    /// error[r] = ||d R||^2 of every row. greedy: with GPTQ's codes, which are kept like the scales found on the way. Else with the nearest
+    /// codes, and only until every row has reached its limit.
+    template <bool greedy>
+    void process(const weight_grid& grid, double* error, const double* limit) const noexcept
     {
-        const double diagonal = factor(i, i);
-        double error = 0;
-        for (std::ptrdiff_t r = 0; r < count; ++r) {
-            double &weight = d[i * width + r], sum = sums[i * width + r];
-            const scale_and_zero_point p = params_at(f, q, w.cols, row + r, column(i));
-            const std::int32_t code = grid.code(static_cast<float>(weight + sum / diagonal), p);
-            codes[column(i) * width + r] = static_cast<std::uint8_t>(code - grid.codes.qmin);
-            weight = weight - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
-            const double e = std::fma(weight, diagonal, sum);
-            error = std::fma(e, e, error);
+        const std::ptrdiff_t k = w.cols;
+        const kernel_table& table = kernels();
+        scale_and_zero_point params[width];
+        std::memset(d, 0, static_cast<std::size_t>(k * width) * sizeof(double));
+        for (std::ptrdiff_t r = 0; r < count; ++r)
+            for (std::ptrdiff_t i = 0; i < k; ++i)
+                d[i * width + r] = is_dead(column(i)) ? 0.0 : static_cast<double>(w(row + r, column(i)));
+        for (std::ptrdiff_t end = k, begin; end > 0; end = begin) {
+            begin = end < step ? 0 : end - step;
+            std::memset(sums, 0, static_cast<std::size_t>((end - begin) * width) * sizeof(double));
+            table.product_f64({factor.row(begin) + end, k, 1, d + end * width, width, sums, width, end - begin, width, k - end, false});
+            if (scales_on_the_way && greedy)
+                choose_scales(table, grid, begin, end);
+            for (std::ptrdiff_t r = 0; r < count && scales_on_the_way; ++r)
+                params[r] = greedy ? params_at(f, q, k, row + r, k - end) : unchanged_params(grid, row + r, k - end);
+            for (std::ptrdiff_t i = end - 1; i >= begin; --i) {
+                double* const sum = sums + (i - begin) * width;
+                table.product_f64({factor.row(i) + i + 1, k, 1, d + (i + 1) * width, width, sum, width, 1, width, end - i - 1, false});
+                const double diagonal = factor(i, i);
+                for (std::ptrdiff_t r = 0; r < count; ++r) {
+                    const scale_and_zero_point p = scales_on_the_way ? params[r] : params_at(f, q, k, row + r, column(i));
+                    double& weight = d[i * width + r];
+                    const std::int32_t code = grid.code(static_cast<float>(greedy ? weight + sum[r] / diagonal : weight), p);
+                    if (greedy)
+                        codes[column(i) * width + r] = static_cast<std::uint8_t>(code - grid.codes.qmin);
+                    weight = weight - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
+                    const double e = std::fma(weight, diagonal, sum[r]);
+                    error[r] = std::fma(e, e, error[r]);
+                }
+            }
+            if (!greedy && std::equal(error, error + count, limit, [](double e, double most) { return e >= most; }))
+                return;
         }
-        return error;
     }
 
     /// Scales of the group at [begin, end) from its weights after the best change that makes up for the error so far:
@@ -136,7 +155,7 @@ private:
     void choose_scales(const kernel_table& table, const weight_grid& grid, std::ptrdiff_t begin, std::ptrdiff_t end) const noexcept
     {
         const std::ptrdiff_t k = w.cols, size = end - begin;
-        std::memcpy(change, sums + begin * width, static_cast<std::size_t>(size * width) * sizeof(double));
+        std::memcpy(change, sums, static_cast<std::size_t>(size * width) * sizeof(double));
         for (std::ptrdiff_t i = size - 1; i >= 0; --i) {
             table.product_f64({factor.row(begin + i) + begin + i + 1, k, 1, change + (i + 1) * width, width, change + i * width, width, 1,
                 width, size - i - 1, true});
@@ -147,20 +166,38 @@ private:
         for (std::ptrdiff_t r = 0; r < count; ++r) {
             for (std::ptrdiff_t c = 0; c < size; ++c)
                 group[c] = static_cast<float>(d[(end - 1 - c) * width + r] + change[(size - 1 - c) * width + r]);
-            const scale_and_zero_point p = grid.best({group, 1, size}, importance + first, f);
-            const params_steps steps = steps_of(f.kind, k, f.group_size);
-            const std::size_t at = static_cast<std::size_t>((row + r) * steps.row + first / steps.group_size * steps.group);
-            q.scales[at] = p.scale;
-            if (!q.zero_points.empty())
-                q.zero_points[at] = p.zero_point;
+            keep_params(row + r, first, grid.best({group, 1, size}, importance + first, f));
         }
+    }
+
+    void keep_params(std::ptrdiff_t r, std::ptrdiff_t c, scale_and_zero_point p) const noexcept
+    {
+        const params_steps steps = steps_of(f.kind, w.cols, f.group_size);
+        const std::size_t at = static_cast<std::size_t>(r * steps.row + c / steps.group_size * steps.group);
+        q.scales[at] = p.scale;
+        if (!q.zero_points.empty())
+            q.zero_points[at] = p.zero_point;
+    }
+
+    scale_and_zero_point unchanged_params(const weight_grid& grid, std::ptrdiff_t r, std::ptrdiff_t first) const noexcept
+    {
+        return grid.best(sharing_a_scale(w, f, r, first), importance + first, f);
+    }
+
+    /// Row r to the nearest codes; the weights of dead columns are 0.
+    void round_row(const weight_grid& grid, std::ptrdiff_t r) const noexcept
+    {
+        for (std::ptrdiff_t first = 0; first < w.cols && scales_on_the_way; first += step)
+            keep_params(r, first, unchanged_params(grid, r, first));
+        for (std::ptrdiff_t c = 0; c < w.cols; ++c)
+            reference::store_code(q.codes.row(r), c, grid.code(is_dead(c) ? 0.0f : w(r, c), params_at(f, q, w.cols, r, c)));
     }
 };
 
 } // namespace detail
 
-/// Quantizes w, n x k, for the inputs that h has seen. Beside w and h it takes k^2 + at most 2 k 1024 doubles of memory. With a diagonal H
-/// the codes are round_to_nearest's.
+/// Quantizes w, n x k, for the inputs that h has seen. Beside w and h it takes k^2 + 1024 (1.125 k + 2 max(64, group size)) doubles of
+/// memory, less for n below 1024. With a diagonal H the codes are round_to_nearest's.
 template <class Q, class Executor = serial_executor>
 inline status gptq(matrix_view<const float> w, const hessian& h, const weight_format& f, const quantized_matrix<Q>& q,
     const gptq_options& o = {}, gptq_report* report = nullptr, progress report_progress = {}, Executor&& executor = Executor {})
@@ -192,7 +229,7 @@ inline status gptq(matrix_view<const float> w, const hessian& h, const weight_fo
         return s;
     if (const status s = scratch.resize(at_once, static_cast<std::ptrdiff_t>(strip_doubles)); s != status::ok)
         return s;
-    if (const status s = errors.resize(1, strips); s != status::ok)
+    if (const status s = errors.resize(2, strips); s != status::ok)
         return s;
     if (!orders.resize(static_cast<std::size_t>(k) * 8))
         return status::out_of_memory;
@@ -217,16 +254,20 @@ inline status gptq(matrix_view<const float> w, const hessian& h, const weight_fo
             const default_fp_mode task_mode;
             const std::ptrdiff_t strip = first + static_cast<std::ptrdiff_t>(i), row = strip * detail::f64_block;
             double* const d = scratch.row(static_cast<std::ptrdiff_t>(i));
-            double *const sums = d + k * detail::f64_block, *const change = sums + k * detail::f64_block;
+            double *const sums = d + k * detail::f64_block, *const change = sums + step * detail::f64_block;
             double* const group = change + step * detail::f64_block;
+            std::ptrdiff_t nearest_rows = 0;
             errors(0, strip) = detail::gptq_strip<Q> {w, f, q, factor.view(), order, importance, step, on_the_way, row,
                 w.rows - row < detail::f64_block ? w.rows - row : detail::f64_block, d, sums, change, reinterpret_cast<float*>(group),
                 reinterpret_cast<std::uint8_t*>(group + step)}
-                                   .run();
+                                   .run(nearest_rows);
+            errors(1, strip) = static_cast<double>(nearest_rows);
         });
     }
-    for (std::ptrdiff_t strip = 0; strip < strips; ++strip)
+    for (std::ptrdiff_t strip = 0; strip < strips; ++strip) {
         done.error += errors(0, strip);
+        done.nearest_rows += static_cast<std::ptrdiff_t>(errors(1, strip));
+    }
     if (report != nullptr)
         *report = done;
     (void)report_progress(1);

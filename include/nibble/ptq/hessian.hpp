@@ -99,6 +99,7 @@ public:
         const std::ptrdiff_t k = values_.view().rows;
         if (other.values_.view().rows != k)
             return status::shape_mismatch;
+        const default_fp_mode mode;
         for (std::ptrdiff_t r = 0; r < k; ++r)
             for (std::ptrdiff_t c = r; c < k; ++c)
                 values_(r, c) += other.values_(r, c);
@@ -112,6 +113,7 @@ public:
         const std::ptrdiff_t k = values_.view().rows;
         if (factors.size() != static_cast<std::size_t>(k))
             return status::shape_mismatch;
+        const default_fp_mode mode;
         for (std::ptrdiff_t r = 0; r < k; ++r)
             for (std::ptrdiff_t c = r; c < k; ++c)
                 values_(r, c) *= static_cast<double>(factors[static_cast<std::size_t>(r)])
@@ -126,6 +128,7 @@ public:
     /// The mean square of input i: the importance of column i.
     float importance(std::ptrdiff_t i) const noexcept
     {
+        const default_fp_mode mode;
         return rows_ == 0 ? 0.0f : static_cast<float>(values_(i, i) / static_cast<double>(rows_));
     }
 

@@ -155,6 +155,7 @@ inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const
         error = compared ? compared->mean_squared_error() : 0.0;
         return compared.error();
     };
+    const default_fp_mode mode;
     smooth_report done;
     for (std::size_t c = 0; c < scales.size(); ++c)
         scales[c] = tried[c] = 1.0f;
