@@ -5,6 +5,7 @@
 # ./go compare    puts reports of ./go bench from several machines side by side: A.json B.json ...
 # ./go qat        trains a network in fake quantization on Fashion-MNIST and measures it on the integer kernels (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
+# ./go docs       makes the API reference and the guides as pages: build/docs/html/index.html
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -149,6 +150,13 @@ compare() {
   exec build/bench-build/benchmarks/nibble_compare "$@"
 }
 
+docs() {
+  need doxygen doxygen-awesome-css
+  mkdir -p build/docs
+  doxygen docs/Doxyfile 2>build/docs/warnings.txt
+  say "build/docs/html/index.html is made; $(grep -c warning build/docs/warnings.txt) warnings in build/docs/warnings.txt"
+}
+
 verb=${1:-}
 [ $# = 0 ] || shift
 case $verb in
@@ -158,5 +166,6 @@ qat) qat "$@" ;;
 bench) bench "$@" ;;
 compare) compare "$@" ;;
 checksums) checksums "$@" ;;
+docs) docs ;;
 *) usage ;;
 esac
