@@ -6,6 +6,7 @@
 # ./go qat        trains a network in fake quantization on Fashion-MNIST and measures it on the integer kernels (about 4 minutes)
 # ./go accuracy   compares GPTQ, AWQ, HQQ and others on four tasks; report and pictures go to build/accuracy (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
+# ./go docs       makes the API reference and the guides as pages: build/docs/html/index.html
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -166,6 +167,13 @@ compare() {
   exec build/bench-build/benchmarks/nibble_compare "$@"
 }
 
+docs() {
+  need doxygen doxygen-awesome-css
+  mkdir -p build/docs
+  doxygen docs/Doxyfile 2>build/docs/warnings.txt
+  say "build/docs/html/index.html is made; $(grep -c warning build/docs/warnings.txt) warnings in build/docs/warnings.txt"
+}
+
 verb=${1:-}
 [ $# = 0 ] || shift
 case $verb in
@@ -176,5 +184,6 @@ bench) bench "$@" ;;
 compare) compare "$@" ;;
 accuracy) accuracy "$@" ;;
 checksums) checksums "$@" ;;
+docs) docs ;;
 *) usage ;;
 esac

@@ -1,6 +1,7 @@
 // Files and arrays of others: .npy, safetensors, GPTQ and AWQ checkpoints, DLPack, mdspan, std::span.
 #include "../support.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -321,7 +322,8 @@ TEST_CASE("safetensors: names, types, shapes and bytes")
 
     std::vector<std::byte> aligned(file.size() + 64);
     const std::size_t from = 4 - (8 + two_tensors.size()) % 4; // so that b begins at a multiple of 4
-    std::memcpy(aligned.data() + from, file.data(), file.size());
+    std::transform(file.begin(), file.end(), aligned.begin() + static_cast<std::ptrdiff_t>(from),
+        [](char c) { return static_cast<std::byte>(static_cast<unsigned char>(c)); });
     const auto r = safetensors_reader::open(span<const std::byte>(aligned.data() + from, file.size()));
     REQUIRE(r);
     REQUIRE(r->tensor_count() == 2);

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# snippets.sh COMPILER: every C++ example in README.md and docs compiles. A snippet without functions or types of its own stands in one, after
+# snippets.hpp, which declares what the texts take as given.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+count=0
+for text in "$here"/../../README.md "$here"/../../docs/*.md; do
+  awk -v to="$work/$(basename "$text" .md)" '/^```cpp$/ { file = to "-" ++n ".cpp"; next } /^```$/ { file = "" } file { print >file }' "$text"
+done
+for snippet in "$work"/*.cpp; do
+  if ! grep -qE '^(#|struct|int main)' "$snippet"; then
+    { echo "#include \"$here/snippets.hpp\"" && echo "void snippet() {" && cat "$snippet" && echo "}"; } >"$work/whole"
+    mv "$work/whole" "$snippet"
+  fi
+  "$1" -std=c++17 -fsyntax-only -Wall -Wno-unused -Wno-unused-result -Werror -DNIBBLE_EXTERN_KERNELS -I "$here/../../include" \
+    -include cstddef "$snippet"
+  count=$((count + 1))
+done
+echo "$count snippets compile"
+[ $count -ge 5 ]
