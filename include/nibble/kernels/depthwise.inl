@@ -8,7 +8,8 @@ inline words load_some_s8(const std::int8_t* p, std::ptrdiff_t count) noexcept
     if (count >= width)
         return load_s8(p);
     std::int8_t lanes[words::size] = {};
-    std::memcpy(lanes, p, static_cast<std::size_t>(count));
+    for (std::ptrdiff_t i = 0; i < count; ++i)
+        lanes[i] = p[i];
     return load_s8(lanes);
 }
 
