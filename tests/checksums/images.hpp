@@ -116,7 +116,8 @@ void add_images(run& r)
             const auto m = tflite::add_params(a_scale, b_scale, scale_between(random, -5, -4));
             r.must(m.error());
             std::vector<std::int8_t> y = untouched<std::int8_t>(count);
-            r.must(tflite::add(a, random.integer(-128, 127), b, random.integer(-128, 127), *m, stage.r, y, r.threads()));
+            const std::int32_t b_zero_point = random.integer(-128, 127), a_zero_point = random.integer(-128, 127);
+            r.must(tflite::add(a, a_zero_point, b, b_zero_point, *m, stage.r, y, r.threads()));
             r.output(y);
         }
 }
@@ -129,7 +130,8 @@ void multiply_images(run& r)
             const std::vector<std::int8_t> a = codes(random, count), b = codes(random, count);
             const output_stage stage(random, mode, 1, false);
             std::vector<std::int8_t> y = untouched<std::int8_t>(count);
-            r.must(tflite::multiply(a, random.integer(-128, 127), b, random.integer(-128, 127), stage.r, y, r.threads()));
+            const std::int32_t b_zero_point = random.integer(-128, 127), a_zero_point = random.integer(-128, 127);
+            r.must(tflite::multiply(a, a_zero_point, b, b_zero_point, stage.r, y, r.threads()));
             r.output(y);
         }
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "../backend/fp_mode.hpp"
+#include "../core/strict_math.hpp"
 #include "../core/view.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -25,7 +26,7 @@ inline status correct_bias(
     for (std::ptrdiff_t j = 0; j < w.rows; ++j) {
         double sum = static_cast<double>(bias[static_cast<std::size_t>(j)]);
         for (std::ptrdiff_t c = 0; c < w.cols; ++c)
-            sum = std::fma(static_cast<double>(mean[static_cast<std::size_t>(c)]),
+            sum = strict_math::fma(static_cast<double>(mean[static_cast<std::size_t>(c)]),
                 static_cast<double>(w(j, c)) - static_cast<double>(quantized(j, c)), sum);
         bias[static_cast<std::size_t>(j)] = static_cast<float>(sum);
     }

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "../core/progress.hpp"
+#include "../core/strict_math.hpp"
 #include "cholesky.hpp"
 #include "weight_format.hpp"
 
@@ -53,7 +54,7 @@ inline status factor_hessian(const hessian& h, span<const std::int32_t> order, c
             for (std::ptrdiff_t j = i; j < k; ++j)
                 factor(i, j) = h(order[static_cast<std::size_t>(k - 1 - i)], order[static_cast<std::size_t>(k - 1 - j)]);
         for (std::ptrdiff_t i = 0; i < k; ++i)
-            factor(i, i) = factor(i, i) == 0.0 ? 1.0 : std::fma(damping, mean, factor(i, i));
+            factor(i, i) = factor(i, i) == 0.0 ? 1.0 : strict_math::fma(damping, mean, factor(i, i));
         if (cholesky(factor.view(), executor)) {
             report.damping = damping;
             return status::ok;
@@ -141,8 +142,8 @@ private:
                     if (greedy)
                         codes[column(i) * width + r] = static_cast<std::uint8_t>(code - grid.codes.qmin);
                     weight = weight - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
-                    const double e = std::fma(weight, diagonal, sum[r]);
-                    error[r] = std::fma(e, e, error[r]);
+                    const double e = strict_math::fma(weight, diagonal, sum[r]);
+                    error[r] = strict_math::fma(e, e, error[r]);
                 }
             }
             if (!greedy && std::equal(error, error + count, limit, [](double e, double most) { return e >= most; }))

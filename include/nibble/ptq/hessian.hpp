@@ -8,6 +8,7 @@
 #include "../backend/fp_mode.hpp"
 #include "../core/memory.hpp"
 #include "../core/numeric.hpp"
+#include "../core/strict_math.hpp"
 #include "../core/view.hpp"
 #include "../gemm/executor.hpp"
 
@@ -172,7 +173,7 @@ inline status row_errors(const hessian& h, std::ptrdiff_t begin, std::ptrdiff_t 
             for (std::ptrdiff_t r = 0; r < count; ++r) {
                 double sum = 0;
                 for (std::ptrdiff_t c = 0; c < k; ++c)
-                    sum = std::fma(d[c * f64_block + r], product[c * f64_block + r], sum);
+                    sum = strict_math::fma(d[c * f64_block + r], product[c * f64_block + r], sum);
                 out[static_cast<std::size_t>(row + r)] = sum;
             }
         });

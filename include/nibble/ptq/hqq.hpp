@@ -8,6 +8,7 @@
 
 #include "../core/math.hpp"
 #include "../core/progress.hpp"
+#include "../core/strict_math.hpp"
 #include "../gemm/executor.hpp"
 #include "weight_format.hpp"
 
@@ -57,8 +58,8 @@ inline scale_and_zero_point half_quadratic(
                 const double error = x - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
                 const double target = x - shrink(error, o, beta), q = code - p.zero_point;
                 offset += static_cast<double>(code) - target / static_cast<double>(p.scale);
-                product = std::fma(q, target, product);
-                square = std::fma(q, q, square);
+                product = strict_math::fma(q, target, product);
+                square = strict_math::fma(q, q, square);
             }
         scale_and_zero_point next = p;
         if (square > 0.0 && product > 0.0)

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "../core/math.hpp"
+#include "../core/strict_math.hpp"
 #include "../gemm/gemm.hpp"
 #include "../reference/gemm.hpp"
 #include "weight_format.hpp"
@@ -254,7 +255,7 @@ inline status gemm(matrix_view<const float> x, packed_weights_view w, const spar
             const std::size_t end = static_cast<std::size_t>(sparse.row_begin[static_cast<std::size_t>(j) + 1]);
             float sum = c(r, j);
             for (std::size_t at = static_cast<std::size_t>(sparse.row_begin[static_cast<std::size_t>(j)]); at < end; ++at)
-                sum = std::fma(x(r, sparse.columns[at]), sparse.values[at], sum);
+                sum = strict_math::fma(x(r, sparse.columns[at]), sparse.values[at], sum);
             c(r, j) = reference::finish<float>(sum, 1.0f, e, j);
         }
     });

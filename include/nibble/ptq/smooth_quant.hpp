@@ -6,6 +6,7 @@
 #include "../core/math.hpp"
 #include "../core/memory.hpp"
 #include "../core/progress.hpp"
+#include "../core/strict_math.hpp"
 #include "../evaluate/error.hpp"
 #include "../gemm/gemm.hpp"
 #include "../quantize/quantize.hpp"
@@ -76,7 +77,7 @@ inline status smooth_scales(
     for (std::size_t c = 0; c < scales.size(); ++c) {
         const double a = activation_max[c] > 1e-5f ? static_cast<double>(activation_max[c]) : 1e-5;
         const double w = weight_max[c] > 1e-5f ? static_cast<double>(weight_max[c]) : 1e-5;
-        double log_scale = std::fma(alpha, portable_log(a), (alpha - 1.0) * portable_log(w));
+        double log_scale = strict_math::fma(alpha, portable_log(a), (alpha - 1.0) * portable_log(w));
         if (power_of_two)
             log_scale = std::nearbyint(log_scale * 1.4426950408889634);
         scales[c] = static_cast<float>(power_of_two ? std::ldexp(1.0, static_cast<int>(log_scale)) : portable_exp(log_scale));

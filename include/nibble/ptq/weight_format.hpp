@@ -9,6 +9,7 @@
 
 #include "../backend/fp_mode.hpp"
 #include "../core/memory.hpp"
+#include "../core/strict_math.hpp"
 #include "../quantize/params.hpp"
 #include "../reference/quantize.hpp"
 
@@ -90,7 +91,7 @@ struct weight_grid {
             for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
                 const double back = static_cast<double>(reference::dequantize(code(w(r, c), p), p.scale, p.zero_point));
                 const double d = static_cast<double>(w(r, c)) - back;
-                sum = std::fma(importance == nullptr ? d : d * static_cast<double>(importance[c]), d, sum);
+                sum = strict_math::fma(importance == nullptr ? d : d * static_cast<double>(importance[c]), d, sum);
             }
         return sum;
     }
@@ -108,7 +109,7 @@ struct weight_grid {
             return found;
         double least = error(w, importance, found);
         for (int step = 1; step < f.range_steps; ++step) {
-            const float part = std::fma(static_cast<float>(step) / static_cast<float>(f.range_steps - 1), f.range_end - 1.0f, 1.0f);
+            const float part = strict_math::fma(static_cast<float>(step) / static_cast<float>(f.range_steps - 1), f.range_end - 1.0f, 1.0f);
             const scale_and_zero_point tried = params(low * part, high * part);
             if (const double e = error(w, importance, tried); e < least) {
                 least = e;

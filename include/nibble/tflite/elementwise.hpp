@@ -8,6 +8,7 @@
 
 #include "../quantize/requantize.hpp"
 
+NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 namespace tflite {
 
@@ -109,3 +110,4 @@ inline status multiply(span<const std::int8_t> a, std::int32_t a_zero_point, spa
 
 } // namespace tflite
 NIBBLE_END
+NIBBLE_STRICT_END

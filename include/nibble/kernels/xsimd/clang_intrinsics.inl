@@ -21,6 +21,8 @@ NIBBLE_INLINE __mmask16 nibble_mm512_cmp_ps_mask(__m512 a, __m512 b) noexcept
         return _mm512_movepi32_mask(reinterpret_cast<__m512i>(a < b));
     else if constexpr (Predicate == _CMP_LE_OQ)
         return _mm512_movepi32_mask(reinterpret_cast<__m512i>(a <= b));
+    else if constexpr (Predicate == _CMP_UNORD_Q)
+        return static_cast<__mmask16>(~_mm512_movepi32_mask(reinterpret_cast<__m512i>((a == a) & (b == b))));
     else
         return __builtin_ia32_cmpps512_mask(a, b, Predicate, 0xffff, _MM_FROUND_CUR_DIRECTION);
 }
@@ -49,6 +51,17 @@ NIBBLE_INLINE __m256 nibble_mm256_blendv_ps(__m256 a, __m256 b, __m256 m) noexce
 {
     return _mm256_castsi256_ps(_mm256_blendv_epi8(_mm256_castps_si256(a), _mm256_castps_si256(b), _mm256_castps_si256(m)));
 }
+template <int Predicate>
+NIBBLE_INLINE __m256 nibble_mm256_cmp_ps(__m256 a, __m256 b) noexcept
+{
+    if constexpr (Predicate == _CMP_UNORD_Q)
+        return reinterpret_cast<__m256>(~((a == a) & (b == b)));
+    else
+        return __builtin_ia32_cmpps256(a, b, Predicate);
+}
+#pragma push_macro("_mm256_cmp_ps")
+#undef _mm256_cmp_ps
+#define _mm256_cmp_ps(a, b, predicate) nibble_mm256_cmp_ps<predicate>(a, b)
 #define _mm256_add_ps nibble_mm256_add_ps
 #define _mm256_sub_ps nibble_mm256_sub_ps
 #define _mm256_mul_ps nibble_mm256_mul_ps

@@ -13,4 +13,6 @@
 #undef _mm256_fmadd_ps
 #if defined(__clang__) && NIBBLE_ISA >= NIBBLE_ISA_AVX512
 #pragma pop_macro("_mm512_cmp_ps_mask")
+#elif defined(__clang__)
+#pragma pop_macro("_mm256_cmp_ps")
 #endif
