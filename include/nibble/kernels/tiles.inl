@@ -18,7 +18,8 @@ inline constexpr std::ptrdiff_t row_block = 48;
 NIBBLE_INLINE void fetch_ahead([[maybe_unused]] const std::byte* weights) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX2 && NIBBLE_ISA < NIBBLE_ISA_NEON
-    _mm_prefetch(reinterpret_cast<const char*>(weights) + 2048, _MM_HINT_T0);
+    // Perhaps beyond the weights, where no pointer may be made, only an address.
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(weights) + 2048), _MM_HINT_T0);
 #endif
 }
 
