@@ -32,11 +32,12 @@ struct contender {
 
 options parse(int argc, char** argv)
 {
+    const char* const there_are = ": there are --output FOLDER, --windows N, --model FILE and --text FILE";
     options o;
     for (int i = 1; i < argc; i += 2) {
         const std::string flag = argv[i];
         if (i + 1 == argc)
-            fail(flag + " needs a value");
+            fail(flag + there_are);
         if (flag == "--output")
             o.output = argv[i + 1];
         else if (flag == "--model")
@@ -46,7 +47,7 @@ options parse(int argc, char** argv)
         else if (flag == "--windows")
             o.windows = std::strtoul(argv[i + 1], nullptr, 10);
         else
-            fail("unknown option " + flag + "; there are --output, --windows, --model, --text");
+            fail(flag + there_are);
     }
     if (o.windows == 0)
         fail("--windows takes a number above 0");
