@@ -72,7 +72,7 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
         return false;
     const int line = 22, top = 70, height = top + line * static_cast<int>(rows.size()) + 30;
     std::fprintf(file,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"980\" height=\"%d\" font-family=\"sans-serif\" font-size=\"13\">\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1000\" height=\"%d\" font-family=\"sans-serif\" font-size=\"13\">\n"
         "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
         "<text x=\"20\" y=\"28\" font-size=\"18\">One model, eight formats, every backend of this CPU</text>\n",
         height);
@@ -86,7 +86,7 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
     const char* colours[] = {"#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#f58518", "#88d27a", "#ff9da6", "#eeca3b"};
     const char* formats[] = {"FP32", "FP16", "INT8", "INT4", "INT4 GPTQ", "Q8_0", "Q4_0", "Q4_K_M"};
     for (std::size_t c = 0; c < 3; ++c) {
-        const int x = 190 + static_cast<int>(c) * 260;
+        const int x = 205 + static_cast<int>(c) * 260;
         double low = 1e300, high = -1e300;
         for (const row& r : rows) {
             low = std::min(low, r.*columns[c].value);
