@@ -2,7 +2,7 @@
 // fully connected layers, which are 1 x 1 convolutions of an image of one pixel. Images are rows of a matrix, in NHWC.
 #pragma once
 
-#include "../qat_fashion_mnist/network.hpp"
+#include "network.hpp"
 
 namespace cnn {
 

@@ -3,7 +3,7 @@
 #include <ctime>
 #include <string>
 
-#include "../qat_fashion_mnist/training.hpp"
+#include "training.hpp"
 #include "int8.hpp"
 
 int main(int argc, char** argv)
