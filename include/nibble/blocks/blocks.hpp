@@ -100,13 +100,9 @@ inline status dequantize_blocks(ggml_type type, span<const std::byte> blocks, ma
     const bool plain = type == ggml_type::f32 || type == ggml_type::f16 || type == ggml_type::bf16;
     if (const status s = detail::check_block_type(type); s != status::ok && !plain)
         return s;
-    const result<std::ptrdiff_t> bytes = bytes_for(x.rows, x.cols, type);
+    const result<std::ptrdiff_t> bytes = bytes_within(blocks, x.rows, x.cols, type);
     if (!bytes)
         return bytes.error();
-    if (check(blocks) != status::ok)
-        return status::null_pointer;
-    if (blocks.size() < static_cast<std::size_t>(*bytes))
-        return status::buffer_too_small;
     if (x.empty())
         return status::ok;
     const default_fp_mode mode;

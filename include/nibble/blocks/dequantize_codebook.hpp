@@ -130,13 +130,8 @@ inline status dequantize_codebook_blocks(ggml_type type, span<const std::byte> b
     case ggml_type::iq3_s: break;
     default: return is_known(type) ? status::ggml_type_unsupported : status::ggml_type_unknown;
     }
-    const result<std::ptrdiff_t> bytes = bytes_for(x.rows, x.cols, type);
-    if (!bytes)
+    if (const auto bytes = bytes_within(blocks, x.rows, x.cols, type); !bytes)
         return bytes.error();
-    if (check(blocks) != status::ok)
-        return status::null_pointer;
-    if (blocks.size() < static_cast<std::size_t>(*bytes))
-        return status::buffer_too_small;
     const std::byte* from = blocks.data();
     const default_fp_mode mode;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "../core/status.hpp"
+#include "../core/view.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -129,6 +130,20 @@ NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_for(std::ptrdiff_t rows, st
     if (blocks != 0 && rows != 0 && (blocks > PTRDIFF_MAX / rows || blocks * rows > PTRDIFF_MAX / block_bytes(t)))
         return status::size_overflow;
     return rows * blocks * block_bytes(t);
+}
+
+/// bytes_for(), of which `blocks` holds at least as many.
+NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_within(
+    span<const std::byte> blocks, std::ptrdiff_t rows, std::ptrdiff_t cols, ggml_type t) noexcept
+{
+    const result<std::ptrdiff_t> bytes = bytes_for(rows, cols, t);
+    if (!bytes)
+        return bytes;
+    if (check(blocks) != status::ok)
+        return status::null_pointer;
+    if (blocks.size() < static_cast<std::size_t>(*bytes))
+        return status::buffer_too_small;
+    return bytes;
 }
 
 static_assert(*bytes_for(4096, 4096, ggml_type::q4_K) == 4096 * 16 * 144);

@@ -24,6 +24,20 @@ inline void requantize_images(const requantization& r, tflite::images_view<std::
                         static_cast<std::size_t>(o), codes_of<std::int8_t>(code_range::full)));
 }
 
+/// step(tap, iy, ix) for the taps of output (oy, ox) that fall on the image.
+template <class Step>
+inline void for_taps(
+    tflite::images_view<const std::int8_t> x, const tflite::window& at, std::ptrdiff_t oy, std::ptrdiff_t ox, Step step) noexcept
+{
+    for (std::ptrdiff_t ky = 0; ky < at.kernel_height; ++ky)
+        for (std::ptrdiff_t kx = 0; kx < at.kernel_width; ++kx) {
+            const std::ptrdiff_t iy = oy * at.stride_height - at.pad_top + ky * at.dilation_height;
+            const std::ptrdiff_t ix = ox * at.stride_width - at.pad_left + kx * at.dilation_width;
+            if (iy >= 0 && iy < x.height && ix >= 0 && ix < x.width)
+                step(ky * at.kernel_width + kx, iy, ix);
+        }
+}
+
 } // namespace detail
 
 /// w: out_channels x (kernel_height * kernel_width * in_channels / groups), as packed_filter::make takes it.
@@ -33,15 +47,10 @@ inline void conv2d(tflite::images_view<const std::int8_t> x, std::int32_t x_zero
     const std::ptrdiff_t in = x.channels / groups, out = y.channels / groups;
     detail::requantize_images(r, y, [&](std::ptrdiff_t n, std::ptrdiff_t oy, std::ptrdiff_t ox, std::ptrdiff_t o) {
         std::int64_t sum = 0;
-        for (std::ptrdiff_t ky = 0; ky < at.kernel_height; ++ky)
-            for (std::ptrdiff_t kx = 0; kx < at.kernel_width; ++kx) {
-                const std::ptrdiff_t iy = oy * at.stride_height - at.pad_top + ky * at.dilation_height;
-                const std::ptrdiff_t ix = ox * at.stride_width - at.pad_left + kx * at.dilation_width;
-                if (iy < 0 || iy >= x.height || ix < 0 || ix >= x.width)
-                    continue;
-                for (std::ptrdiff_t i = 0; i < in; ++i)
-                    sum += (x(n, iy, ix, o / out * in + i) - x_zero_point) * w(o, (ky * at.kernel_width + kx) * in + i);
-            }
+        detail::for_taps(x, at, oy, ox, [&](std::ptrdiff_t tap, std::ptrdiff_t iy, std::ptrdiff_t ix) {
+            for (std::ptrdiff_t i = 0; i < in; ++i)
+                sum += (x(n, iy, ix, o / out * in + i) - x_zero_point) * w(o, tap * in + i);
+        });
         return sum;
     });
 }
@@ -72,13 +81,9 @@ inline void depthwise_conv2d(tflite::images_view<const std::int8_t> x, std::int3
     const std::ptrdiff_t multiplier = y.channels / x.channels;
     detail::requantize_images(r, y, [&](std::ptrdiff_t n, std::ptrdiff_t oy, std::ptrdiff_t ox, std::ptrdiff_t o) {
         std::int64_t sum = 0;
-        for (std::ptrdiff_t ky = 0; ky < at.kernel_height; ++ky)
-            for (std::ptrdiff_t kx = 0; kx < at.kernel_width; ++kx) {
-                const std::ptrdiff_t iy = oy * at.stride_height - at.pad_top + ky * at.dilation_height;
-                const std::ptrdiff_t ix = ox * at.stride_width - at.pad_left + kx * at.dilation_width;
-                if (iy >= 0 && iy < x.height && ix >= 0 && ix < x.width)
-                    sum += (x(n, iy, ix, o / multiplier) - x_zero_point) * w(ky * at.kernel_width + kx, o);
-            }
+        detail::for_taps(x, at, oy, ox, [&](std::ptrdiff_t tap, std::ptrdiff_t iy, std::ptrdiff_t ix) {
+            sum += (x(n, iy, ix, o / multiplier) - x_zero_point) * w(tap, o);
+        });
         return sum;
     });
 }
