@@ -89,7 +89,9 @@ run_tests() {
     shift
   fi
   need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev meson libdlpack-dev
-  need libtorch-dev # alone: not every system that has the others has it
+  # One by one: not every system that has the others has these. The first holds clang's sanitizers and libFuzzer.
+  need libclang-rt-dev
+  need libtorch-dev
 
   # The same programs, built in other ways. A build that fails does not keep the other tests from running.
   built() { # NAME OPTION...
