@@ -193,13 +193,13 @@ struct requantize_args {
 
 /// Output rows [row_begin, row_end), counted over the whole batch, of a depthwise convolution in NHWC; tflite/depthwise_conv2d.hpp.
 struct depthwise_args {
-    const std::int8_t* x;
+    const void* x;
     std::ptrdiff_t height, width, channels; // of one input image
     std::int32_t x_zero_point;
     const std::int8_t* w; // [kernel_height][kernel_width][channels * multiplier]
     std::ptrdiff_t multiplier;
     std::ptrdiff_t kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width, pad_top, pad_left;
-    std::int8_t* y;
+    void* y;
     std::ptrdiff_t out_height, out_width;
     std::ptrdiff_t row_begin, row_end;
     requantize_params requantize;

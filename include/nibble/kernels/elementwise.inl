@@ -2,6 +2,17 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
+// Lanes p[0 ... count), the rest zero.
+inline words load_some_s8(const std::int8_t* p, std::ptrdiff_t count) noexcept
+{
+    if (count >= width)
+        return load_s8(p);
+    std::int8_t lanes[words::size] = {};
+    for (std::ptrdiff_t i = 0; i < count; ++i)
+        lanes[i] = p[i];
+    return load_s8(lanes);
+}
+
 // sum(a, b) of codes less their zero points, to codes.
 template <class Sum>
 inline void for_elements(const elementwise_args& args, Sum sum) noexcept
@@ -16,7 +27,7 @@ inline void for_elements(const elementwise_args& args, Sum sum) noexcept
             const words b = load_some_s8(args.b + i + j, count - j) - b_zero_point;
             sum(a, b).store_unaligned(sums + j);
         }
-        requantize_row(args.requantize, sums, 0, count, reinterpret_cast<std::uint8_t*>(args.y + i));
+        requantize_block(args.requantize, sums, 0, 1, 0, count, reinterpret_cast<std::uint8_t*>(args.y + i), 0);
     }
 }
 

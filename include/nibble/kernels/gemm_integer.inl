@@ -292,14 +292,12 @@ struct integer_product {
         if (!whole)
             return;
         const std::ptrdiff_t column = panel * panel_columns, columns = columns_left(args, panel, Panels);
-        for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row) {
-            const std::int32_t* const from = &sums[(row - rows.begin) * stride].whole;
-            const std::ptrdiff_t to = row * args.c_stride + column;
-            if (args.requantize)
-                requantize_row(*args.requantize, from, column, columns, static_cast<std::uint8_t*>(args.c) + to);
-            else
-                std::memcpy(static_cast<std::int32_t*>(args.c) + to, from, static_cast<std::size_t>(columns) * sizeof(std::int32_t));
-        }
+        if (args.requantize)
+            return requantize_block(*args.requantize, &sums->whole, stride, rows.end - rows.begin, column, columns,
+                static_cast<std::uint8_t*>(args.c) + rows.begin * args.c_stride + column, args.c_stride);
+        for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row)
+            std::memcpy(static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, &sums[(row - rows.begin) * stride].whole,
+                static_cast<std::size_t>(columns) * sizeof(std::int32_t));
     }
 };
 

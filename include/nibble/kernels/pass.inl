@@ -5,6 +5,7 @@
 #include "quantize.inl"
 #include "fake_quantize.inl"
 #include "requantize.inl"
+#include "shorts.inl"
 #include "depthwise.inl"
 #include "elementwise.inl"
 #include "convert.inl"

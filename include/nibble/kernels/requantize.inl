@@ -47,42 +47,82 @@ inline words multiply_fixed(requantize_mode mode, words x, words multiplier, wor
                                                     : divide_by_power(rounded_product(scaled, multiplier, none), right);
 }
 
-// `columns` sums of one row, the first for column `column` of the parameters, to codes.
-inline void requantize_row(
-    const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t column, std::ptrdiff_t columns, std::uint8_t* codes) noexcept
-{
-    const words zero_point(p.zero_point);
-    for (std::ptrdiff_t j = 0; j < columns; j += width) {
-        const std::ptrdiff_t count = columns - j < width ? columns - j : width, at = (column + j) * p.step;
-        words sum = load_columns(sums + j, count, true);
+// A vector of columns: what they share over all rows is loaded once.
+template <requantize_mode Mode>
+class requantizer {
+public:
+    NIBBLE_INLINE requantizer(const requantize_params& p, std::ptrdiff_t column, std::ptrdiff_t count) noexcept
+        : bias_(0), multiplier_(0), shift_(0), low_(p.low - p.zero_point), high_(p.high - p.zero_point), zero_point_(p.zero_point),
+          scale_(0.0f), before_(0.0f)
+    {
+        const std::ptrdiff_t at = column * p.step;
         if (p.bias)
-            sum = sum + load_columns(p.bias + column + j, count, true);
-        words code = zero_point;
-        if (p.mode == requantize_mode::float_ties_to_even) {
-            const floats t = to_float(sum) * load_columns(p.scale + at, count, p.step != 0);
-            const std::int32_t before = p.zero_point_first ? p.zero_point : 0, after = p.zero_point - before;
-            const floats u = opaque(t) + floats(static_cast<float>(before));
-            const floats low(static_cast<float>(p.low - after)), high(static_cast<float>(p.high - after));
-            code = round_to_int(min(max(u, low), high)) + words(after);
+            bias_ = load_columns(p.bias + column, count, true);
+        if constexpr (Mode == requantize_mode::float_ties_to_even) {
+            scale_ = load_columns(p.scale + at, count, p.step != 0);
+            if (p.zero_point_first) {
+                low_ = words(p.low);
+                high_ = words(p.high);
+                zero_point_ = words(0);
+                before_ = floats(static_cast<float>(p.zero_point));
+            }
         } else {
-            const words multiplier = load_columns(p.multiplier + at, count, p.step != 0);
-            const words product = multiply_fixed(p.mode, sum, multiplier, load_columns(p.shift + at, count, p.step != 0));
-            code = min(max(product, words(p.low - p.zero_point)), words(p.high - p.zero_point)) + zero_point;
+            multiplier_ = load_columns(p.multiplier + at, count, p.step != 0);
+            shift_ = load_columns(p.shift + at, count, p.step != 0);
         }
-        if (width == 1 || count == width) { // without the first, GCC 12 warns of the scalar backend's tail, which cannot be
-            store_low_bytes(code, codes + j);
+    }
+    NIBBLE_INLINE words operator()(words sum) const noexcept
+    {
+        sum = sum + bias_;
+        if constexpr (Mode == requantize_mode::float_ties_to_even) {
+            const floats t = to_float(sum) * scale_, u = opaque(t) + before_;
+            return round_to_int(min(max(u, to_float(low_)), to_float(high_))) + zero_point_;
         } else {
+            return min(max(multiply_fixed(Mode, sum, multiplier_, shift_), low_), high_) + zero_point_;
+        }
+    }
+
+private:
+    words bias_, multiplier_, shift_, low_, high_, zero_point_;
+    floats scale_, before_;
+};
+
+// The parameters by value: the codes are bytes, which might alias them.
+template <requantize_mode Mode>
+inline void requantize_in(const requantize_params p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
+    std::ptrdiff_t column, std::ptrdiff_t columns, std::uint8_t* codes, std::ptrdiff_t codes_stride) noexcept
+{
+    std::ptrdiff_t j = 0;
+    for (; columns - j >= width; j += width) {
+        const requantizer<Mode> to_code(p, column + j, width);
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+            store_low_bytes(to_code(words::load_unaligned(sums + r * sums_stride + j)), codes + r * codes_stride + j);
+    }
+    if (width > 1 && j < columns) {
+        const std::ptrdiff_t count = columns - j;
+        const requantizer<Mode> to_code(p, column + j, count);
+        for (std::ptrdiff_t r = 0; r < rows; ++r) {
             std::uint8_t bytes[floats::size];
-            store_low_bytes(code, bytes);
-            std::memcpy(codes + j, bytes, static_cast<std::size_t>(count));
+            store_low_bytes(to_code(load_columns(sums + r * sums_stride + j, count, true)), bytes);
+            std::memcpy(codes + r * codes_stride + j, bytes, static_cast<std::size_t>(count));
         }
     }
 }
 
+// rows x columns sums to codes; the first column is `column` of the parameters.
+inline void requantize_block(const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
+    std::ptrdiff_t column, std::ptrdiff_t columns, std::uint8_t* codes, std::ptrdiff_t codes_stride) noexcept
+{
+    const auto run = p.mode == requantize_mode::float_ties_to_even ? requantize_in<requantize_mode::float_ties_to_even>
+                     : p.mode == requantize_mode::double_rounding  ? requantize_in<requantize_mode::double_rounding>
+                                                                   : requantize_in<requantize_mode::single_rounding>;
+    run(p, sums, sums_stride, rows, column, columns, codes, codes_stride);
+}
+
 inline void requantize_s32(const requantize_args& args) noexcept
 {
-    for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r)
-        requantize_row(args.params, args.x + r * args.x_stride, 0, args.cols, static_cast<std::uint8_t*>(args.q) + r * args.q_stride);
+    requantize_block(args.params, args.x + args.row_begin * args.x_stride, args.x_stride, args.row_end - args.row_begin, 0, args.cols,
+        static_cast<std::uint8_t*>(args.q) + args.row_begin * args.q_stride, args.q_stride);
 }
 
 } // namespace NIBBLE_BACKEND_NAME

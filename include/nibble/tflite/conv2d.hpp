@@ -60,8 +60,15 @@ struct conv_geometry {
         std::ptrdiff_t channel, std::ptrdiff_t channels, std::int8_t* to) const noexcept
     {
         const std::size_t bytes = static_cast<std::size_t>(channels);
+        const std::ptrdiff_t left = ox * at.stride_width - at.pad_left;
+        const bool whole_rows = !transposed && at.dilation_width == 1 && channels == x.channels && left >= 0 && left + at.kernel_width <= x.width;
         for (std::ptrdiff_t ky = 0; ky < at.kernel_height; ++ky) {
             const std::ptrdiff_t iy = tap(oy, ky, at.stride_height, at.dilation_height, at.pad_top, x.height);
+            if (whole_rows && iy >= 0) {
+                std::memcpy(to, &x(image, iy, left, 0), bytes * static_cast<std::size_t>(at.kernel_width));
+                to += channels * at.kernel_width;
+                continue;
+            }
             for (std::ptrdiff_t kx = 0; kx < at.kernel_width; ++kx, to += channels) {
                 const std::ptrdiff_t ix = iy < 0 ? -1 : tap(ox, kx, at.stride_width, at.dilation_width, at.pad_left, x.width);
                 if (ix < 0)

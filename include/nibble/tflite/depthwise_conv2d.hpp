@@ -35,7 +35,7 @@ inline status depthwise_conv2d(images_view<const std::int8_t> x, std::int32_t x_
     if (y.size() == 0)
         return status::ok;
     const auto kernel = kernels().depthwise_s8;
-    const std::ptrdiff_t products = y.width * y.channels * w.rows, task = products < 65536 ? 65536 / products : 1;
+    const std::ptrdiff_t products = y.width * y.channels * w.rows, task = products < 262144 ? 262144 / products : 1;
     executor.parallel_for(static_cast<std::size_t>((args.row_end + task - 1) / task), [&](std::size_t i) {
         depthwise_args part = args;
         part.row_begin = static_cast<std::ptrdiff_t>(i) * task;
