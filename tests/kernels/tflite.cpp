@@ -45,6 +45,30 @@ struct output_stage {
     }
 };
 
+// The same for sums of int16 by int8.
+struct wide_stage {
+    std::vector<std::int32_t> multiplier, shift;
+    std::vector<std::int64_t> bias;
+    tflite::requantization_16x8 r;
+
+    wide_stage(test::random& random, std::ptrdiff_t channels, std::ptrdiff_t k, bool each)
+    {
+        for (std::ptrdiff_t i = 0; i < (each ? channels : 1); ++i) {
+            const float scale = std::ldexp(1.0f + std::fabs(random.real()), -8) / std::sqrt(static_cast<float>(k));
+            const auto m = encode_multiplier(static_cast<double>(scale));
+            multiplier.push_back(random.integer(0, 9) == 0 ? INT32_MAX : m->multiplier);
+            shift.push_back(m->shift);
+        }
+        for (std::ptrdiff_t i = 0; i < channels; ++i)
+            bias.push_back(std::int64_t {1024} * random.integer(-30000, 30000) * (random.integer(0, 9) == 0 ? 1 << 20 : 1));
+        r.multiplier = multiplier;
+        r.shift = shift;
+        r.bias = bias;
+        r.low = random.integer(0, 1) ? 0 : -32768;
+        r.high = random.integer(0, 1) ? 20000 : 32767;
+    }
+};
+
 struct shape {
     std::ptrdiff_t batch, height, width, in, out, groups;
     tflite::window at;
@@ -157,7 +181,10 @@ TEST_CASE("depthwise convolutions equal the reference")
         {1, 1, 1, 1, 1, square(1)}, {2, 7, 6, 3, 1, square(3, 1, 1)}, {1, 9, 8, 64, 1, square(3, 2, 1)},
         {1, 6, 6, 131, 1, square(3, 1, 2, 2)}, {1, 5, 7, 32, 1, {2, 5, 1, 2, 2, 1, 1, 0, 0, 3}}, {2, 6, 5, 5, 3, square(3, 1, 1)},
         {1, 4, 4, 1, 37, square(3, 1, 1)}, {1, 3, 3, 16, 1, square(5, 1, 4)},
-        {1, 4, 3, 7, 1, square(3, 1, 5)}, // whole windows beside the image
+        {1, 4, 3, 7, 1, square(3, 1, 5)},    // whole windows beside the image
+        {1, 3, 2, 1061, 1, square(3, 1, 1)}, // more channels than a table of taps serves
+        {1, 30, 31, 9, 1, square(8, 1, 3)},  // more pixels than a table holds
+        {1, 11, 9, 6, 1, square(9, 1, 4)},   // more taps than are multiplied two by two
     };
     on_every_backend([&] {
         test::random random(3);
@@ -186,6 +213,200 @@ TEST_CASE("depthwise convolutions equal the reference")
                 CHECK(test::same_bits(y.data(), expected.data(), y.size()));
             }
     });
+}
+
+TEST_CASE("convolutions of int16 equal the reference")
+{
+    const auto random_shorts = [](test::random& random, const test::guarded<std::int16_t>& x) {
+        const bool extreme = random.integer(0, 3) == 0;
+        for (std::size_t i = 0; i < x.size(); ++i)
+            x[i] = static_cast<std::int16_t>(extreme ? -32768 : random.integer(-32768, 32767));
+    };
+    on_every_backend([&] {
+        test::random random(11);
+        std::vector<shape> shapes(std::begin(convolutions), std::end(convolutions));
+        shapes.push_back({1, 2, 2, 9, 300, 1, square(1)}); // more output channels than are summed at once
+        for (const shape& s : shapes)
+            for (const bool transposed : {false, true}) {
+                INFO(s.height << "x" << s.width << "x" << s.in << " to " << s.out << " transposed " << transposed);
+                const std::ptrdiff_t out_height = output_height(s.at, s.height), out_width = output_width(s.at, s.width);
+                const std::ptrdiff_t x_size = s.batch * (transposed ? out_height * out_width : s.height * s.width) * s.in;
+                const std::ptrdiff_t y_size = s.batch * (transposed ? s.height * s.width : out_height * out_width) * s.out;
+                const std::ptrdiff_t k = s.at.kernel_height * s.at.kernel_width * s.in / s.groups;
+                const bool at_end = random.integer(0, 1) != 0;
+                test::guarded<std::int16_t> x(x_size, at_end), y(y_size, at_end);
+                random_shorts(random, x);
+                const std::vector<std::int8_t> w = random_codes(random, s.out * k);
+                const matrix_view<const std::int8_t> weights(w.data(), s.out, k);
+                const auto filter = tflite::packed_filter::make(weights, s.at.kernel_height, s.at.kernel_width, s.in, s.groups);
+                REQUIRE(filter.error() == status::ok);
+                const wide_stage stage(random, s.out, k, random.integer(0, 1) != 0);
+                images_view<const std::int16_t> from(x.data(), s.batch, s.height, s.width, s.in);
+                images_view<std::int16_t> to(y.data(), s.batch, out_height, out_width, s.out);
+                if (transposed) {
+                    std::swap(from.height, to.height);
+                    std::swap(from.width, to.width);
+                }
+                std::vector<std::int16_t> expected(y.size());
+                images_view<std::int16_t> want = to;
+                want.data = expected.data();
+                test::guarded<std::byte> workspace(
+                    static_cast<std::ptrdiff_t>(tflite::conv2d_workspace<std::int16_t>(*filter, 1 + random.integer(0, 2))));
+                const span<std::byte> scratch(workspace.data(), workspace.size());
+                if (transposed) {
+                    reference::transpose_conv2d(from, 0, weights, s.groups, s.at, stage.r, want);
+                    REQUIRE(tflite::transpose_conv2d(from, *filter, s.at, stage.r, to, scratch, test::reversed_executor {}) == status::ok);
+                } else {
+                    reference::conv2d(from, 0, weights, s.groups, s.at, stage.r, want);
+                    REQUIRE(tflite::conv2d(from, *filter, s.at, stage.r, to, scratch, test::reversed_executor {}) == status::ok);
+                }
+                CHECK(test::same_bits(y.data(), expected.data(), y.size()));
+            }
+        for (const auto& [channels, multiplier, at] :
+            {std::tuple {std::ptrdiff_t(1), std::ptrdiff_t(1), square(1)}, {35, 1, square(3, 1, 1)}, {64, 1, square(3, 2, 1)},
+                {150, 1, square(5, 1, 2)}, {5, 3, square(3, 1, 1)}, {3, 1, tflite::window {22, 22, 1, 1, 1, 1, 11, 11, 11, 11}}}) {
+            const std::ptrdiff_t height = 7, width = 6, out = channels * multiplier, k = at.kernel_height * at.kernel_width;
+            const std::ptrdiff_t out_height = output_height(at, height), out_width = output_width(at, width);
+            const bool at_end = random.integer(0, 1) != 0;
+            test::guarded<std::int16_t> x(2 * height * width * channels, at_end), y(2 * out_height * out_width * out, at_end);
+            random_shorts(random, x);
+            const std::vector<std::int8_t> w = random_codes(random, k * out);
+            const wide_stage stage(random, out, k, random.integer(0, 1) != 0);
+            const images_view<const std::int16_t> from(x.data(), 2, height, width, channels);
+            const images_view<std::int16_t> to(y.data(), 2, out_height, out_width, out);
+            std::vector<std::int16_t> expected(y.size());
+            images_view<std::int16_t> want = to;
+            want.data = expected.data();
+            const auto status_of = [&, &window = at, &taps = k] {
+                return tflite::depthwise_conv2d(from, {w.data(), taps, out}, window, stage.r, to, test::reversed_executor {});
+            };
+            reference::depthwise_conv2d(from, 0, {w.data(), k, out}, at, stage.r, want);
+            REQUIRE(status_of() == status::ok);
+            CHECK(test::same_bits(y.data(), expected.data(), y.size()));
+        }
+    });
+}
+
+TEST_CASE("fully connected layers of int16, and what they refuse")
+{
+    // Sums that no int32 holds: 600 * 32768 * 127.
+    const std::vector<std::int16_t> x(1200, -32768);
+    const std::vector<std::int8_t> w(1800, 127);
+    std::vector<std::int16_t> y(6);
+    const auto filter = tflite::packed_filter::make(matrix_view<const std::int8_t>(w.data(), 3, 600), 1, 1, 600);
+    REQUIRE(filter);
+    std::vector<std::byte> workspace(tflite::conv2d_workspace<std::int16_t>(*filter));
+    const std::vector<std::int32_t> multiplier {1 << 30}, shift {-20};
+    const std::vector<std::int64_t> bias {std::int64_t(600) * 32768 * 127, 1 << 21, -(1 << 20)};
+    tflite::requantization_16x8 r {multiplier, shift, bias};
+    const matrix_view<const std::int16_t> from(x.data(), 2, 600);
+    const matrix_view<std::int16_t> to(y.data(), 2, 3);
+    on_every_backend([&] {
+        REQUIRE(tflite::fully_connected(from, *filter, r, to, workspace) == status::ok);
+        CHECK(y == std::vector<std::int16_t> {0, -1190, -1191, 0, -1190, -1191}); // -2496921600 and the biases / 2^21
+    });
+    std::fill(y.begin(), y.end(), std::int16_t(canary));
+    const std::vector<std::int32_t> far {8};
+    const std::vector<std::int64_t> huge {0, (std::int64_t(1) << 46) + 1, 0};
+    CHECK(tflite::fully_connected(from, *filter, {multiplier, far, bias}, to, workspace) == status::multiplier_invalid);
+    CHECK(tflite::fully_connected(from, *filter, {multiplier, shift, huge}, to, workspace) == status::bias_too_large);
+    CHECK(tflite::fully_connected(from, *filter, {multiplier, shift, {}, 5, 4}, to, workspace) == status::invalid_clamp);
+    CHECK(tflite::fully_connected(from, *filter, {multiplier, {}, bias}, to, workspace) == status::params_count_mismatch);
+    CHECK(tflite::fully_connected({x.data(), 2, 599}, *filter, r, to, workspace) == status::shape_mismatch);
+    CHECK(tflite::fully_connected({x.data(), 2, 300, 301}, *filter, r, to, workspace) == status::layout_unsupported);
+    CHECK(
+        tflite::fully_connected(from, *filter, r, to, span<std::byte>(workspace.data(), workspace.size() - 1)) == status::buffer_too_small);
+    const tflite::window large {512, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    CHECK(tflite::depthwise_conv2d({x.data(), 1, 512, 1, 1}, {w.data(), 512, 1}, large, {multiplier, shift}, {y.data(), 1, 1, 1, 1})
+          == status::k_too_large);
+    CHECK(std::all_of(y.begin(), y.end(), [](std::int16_t c) { return c == canary; }));
+}
+
+TEST_CASE("sums and products broadcast")
+{
+    struct operands {
+        std::ptrdiff_t a[4], b[4];
+    };
+    const operands shapes[] = {{{2, 3, 4, 5}, {2, 3, 4, 5}}, {{2, 3, 4, 67}, {1, 1, 1, 67}}, {{1, 1, 1, 1}, {2, 3, 4, 5}},
+        {{2, 3, 4, 5}, {2, 1, 1, 5}}, {{2, 1, 4, 1}, {1, 3, 1, 70}}, {{2, 3, 4, 5}, {2, 3, 4, 1}}, {{1, 1, 1, 9}, {1, 1, 1, 9}},
+        {{1, 300, 300, 1}, {1, 1, 1, 1}}, {{0, 3, 1, 1}, {1, 1, 1, 5}}};
+    on_every_backend([&] {
+        test::random random(12);
+        for (const operands& s : shapes) {
+            INFO(&s - shapes);
+            std::ptrdiff_t y_shape[4], a_size = 1, b_size = 1, y_size = 1;
+            for (int i = 0; i < 4; ++i) {
+                y_shape[i] = s.a[i] == 1 ? s.b[i] : s.a[i];
+                a_size *= s.a[i];
+                b_size *= s.b[i];
+                y_size *= y_shape[i];
+            }
+            const auto element = [&](const std::ptrdiff_t(&of)[4], std::ptrdiff_t index) {
+                std::ptrdiff_t at[4];
+                for (int i = 3; i >= 0; --i) {
+                    at[i] = of[i] == 1 ? 0 : index % y_shape[i];
+                    index /= y_shape[i];
+                }
+                return static_cast<std::size_t>(((at[0] * of[1] + at[1]) * of[2] + at[2]) * of[3] + at[3]);
+            };
+            const auto run = [&](auto code, std::int32_t a_zero, std::int32_t b_zero) {
+                using X = decltype(code);
+                test::guarded<X> a(a_size), b(b_size), y(y_size);
+                for (const test::guarded<X>* x : {&a, &b})
+                    for (std::size_t i = 0; i < x->size(); ++i)
+                        (*x)[i] = static_cast<X>(random.integer(code_traits<X>::qmin, code_traits<X>::qmax));
+                const images_view<const X> from_a(a.data(), s.a[0], s.a[1], s.a[2], s.a[3]),
+                    from_b(b.data(), s.b[0], s.b[1], s.b[2], s.b[3]);
+                const images_view<X> to(y.data(), y_shape[0], y_shape[1], y_shape[2], y_shape[3]);
+                const std::vector<float> scale {sizeof(X) == 1 ? 0.01f : 1.0f / 40000.0f};
+                requantization r;
+                r.scale = scale;
+                r.low = -30000;
+                const auto m = tflite::add_params<X>(0.02f, 0.05f, 0.06f);
+                REQUIRE(m);
+                requantization sum;
+                sum.mode = requantize_mode::double_rounding;
+                requantization of_sum = sum;
+                of_sum.multiplier = span<const std::int32_t>(&m->sum.multiplier, 1);
+                of_sum.shift = span<const std::int32_t>(&m->sum.shift, 1);
+                std::vector<X> product(y.size()), expected(y.size());
+                for (std::ptrdiff_t i = 0; i < y_size; ++i) {
+                    const X left = a[element(s.a, i)], right = b[element(s.b, i)];
+                    product[static_cast<std::size_t>(i)]
+                        = static_cast<X>(reference::requantize((left - a_zero) * (right - b_zero), r, 0, codes_of<X>(code_range::full)));
+                    expected[static_cast<std::size_t>(i)] = reference::add(left, a_zero, right, b_zero, *m, of_sum);
+                }
+                const test::reversed_executor executor;
+                if constexpr (sizeof(X) == 1) {
+                    REQUIRE(tflite::multiply(from_a, a_zero, from_b, b_zero, r, to, executor) == status::ok);
+                    CHECK(test::same_bits(y.data(), product.data(), y.size()));
+                    REQUIRE(tflite::add(from_a, a_zero, from_b, b_zero, *m, sum, to, executor) == status::ok);
+                } else {
+                    REQUIRE(tflite::multiply(from_a, from_b, r, to, executor) == status::ok);
+                    CHECK(test::same_bits(y.data(), product.data(), y.size()));
+                    REQUIRE(tflite::add(from_a, from_b, *m, sum, to, executor) == status::ok);
+                }
+                CHECK(test::same_bits(y.data(), expected.data(), y.size()));
+            };
+            run(std::int8_t {0}, random.integer(-128, 127), random.integer(-128, 127));
+            run(std::int16_t {0}, 0, 0);
+        }
+    });
+    const std::vector<std::int8_t> a(6), b(3);
+    const std::vector<float> scale {1.0f};
+    std::vector<std::int8_t> y(6, canary);
+    requantization r;
+    r.scale = scale;
+    const images_view<std::int8_t> to(y.data(), 1, 1, 2, 3);
+    CHECK(tflite::multiply({a.data(), 1, 1, 2, 3}, 0, {b.data(), 1, 1, 1, 2}, 0, r, to) == status::shape_mismatch);
+    CHECK(tflite::multiply({a.data(), 1, 1, 1, 3}, 0, {b.data(), 1, 1, 1, 3}, 0, r, to) == status::shape_mismatch);
+    CHECK(tflite::multiply(a, 0, b, 0, r, y) == status::shape_mismatch);
+    const std::vector<std::int16_t> wide(1);
+    std::vector<std::int16_t> wide_y(1);
+    r.zero_point = 1;
+    CHECK(tflite::multiply({wide.data(), 1, 1, 1, 1}, {wide.data(), 1, 1, 1, 1}, r, {wide_y.data(), 1, 1, 1, 1})
+          == status::zero_point_out_of_range);
+    CHECK(std::all_of(y.begin(), y.end(), [](std::int8_t c) { return c == canary; }));
 }
 
 TEST_CASE("sums and products equal the reference")

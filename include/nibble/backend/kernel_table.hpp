@@ -191,6 +191,25 @@ struct requantize_args {
     requantize_params params;
 };
 
+/// How the sums of int16 x int8 become int16; tflite/int16.hpp.
+struct requantize_16x8_params {
+    std::ptrdiff_t step; // 0: one multiplier for all columns; 1: one each
+    const std::int32_t* multiplier;
+    const std::int32_t* shift;
+    const std::int64_t* bias; // one a column, or null
+    std::int32_t low, high;
+};
+
+/// Sums 256 * high + low, or low alone where high is null; the first column is `column` of the parameters.
+struct requantize_16x8_args {
+    const std::int32_t* high;
+    const std::int32_t* low;
+    std::ptrdiff_t stride, rows, column, columns;
+    std::int16_t* y;
+    std::ptrdiff_t y_stride;
+    requantize_16x8_params params;
+};
+
 /// Output rows [row_begin, row_end), counted over the whole batch, of a depthwise convolution in NHWC; tflite/depthwise_conv2d.hpp.
 struct depthwise_args {
     const void* x;
@@ -202,17 +221,20 @@ struct depthwise_args {
     void* y;
     std::ptrdiff_t out_height, out_width;
     std::ptrdiff_t row_begin, row_end;
-    requantize_params requantize;
+    requantize_params requantize; // of depthwise_s8
+    requantize_16x8_params wide;  // of depthwise_s16
 };
 
-/// Codes less their zero points are multiplied by 2^20 before they are added, as TFLite does.
-inline constexpr int add_headroom = 20;
+/// Codes less their zero points are multiplied by 2^20 (int16: 2^15) before they are added, as TFLite does.
+template <class X>
+inline constexpr int add_headroom = sizeof(X) == 1 ? 20 : 15;
 
-/// Elements [begin, end) of two int8 tensors; tflite/elementwise.hpp. Multipliers and shifts are read by add_s8 only.
+/// Elements [begin, end) of two int8 or int16 tensors; tflite/elementwise.hpp. Multipliers and shifts are read by add_s8 and add_s16 only.
 struct elementwise_args {
-    const std::int8_t* a;
-    const std::int8_t* b;
-    std::int8_t* y;
+    const void* a;
+    const void* b;
+    void* y;
+    bool a_repeated, b_repeated; // the one element for all
     std::ptrdiff_t begin, end;
     std::int32_t a_zero_point, b_zero_point;
     std::int32_t a_multiplier, a_shift, b_multiplier, b_shift;

@@ -61,6 +61,11 @@ struct code_traits<std::int8_t> {
     static constexpr std::int32_t qmin = -128, qmax = 127;
 };
 template <>
+struct code_traits<std::int16_t> {
+    static constexpr int per_element = 1;
+    static constexpr std::int32_t qmin = -32768, qmax = 32767;
+};
+template <>
 struct code_traits<std::uint8_t> {
     static constexpr int per_element = 1;
     static constexpr std::int32_t qmin = 0, qmax = 255;

@@ -79,6 +79,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     quantized_axis_invalid,  ///< scales run along another dimension than the TFLite specification allows
     weight_zero_point,       ///< the TFLite specification wants zero points of 0 for weights and biases
     weight_code_invalid,     ///< a weight has the least code, which the TFLite specification leaves out
+    bias_too_large,          ///< an int64 bias is beyond 2^46, above which 16x8 sums leave TFLite's 48 bits
     bias_scale_invalid,      ///< a bias' scale is not the input's scale times the weights'
     fixed_params_needed,     ///< the TFLite specification fixes this output's scale and zero point to others
     same_params_needed,      ///< the TFLite specification wants the same scale and zero point for inputs and output
@@ -174,6 +175,7 @@ constexpr const char* to_string(status s) noexcept
                "else";
     case status::weight_zero_point: return "weights and biases have zero points of 0 in the TFLite specification";
     case status::weight_code_invalid: return "weights are in [-127, 127] in the TFLite specification: quantize with code_range::narrow";
+    case status::bias_too_large: return "an int64 bias is beyond 2^46: TFLite's 16x8 sums have 48 bits";
     case status::bias_scale_invalid: return "a bias' scale must be the input's scale times the weights'";
     case status::fixed_params_needed:
         return "the TFLite specification fixes the output: 1/256 and -128 for logistic and softmax, 1/128 and 0 for tanh and "

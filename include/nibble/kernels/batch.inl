@@ -243,6 +243,30 @@ inline words load_s8(const void* p) noexcept
 #endif
 }
 
+inline words load_s16(const std::int16_t* p) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vmovl_s16(vld1_s16(p)));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+#else
+    return words(_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#endif
+}
+
+// The low 16 bits of each lane; lanes are in [-32768, 32767].
+inline void store_low_shorts(words v, std::int16_t* out) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    vst1_s16(out, vmovn_s32(v));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(v));
+#else
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(v, v), 0x08);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm256_castsi256_si128(packed));
+#endif
+}
+
 inline words load_u8(const void* p) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON

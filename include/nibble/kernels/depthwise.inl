@@ -56,7 +56,8 @@ inline void fill_table(const depthwise_args& args, std::ptrdiff_t pixel, std::pt
             for (std::ptrdiff_t t = 0; t < taps; ++t)
                 table[t] = table[t - taps] == outside ? outside : table[t - taps] + step;
         else
-            for_taps<X>(args, at, [&](std::ptrdiff_t tap, const X* p) noexcept { table[tap] = p == nullptr ? outside : p + first_channel; });
+            for_taps<X>(
+                args, at, [&](std::ptrdiff_t tap, const X* p) noexcept { table[tap] = p == nullptr ? outside : p + first_channel; });
         if (++at.ox == args.out_width) {
             at.ox = 0;
             if (++at.oy == args.out_height) {
@@ -74,6 +75,14 @@ inline void finish_depthwise(const depthwise_args& args, std::int8_t, std::ptrdi
     const std::ptrdiff_t out_channels = args.channels * args.multiplier;
     std::int8_t* const y = static_cast<std::int8_t*>(args.y) + pixel * out_channels + channel;
     requantize_block(args.requantize, sums, stride, pixels, channel, count, reinterpret_cast<std::uint8_t*>(y), out_channels);
+}
+
+inline void finish_depthwise(const depthwise_args& args, std::int16_t, std::ptrdiff_t pixel, std::ptrdiff_t pixels, std::ptrdiff_t channel,
+    std::ptrdiff_t count, const std::int32_t* sums, std::ptrdiff_t stride) noexcept
+{
+    const std::ptrdiff_t out_channels = args.channels * args.multiplier;
+    requantize_16x8({nullptr, sums, stride, pixels, channel, count, static_cast<std::int16_t*>(args.y) + pixel * out_channels + channel,
+        out_channels, args.wide});
 }
 
 // `count` channels, the first `channel` of the part: all lanes of Vectors vectors if Whole.
@@ -140,7 +149,8 @@ inline void depthwise_by_vectors(const depthwise_args& args, std::ptrdiff_t pixe
         for (part.pixel = pixel_begin; part.pixel < pixel_end; part.pixel += part.pixels) {
             part.pixels = pixel_end - part.pixel < together ? pixel_end - part.pixel : together;
             fill_table(args, part.pixel, part.pixels, part.first_channel, outside, table);
-            const std::ptrdiff_t rest = args.channels - part.first_channel, channels = rest < depthwise_channels ? rest : depthwise_channels;
+            const std::ptrdiff_t rest = args.channels - part.first_channel,
+                                 channels = rest < depthwise_channels ? rest : depthwise_channels;
             std::ptrdiff_t channel = 0;
             for (; channels - channel >= 2 * short_lanes; channel += 2 * short_lanes)
                 depthwise_block<X, 2, true>(args, part, channel, 2 * short_lanes);
@@ -181,6 +191,7 @@ inline void depthwise(const depthwise_args& args) noexcept
 }
 
 inline void depthwise_s8(const depthwise_args& args) noexcept { depthwise<std::int8_t>(args); }
+inline void depthwise_s16(const depthwise_args& args) noexcept { depthwise<std::int16_t>(args); }
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -74,7 +74,7 @@ NIBBLE_INLINE constexpr code_limits codes_of_bits(int bits, bool is_signed, code
 template <class Q>
 NIBBLE_INLINE constexpr code_limits codes_of(code_range range) noexcept
 {
-    return codes_of_bits(8 / code_traits<Q>::per_element, code_traits<Q>::qmin < 0, range);
+    return codes_of_bits(static_cast<int>(8 * sizeof(Q)) / code_traits<Q>::per_element, code_traits<Q>::qmin < 0, range);
 }
 
 struct scale_and_zero_point {

@@ -1,5 +1,5 @@
-// The definition of the TFLite int8 scheme's kernels: loops over every tap, sums in 64 bits. What is plain C++ in tflite/ already
-// (tables, pooling, softmax) is defined there.
+// The definition of the TFLite int8 scheme's kernels, and of 16x8's: loops over every tap, sums in 64 bits. What is plain C++ in tflite/
+// already (tables, pooling, softmax) is defined there.
 #pragma once
 
 #include "../tflite/conv2d.hpp"
@@ -9,25 +9,44 @@
 NIBBLE_BEGIN
 namespace reference {
 
+/// A 16x8 sum of at most 48 bits, its bias included.
+inline std::int32_t requantize_16x8(std::int64_t sum, fixed_multiplier m, std::int32_t low, std::int32_t high) noexcept
+{
+    const std::int64_t reduced = m.multiplier < 0x7fff0000 ? (m.multiplier + (1 << 15)) >> 16 : 0x7fff;
+    const std::int32_t down = 15 - m.shift;
+    const std::int64_t q = (sum * reduced + (std::int64_t {1} << (down - 1))) >> down;
+    return static_cast<std::int32_t>(q < low ? low : q > high ? high : q);
+}
+
 namespace detail {
 
+inline std::int32_t requantize_sum(std::int64_t sum, const requantization& r, std::ptrdiff_t o) noexcept
+{
+    return requantize(static_cast<std::int32_t>(sum), r, static_cast<std::size_t>(o), codes_of<std::int8_t>(code_range::full));
+}
+inline std::int32_t requantize_sum(std::int64_t sum, const tflite::requantization_16x8& r, std::ptrdiff_t o) noexcept
+{
+    const std::size_t at = r.multiplier.size() == 1 ? 0 : static_cast<std::size_t>(o);
+    if (!r.bias.empty())
+        sum += r.bias[static_cast<std::size_t>(o)];
+    return requantize_16x8(sum, {r.multiplier[at], r.shift[at]}, r.low, r.high);
+}
+
 /// sum_at(n, oy, ox, o), requantized, for every output.
-template <class Sum>
-inline void requantize_images(const requantization& r, tflite::images_view<std::int8_t> y, Sum sum_at) noexcept
+template <class Requantization, class X, class Sum>
+inline void requantize_images(const Requantization& r, tflite::images_view<X> y, Sum sum_at) noexcept
 {
     const default_fp_mode mode;
     for (std::ptrdiff_t n = 0; n < y.batch; ++n)
         for (std::ptrdiff_t oy = 0; oy < y.height; ++oy)
             for (std::ptrdiff_t ox = 0; ox < y.width; ++ox)
                 for (std::ptrdiff_t o = 0; o < y.channels; ++o)
-                    y(n, oy, ox, o) = static_cast<std::int8_t>(requantize(static_cast<std::int32_t>(sum_at(n, oy, ox, o)), r,
-                        static_cast<std::size_t>(o), codes_of<std::int8_t>(code_range::full)));
+                    y(n, oy, ox, o) = static_cast<X>(requantize_sum(sum_at(n, oy, ox, o), r, o));
 }
 
 /// step(tap, iy, ix) for the taps of output (oy, ox) that fall on the image.
-template <class Step>
-inline void for_taps(
-    tflite::images_view<const std::int8_t> x, const tflite::window& at, std::ptrdiff_t oy, std::ptrdiff_t ox, Step step) noexcept
+template <class X, class Step>
+inline void for_taps(tflite::images_view<const X> x, const tflite::window& at, std::ptrdiff_t oy, std::ptrdiff_t ox, Step step) noexcept
 {
     for (std::ptrdiff_t ky = 0; ky < at.kernel_height; ++ky)
         for (std::ptrdiff_t kx = 0; kx < at.kernel_width; ++kx) {
@@ -41,8 +60,9 @@ inline void for_taps(
 } // namespace detail
 
 /// w: out_channels x (kernel_height * kernel_width * in_channels / groups), as packed_filter::make takes it.
-inline void conv2d(tflite::images_view<const std::int8_t> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w,
-    std::ptrdiff_t groups, const tflite::window& at, const requantization& r, tflite::images_view<std::int8_t> y) noexcept
+template <class X, class Requantization>
+inline void conv2d(tflite::images_view<const X> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w, std::ptrdiff_t groups,
+    const tflite::window& at, const Requantization& r, tflite::images_view<X> y) noexcept
 {
     const std::ptrdiff_t in = x.channels / groups, out = y.channels / groups;
     detail::requantize_images(r, y, [&](std::ptrdiff_t n, std::ptrdiff_t oy, std::ptrdiff_t ox, std::ptrdiff_t o) {
@@ -56,8 +76,9 @@ inline void conv2d(tflite::images_view<const std::int8_t> x, std::int32_t x_zero
 }
 
 /// The inputs that each input pixel adds to outputs, scattered.
-inline void transpose_conv2d(tflite::images_view<const std::int8_t> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w,
-    std::ptrdiff_t groups, const tflite::window& at, const requantization& r, tflite::images_view<std::int8_t> y) noexcept
+template <class X, class Requantization>
+inline void transpose_conv2d(tflite::images_view<const X> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w,
+    std::ptrdiff_t groups, const tflite::window& at, const Requantization& r, tflite::images_view<X> y) noexcept
 {
     const std::ptrdiff_t in = x.channels / groups, out = y.channels / groups;
     detail::requantize_images(r, y, [&](std::ptrdiff_t n, std::ptrdiff_t oy, std::ptrdiff_t ox, std::ptrdiff_t o) {
@@ -75,8 +96,9 @@ inline void transpose_conv2d(tflite::images_view<const std::int8_t> x, std::int3
 }
 
 /// w: (kernel_height * kernel_width) x output channels.
-inline void depthwise_conv2d(tflite::images_view<const std::int8_t> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w,
-    const tflite::window& at, const requantization& r, tflite::images_view<std::int8_t> y) noexcept
+template <class X, class Requantization>
+inline void depthwise_conv2d(tflite::images_view<const X> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w,
+    const tflite::window& at, const Requantization& r, tflite::images_view<X> y) noexcept
 {
     const std::ptrdiff_t multiplier = y.channels / x.channels;
     detail::requantize_images(r, y, [&](std::ptrdiff_t n, std::ptrdiff_t oy, std::ptrdiff_t ox, std::ptrdiff_t o) {
@@ -89,16 +111,16 @@ inline void depthwise_conv2d(tflite::images_view<const std::int8_t> x, std::int3
 }
 
 /// One element of tflite::add; r.multiplier and r.shift are m.sum's.
-inline std::int8_t add(std::int8_t a, std::int32_t a_zero_point, std::int8_t b, std::int32_t b_zero_point, const tflite::add_multipliers& m,
-    const requantization& r) noexcept
+template <class X>
+inline X add(
+    X a, std::int32_t a_zero_point, X b, std::int32_t b_zero_point, const tflite::add_multipliers& m, const requantization& r) noexcept
 {
     const auto scaled = [&](std::int32_t x, fixed_multiplier by) {
-        const std::int32_t up = x * (1 << add_headroom);
+        const std::int32_t up = x * (1 << add_headroom<X>);
         return r.mode == requantize_mode::double_rounding ? multiply_double_rounding(up, by.multiplier, by.shift)
                                                           : multiply_single_rounding(up, by.multiplier, by.shift);
     };
-    return static_cast<std::int8_t>(
-        requantize(scaled(a - a_zero_point, m.a) + scaled(b - b_zero_point, m.b), r, 0, codes_of<std::int8_t>(code_range::full)));
+    return static_cast<X>(requantize(scaled(a - a_zero_point, m.a) + scaled(b - b_zero_point, m.b), r, 0, codes_of<X>(code_range::full)));
 }
 
 } // namespace reference

@@ -1,4 +1,5 @@
-// Depthwise convolution of int8 images: output channel o sees input channel i = o / multiplier only.
+// Depthwise convolution of int8 images, or of int16 ones by int8 weights (16x8, int16.hpp): output channel o sees input channel
+// i = o / multiplier only.
 //   sum[o] over ky, kx of (x[oy * stride - pad_top + ky * dilation, ..., i] - x_zero_point) * w[ky, kx, o]
 //   y[o] = requantization of sum[o], its bias included; taps outside the image count nothing
 // Weights are as TFLite's, 1 x kernel_height x kernel_width x output channels, and need no packing. No scratch memory.
@@ -6,17 +7,18 @@
 
 #include "../gemm/gemm.hpp"
 #include "images.hpp"
+#include "int16.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
 
-/// w: (kernel_height * kernel_width) x output channels, contiguous. multiplier: output channels an input channel; the kernels are fast
-/// for 1.
-template <class Executor = serial_executor>
-inline status depthwise_conv2d(images_view<const std::int8_t> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w,
-    const window& at, const requantization& r, images_view<std::int8_t> y, Executor&& executor = Executor {})
+namespace detail {
+
+template <class X, class Requantization, class Executor>
+inline status run_depthwise(images_view<const X> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w, const window& at,
+    std::ptrdiff_t most_taps, const Requantization& r, images_view<X> y, Executor&& executor)
 {
-    for (const status s : {check(x), check(w), check(images_view<const std::int8_t>(y)), check(at)})
+    for (const status s : {check(x), check(w), check(images_view<const X>(y)), check(at)})
         if (s != status::ok)
             return s;
     if (x_zero_point < -128 || x_zero_point > 127)
@@ -25,16 +27,21 @@ inline status depthwise_conv2d(images_view<const std::int8_t> x, std::int32_t x_
     if (x.batch != y.batch || multiplier * x.channels != y.channels || w.rows != at.kernel_height * at.kernel_width || w.cols != y.channels
         || (w.rows > 1 && w.stride != w.cols) || y.height != output_height(at, x.height) || y.width != output_width(at, x.width))
         return status::shape_mismatch;
-    if (w.rows > max_k(false, true, false))
+    if (w.rows > most_taps)
         return status::k_too_large;
     depthwise_args args {x.data, x.height, x.width, x.channels, x_zero_point, w.data, multiplier, at.kernel_height, at.kernel_width,
         at.stride_height, at.stride_width, at.dilation_height, at.dilation_width, at.pad_top, at.pad_left, y.data, y.height, y.width, 0,
-        y.batch * y.height, {}};
-    if (const status s = nibble::detail::check_requantization<std::int8_t>(r, y.channels, args.requantize); s != status::ok)
+        y.batch * y.height, {}, {}};
+    status s = status::ok;
+    if constexpr (sizeof(X) == 1)
+        s = check_output(r, y.channels, args.requantize);
+    else
+        s = check_output(r, y.channels, args.wide);
+    if (s != status::ok)
         return s;
     if (y.size() == 0)
         return status::ok;
-    const auto kernel = kernels().depthwise_s8;
+    const auto kernel = sizeof(X) == 1 ? kernels().depthwise_s8 : kernels().depthwise_s16;
     const std::ptrdiff_t products = y.width * y.channels * w.rows, task = products < 262144 ? 262144 / products : 1;
     executor.parallel_for(static_cast<std::size_t>((args.row_end + task - 1) / task), [&](std::size_t i) {
         depthwise_args part = args;
@@ -44,6 +51,25 @@ inline status depthwise_conv2d(images_view<const std::int8_t> x, std::int32_t x_
         kernel(part);
     });
     return status::ok;
+}
+
+} // namespace detail
+
+/// w: (kernel_height * kernel_width) x output channels, contiguous. multiplier: output channels an input channel; the kernels are fast
+/// for 1 and kernels of at most 64 taps.
+template <class Executor = serial_executor>
+inline status depthwise_conv2d(images_view<const std::int8_t> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w,
+    const window& at, const requantization& r, images_view<std::int8_t> y, Executor&& executor = Executor {})
+{
+    return detail::run_depthwise(x, x_zero_point, w, at, max_k(false, true, false), r, y, executor);
+}
+
+/// Kernels of at most 511 taps, whose sums fit int32 before the bias is added.
+template <class Executor = serial_executor>
+inline status depthwise_conv2d(images_view<const std::int16_t> x, matrix_view<const std::int8_t> w, const window& at,
+    const requantization_16x8& r, images_view<std::int16_t> y, Executor&& executor = Executor {})
+{
+    return detail::run_depthwise(x, 0, w, at, INT32_MAX / (32768 * 128), r, y, executor);
 }
 
 } // namespace tflite

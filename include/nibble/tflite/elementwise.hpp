@@ -1,12 +1,19 @@
-// Sums and products of two int8 tensors of one shape.
+// Sums and products of two int8 or int16 tensors, of one shape or broadcast.
 //   add       y = requantization of m_a * ((a - a_zero_point) * 2^20) + m_b * ((b - b_zero_point) * 2^20), fixed-point modes only, where
 //             m_a = a_scale / (2 max(a_scale, b_scale)), m_b likewise, and the requantization's multiplier is
-//             2 max(a_scale, b_scale) / (2^20 y_scale): add_params
+//             2 max(a_scale, b_scale) / (2^20 y_scale): add_params. int16: 2^15 instead of 2^20
 //   multiply  y = requantization of (a - a_zero_point) * (b - b_zero_point); multiplier or scale: a_scale * b_scale / y_scale
 // Each product with a multiplier is rounded by the requantization's mode. TFLite's own arithmetic in the mode double_rounding.
+// int16 tensors have zero points of 0, as the specification wants.
+//
+// Broadcasting is numpy's and TFLite's, in four dimensions: each of a's and b's is the output's or 1. A channel vector is
+// 1 x 1 x 1 x channels, a scalar 1 x 1 x 1 x 1.
 #pragma once
 
+#include "../backend/fp_mode.hpp"
+#include "../gemm/executor.hpp"
 #include "../quantize/requantize.hpp"
+#include "images.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -31,6 +38,8 @@ inline status check(const quantization& q) noexcept
     return q.zero_point < -128 || q.zero_point > 127 ? status::zero_point_out_of_range : status::ok;
 }
 
+/// X: std::int8_t or std::int16_t.
+template <class X = std::int8_t>
 inline result<add_multipliers> add_params(float a_scale, float b_scale, float y_scale) noexcept
 {
     for (const float scale : {a_scale, b_scale, y_scale})
@@ -38,7 +47,7 @@ inline result<add_multipliers> add_params(float a_scale, float b_scale, float y_
             return status::scale_invalid;
     const double twice = 2.0 * static_cast<double>(a_scale > b_scale ? a_scale : b_scale);
     const auto a = encode_multiplier(static_cast<double>(a_scale) / twice), b = encode_multiplier(static_cast<double>(b_scale) / twice),
-               sum = encode_multiplier(twice / (static_cast<double>(1 << add_headroom) * static_cast<double>(y_scale)));
+               sum = encode_multiplier(twice / (static_cast<double>(1 << add_headroom<X>) * static_cast<double>(y_scale)));
     if (!sum)
         return sum.error();
     return add_multipliers {*a, *b, *sum};
@@ -46,44 +55,116 @@ inline result<add_multipliers> add_params(float a_scale, float b_scale, float y_
 
 namespace detail {
 
-template <class Executor>
-inline status run_elementwise(void (*kernel)(const elementwise_args&) noexcept, elementwise_args args, const requantization& r,
-    std::size_t count, Executor&& executor)
+/// Two operands of four dimensions as runs of elements: over a run, each advances by one or stays where it is.
+class broadcast {
+public:
+    /// shape_mismatch if a dimension of a or b is neither y's nor 1.
+    status set(const std::ptrdiff_t (&a)[4], const std::ptrdiff_t (&b)[4], const std::ptrdiff_t (&y)[4]) noexcept
+    {
+        std::ptrdiff_t a_size = 1, b_size = 1;
+        bool in_run = true;
+        for (int i = 3; i >= 0; --i) {
+            if (y[i] != (a[i] == 1 ? b[i] : a[i]) || (b[i] != 1 && b[i] != y[i]))
+                return status::shape_mismatch;
+            const bool a_stays = a[i] != y[i], b_stays = b[i] != y[i];
+            if (y[i] != 1 && run == 1) {
+                a_repeated = a_stays;
+                b_repeated = b_stays;
+            }
+            in_run = in_run && (y[i] == 1 || (a_stays == a_repeated && b_stays == b_repeated));
+            if (in_run)
+                run *= y[i];
+            sizes_[i] = in_run ? 1 : y[i];
+            a_steps_[i] = a_stays ? 0 : a_size;
+            b_steps_[i] = b_stays ? 0 : b_size;
+            runs *= sizes_[i];
+            a_size *= a[i];
+            b_size *= b[i];
+        }
+        return status::ok;
+    }
+    struct offsets {
+        std::ptrdiff_t a, b;
+    };
+    offsets of_run(std::ptrdiff_t index) const noexcept
+    {
+        offsets at {0, 0};
+        for (int i = 3; i >= 0; --i) {
+            at.a += index % sizes_[i] * a_steps_[i];
+            at.b += index % sizes_[i] * b_steps_[i];
+            index /= sizes_[i];
+        }
+        return at;
+    }
+
+    std::ptrdiff_t runs = 1, run = 1;
+    bool a_repeated = false, b_repeated = false;
+
+private:
+    std::ptrdiff_t sizes_[4] {}, a_steps_[4] {}, b_steps_[4] {};
+};
+
+template <class X, class Executor>
+inline status run_elementwise(void (*kernel)(const elementwise_args&) noexcept, elementwise_args args, images_view<const X> a,
+    images_view<const X> b, const requantization& r, images_view<X> y, Executor&& executor)
 {
-    if (const status s = nibble::detail::check_requantization<std::int8_t>(r, 1, args.requantize); s != status::ok)
+    broadcast shape;
+    if (const status s = shape.set(
+            {a.batch, a.height, a.width, a.channels}, {b.batch, b.height, b.width, b.channels}, {y.batch, y.height, y.width, y.channels});
+        s != status::ok)
         return s;
-    constexpr std::size_t task = 65536;
-    executor.parallel_for((count + task - 1) / task, [&](std::size_t i) {
-        elementwise_args part = args;
-        part.begin = static_cast<std::ptrdiff_t>(i * task);
-        part.end = static_cast<std::ptrdiff_t>(count - i * task < task ? count : (i + 1) * task);
+    if (const status s = nibble::detail::check_requantization<X>(r, 1, args.requantize); s != status::ok)
+        return s;
+    if (y.size() == 0)
+        return status::ok;
+    args.a_repeated = shape.a_repeated;
+    args.b_repeated = shape.b_repeated;
+    constexpr std::ptrdiff_t task = 65536;
+    const std::ptrdiff_t pieces = (shape.run + task - 1) / task, together = task / shape.run + 1; // pieces of a run, of a task
+    const std::ptrdiff_t all = shape.runs * pieces;
+    executor.parallel_for(static_cast<std::size_t>((all + together - 1) / together), [&](std::size_t i) {
         const default_fp_mode mode;
-        kernel(part);
+        const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(i) * together;
+        for (std::ptrdiff_t piece = first; piece < all && piece < first + together; ++piece) {
+            const auto at = shape.of_run(piece / pieces);
+            elementwise_args part = args;
+            part.a = a.data + at.a;
+            part.b = b.data + at.b;
+            part.y = y.data + piece / pieces * shape.run;
+            part.begin = piece % pieces * task;
+            part.end = shape.run - part.begin < task ? shape.run : part.begin + task;
+            kernel(part);
+        }
     });
     return status::ok;
 }
 
-inline status check_elementwise(span<const std::int8_t> a, std::int32_t a_zero_point, span<const std::int8_t> b, std::int32_t b_zero_point,
-    span<std::int8_t> y, const requantization& r) noexcept
+template <class X>
+inline status check_elementwise(images_view<const X> a, std::int32_t a_zero_point, images_view<const X> b, std::int32_t b_zero_point,
+    images_view<X> y, const requantization& r) noexcept
 {
-    if (check(a) != status::ok || check(b) != status::ok || check(y) != status::ok)
-        return status::null_pointer;
-    if (a.size() != y.size() || b.size() != y.size())
-        return status::shape_mismatch;
+    for (const status s : {check(a), check(b), check(images_view<const X>(y))})
+        if (s != status::ok)
+            return s;
     for (const std::int32_t zero_point : {a_zero_point, b_zero_point})
         if (zero_point < -128 || zero_point > 127)
             return status::zero_point_out_of_range;
+    if (sizeof(X) == 2 && r.zero_point != 0)
+        return status::zero_point_out_of_range;
     return r.bias.empty() ? status::ok : status::params_count_mismatch;
 }
 
-} // namespace detail
-
-/// r: mode, zero point and bounds of y; its multiplier is m.sum, whatever r holds.
-template <class Executor = serial_executor>
-inline status add(span<const std::int8_t> a, std::int32_t a_zero_point, span<const std::int8_t> b, std::int32_t b_zero_point,
-    const add_multipliers& m, requantization r, span<std::int8_t> y, Executor&& executor = Executor {})
+template <class X>
+inline images_view<X> flat(span<X> x) noexcept
 {
-    if (const status s = detail::check_elementwise(a, a_zero_point, b, b_zero_point, y, r); s != status::ok)
+    return {x.data(), 1, 1, 1, static_cast<std::ptrdiff_t>(x.size())};
+}
+
+template <class X, class Executor>
+inline status add(images_view<const X> a, std::int32_t a_zero_point, images_view<const X> b, std::int32_t b_zero_point,
+    const add_multipliers& m, requantization r, images_view<X> y, Executor&& executor)
+{
+    if (const status s = check_elementwise(a, a_zero_point, b, b_zero_point, y, r); s != status::ok)
         return s;
     if (r.mode == requantize_mode::float_ties_to_even)
         return status::requantize_mode_invalid;
@@ -93,19 +174,72 @@ inline status add(span<const std::int8_t> a, std::int32_t a_zero_point, span<con
             return status::multiplier_invalid;
     r.multiplier = span<const std::int32_t>(&m.sum.multiplier, 1);
     r.shift = span<const std::int32_t>(&m.sum.shift, 1);
-    const elementwise_args args {
-        a.data(), b.data(), y.data(), 0, 0, a_zero_point, b_zero_point, m.a.multiplier, m.a.shift, m.b.multiplier, m.b.shift, {}};
-    return detail::run_elementwise(kernels().add_s8, args, r, y.size(), executor);
+    elementwise_args args {};
+    args.a_zero_point = a_zero_point;
+    args.b_zero_point = b_zero_point;
+    args.a_multiplier = m.a.multiplier;
+    args.a_shift = m.a.shift;
+    args.b_multiplier = m.b.multiplier;
+    args.b_shift = m.b.shift;
+    return run_elementwise(sizeof(X) == 1 ? kernels().add_s8 : kernels().add_s16, args, a, b, r, y, executor);
 }
 
+template <class X, class Executor>
+inline status multiply(images_view<const X> a, std::int32_t a_zero_point, images_view<const X> b, std::int32_t b_zero_point,
+    const requantization& r, images_view<X> y, Executor&& executor)
+{
+    if (const status s = check_elementwise(a, a_zero_point, b, b_zero_point, y, r); s != status::ok)
+        return s;
+    elementwise_args args {};
+    args.a_zero_point = a_zero_point;
+    args.b_zero_point = b_zero_point;
+    return run_elementwise(sizeof(X) == 1 ? kernels().multiply_s8 : kernels().multiply_s16, args, a, b, r, y, executor);
+}
+
+} // namespace detail
+
+/// r: mode, zero point and bounds of y; its multiplier is m.sum, whatever r holds.
+template <class Executor = serial_executor>
+inline status add(images_view<const std::int8_t> a, std::int32_t a_zero_point, images_view<const std::int8_t> b, std::int32_t b_zero_point,
+    const add_multipliers& m, const requantization& r, images_view<std::int8_t> y, Executor&& executor = Executor {})
+{
+    return detail::add(a, a_zero_point, b, b_zero_point, m, r, y, executor);
+}
+template <class Executor = serial_executor>
+inline status add(span<const std::int8_t> a, std::int32_t a_zero_point, span<const std::int8_t> b, std::int32_t b_zero_point,
+    const add_multipliers& m, const requantization& r, span<std::int8_t> y, Executor&& executor = Executor {})
+{
+    if (a.size() != b.size())
+        return status::shape_mismatch;
+    return detail::add(detail::flat(a), a_zero_point, detail::flat(b), b_zero_point, m, r, detail::flat(y), executor);
+}
+/// m: add_params<std::int16_t>.
+template <class Executor = serial_executor>
+inline status add(images_view<const std::int16_t> a, images_view<const std::int16_t> b, const add_multipliers& m, const requantization& r,
+    images_view<std::int16_t> y, Executor&& executor = Executor {})
+{
+    return detail::add(a, 0, b, 0, m, r, y, executor);
+}
+
+template <class Executor = serial_executor>
+inline status multiply(images_view<const std::int8_t> a, std::int32_t a_zero_point, images_view<const std::int8_t> b,
+    std::int32_t b_zero_point, const requantization& r, images_view<std::int8_t> y, Executor&& executor = Executor {})
+{
+    return detail::multiply(a, a_zero_point, b, b_zero_point, r, y, executor);
+}
 template <class Executor = serial_executor>
 inline status multiply(span<const std::int8_t> a, std::int32_t a_zero_point, span<const std::int8_t> b, std::int32_t b_zero_point,
     const requantization& r, span<std::int8_t> y, Executor&& executor = Executor {})
 {
-    if (const status s = detail::check_elementwise(a, a_zero_point, b, b_zero_point, y, r); s != status::ok)
-        return s;
-    const elementwise_args args {a.data(), b.data(), y.data(), 0, 0, a_zero_point, b_zero_point, 0, 0, 0, 0, {}};
-    return detail::run_elementwise(kernels().multiply_s8, args, r, y.size(), executor);
+    if (a.size() != b.size())
+        return status::shape_mismatch;
+    return detail::multiply(detail::flat(a), a_zero_point, detail::flat(b), b_zero_point, r, detail::flat(y), executor);
+}
+template <class Executor = serial_executor>
+inline status multiply(images_view<const std::int16_t> a, images_view<const std::int16_t> b, const requantization& r,
+    images_view<std::int16_t> y, Executor&& executor = Executor {})
+{
+    return detail::multiply(a, 0, b, 0, r, y, executor);
 }
 
 } // namespace tflite

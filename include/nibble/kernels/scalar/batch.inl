@@ -80,6 +80,8 @@ inline words shift_right(words v) noexcept
 }
 inline void store_low_bytes(words v, void* out) noexcept { *static_cast<std::uint8_t*>(out) = static_cast<std::uint8_t>(v.v); }
 inline words load_s8(const void* p) noexcept { return words(*static_cast<const std::int8_t*>(p)); }
+inline words load_s16(const std::int16_t* p) noexcept { return words(*p); }
+inline void store_low_shorts(words v, std::int16_t* out) noexcept { *out = static_cast<std::int16_t>(v.v); }
 inline words load_u8(const void* p) noexcept { return words(*static_cast<const std::uint8_t*>(p)); }
 template <int Count>
 inline words shift_right_arithmetic(words v) noexcept

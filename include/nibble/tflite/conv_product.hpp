@@ -1,0 +1,204 @@
+// What a convolution does for 48 output pixels: rows of inputs are gathered, one a pixel, and multiplied by gemm's kernels. int16 is 256
+// times a signed byte and an unsigned one: two products, whose exact sums are put together.
+#pragma once
+
+#include "../gemm/gemm.hpp"
+#include "images.hpp"
+#include "int16.hpp"
+#include "packed_filter.hpp"
+
+NIBBLE_BEGIN
+namespace tflite {
+
+namespace detail {
+
+inline constexpr std::ptrdiff_t conv_tile = 48; // output pixels: the block of the kernels (kernels/tiles.inl)
+
+inline constexpr std::ptrdiff_t wide_columns = 128; // output channels whose two sums are kept
+
+/// What one thread needs. For int8: packed rows, their sums, rows as they are gathered. For int16: packed rows and sums of upper and of
+/// lower bytes, rows as they are gathered, their bytes, and two sums an output.
+template <class X>
+struct conv_scratch {
+    static constexpr std::size_t products = sizeof(X);
+    std::size_t packed, sums, gathered, bytes, wide;
+
+    explicit conv_scratch(const packed_filter& w) noexcept
+        : packed(round_up(static_cast<std::size_t>(conv_tile * (2 * ((w.k() + 7) / 8 * 8) + 128)))), sums(round_up(conv_tile * 4)),
+          gathered(round_up(static_cast<std::size_t>(conv_tile * w.k()) * sizeof(X))),
+          bytes(products == 1 ? 0 : round_up(static_cast<std::size_t>(conv_tile * w.k()))),
+          wide(products == 1 ? 0 : round_up(static_cast<std::size_t>(conv_tile * wide_columns) * 4))
+    {
+    }
+    std::size_t all() const noexcept { return products * (packed + sums + wide) + gathered + bytes; }
+
+private:
+    static std::size_t round_up(std::size_t bytes) noexcept { return (bytes + 63) / 64 * 64; }
+};
+
+/// Where the taps of an output pixel fall.
+struct conv_geometry {
+    window at;
+    bool transposed;
+
+    /// The input row or column of a tap, or -1.
+    std::ptrdiff_t tap(std::ptrdiff_t out, std::ptrdiff_t k, std::ptrdiff_t stride, std::ptrdiff_t dilation, std::ptrdiff_t pad,
+        std::ptrdiff_t size) const noexcept
+    {
+        std::ptrdiff_t in = out * stride - pad + k * dilation;
+        if (transposed) {
+            in = out + pad - k * dilation;
+            if (in < 0 || in % stride != 0)
+                return -1;
+            in /= stride;
+        }
+        return in < 0 || in >= size ? -1 : in;
+    }
+
+    /// The inputs of output pixel (oy, ox), in the order of a filter.
+    template <class X>
+    void gather(images_view<const X> x, std::int32_t zero_point, std::ptrdiff_t image, std::ptrdiff_t oy, std::ptrdiff_t ox,
+        std::ptrdiff_t channel, std::ptrdiff_t channels, X* to) const noexcept
+    {
+        const std::size_t bytes = static_cast<std::size_t>(channels) * sizeof(X);
+        const std::ptrdiff_t left = ox * at.stride_width - at.pad_left;
+        const bool whole_rows
+            = !transposed && at.dilation_width == 1 && channels == x.channels && left >= 0 && left + at.kernel_width <= x.width;
+        for (std::ptrdiff_t ky = 0; ky < at.kernel_height; ++ky) {
+            const std::ptrdiff_t iy = tap(oy, ky, at.stride_height, at.dilation_height, at.pad_top, x.height);
+            if (whole_rows && iy >= 0) {
+                std::memcpy(to, &x(image, iy, left, 0), bytes * static_cast<std::size_t>(at.kernel_width));
+                to += channels * at.kernel_width;
+                continue;
+            }
+            for (std::ptrdiff_t kx = 0; kx < at.kernel_width; ++kx, to += channels) {
+                const std::ptrdiff_t ix = iy < 0 ? -1 : tap(ox, kx, at.stride_width, at.dilation_width, at.pad_left, x.width);
+                if (ix < 0)
+                    std::memset(to, zero_point, bytes); // 0 for int16
+                else
+                    std::memcpy(to, &x(image, iy, ix, channel), bytes);
+            }
+        }
+    }
+};
+
+/// rows x columns of one group: products of gathered rows and some panels of its weights, requantized.
+class conv_product {
+public:
+    conv_product(std::byte* scratch, const packed_filter& w, std::int32_t x_zero_point, const requantize_params& r) noexcept
+        : at_(scratch), k_(w.k()), zero_point_(x_zero_point), narrow_(r)
+    {
+    }
+    conv_product(std::byte* scratch, const packed_filter& w, std::int32_t, const requantize_16x8_params& r) noexcept
+        : at_(scratch), k_(w.k()), wide_(r)
+    {
+    }
+
+    void set_rows(const conv_scratch<std::int8_t>& scratch, const std::int8_t* x, std::ptrdiff_t stride, std::ptrdiff_t rows) noexcept
+    {
+        rows_ = rows;
+        pack(0, x, stride, zero_point_, scratch.packed, scratch.sums);
+    }
+    /// x = 256 * upper + (lower + 128)
+    void set_rows(const conv_scratch<std::int16_t>& scratch, const std::int16_t* x, std::ptrdiff_t stride, std::ptrdiff_t rows) noexcept
+    {
+        rows_ = rows;
+        std::int8_t* const bytes
+            = reinterpret_cast<std::int8_t*>(at_ + 2 * (scratch.packed + scratch.sums + scratch.wide) + scratch.gathered);
+        for (const int lower : {0, 1}) {
+            for (std::ptrdiff_t r = 0; r < rows; ++r)
+                for (std::ptrdiff_t i = 0; i < k_; ++i) {
+                    const std::int32_t code = x[r * stride + i];
+                    bytes[r * k_ + i] = static_cast<std::int8_t>(lower ? (code & 255) - 128 : code >> 8);
+                }
+            pack(lower, bytes, k_, lower ? -128 : 0, scratch.packed, scratch.sums);
+        }
+    }
+
+    /// Output channels [first, last) of the group, which begins at `channel`; y: the first row's first channel of the group.
+    void run(const conv_scratch<std::int8_t>&, const packed_weights_view& filter, std::ptrdiff_t channel, std::ptrdiff_t first,
+        std::ptrdiff_t last, std::int8_t* y, std::ptrdiff_t y_stride) const noexcept
+    {
+        requantize_params columns = narrow_;
+        const std::ptrdiff_t from = channel + first;
+        columns.bias = columns.bias == nullptr ? nullptr : columns.bias + from;
+        columns.scale += from * columns.step * (columns.scale != nullptr);
+        columns.multiplier += from * columns.step * (columns.multiplier != nullptr);
+        columns.shift += from * columns.step * (columns.shift != nullptr);
+        multiply(0, filter, first, last, zero_point_, y + first, y_stride, &columns);
+    }
+    void run(const conv_scratch<std::int16_t>& scratch, const packed_weights_view& filter, std::ptrdiff_t channel, std::ptrdiff_t first,
+        std::ptrdiff_t last, std::int16_t* y, std::ptrdiff_t y_stride) const noexcept
+    {
+        std::int32_t* const high = reinterpret_cast<std::int32_t*>(at_ + 2 * (scratch.packed + scratch.sums));
+        std::int32_t* const low = high + conv_tile * wide_columns;
+        for (std::ptrdiff_t j = first; j < last; j += wide_columns) {
+            const std::ptrdiff_t end = last - j < wide_columns ? last : j + wide_columns;
+            multiply(0, filter, j, end, 0, high, wide_columns, nullptr);
+            multiply(1, filter, j, end, -128, low, wide_columns, nullptr);
+            table_.requantize_16x8({high, low, wide_columns, rows_, channel + j, end - j, y + j, y_stride, wide_});
+        }
+    }
+
+private:
+    struct packed_rows {
+        const std::byte* codes;
+        const std::int32_t* sums;
+    };
+
+    void pack(
+        int which, const std::int8_t* x, std::ptrdiff_t stride, std::int32_t zero_point, std::size_t packed, std::size_t sums) noexcept
+    {
+        std::byte* const to = at_ + static_cast<std::size_t>(which) * (packed + sums);
+        std::int32_t* const row_sums = reinterpret_cast<std::int32_t*>(to + packed);
+        pack_activations_args args {};
+        args.a = x;
+        args.a_stride = stride;
+        args.row_end = args.rows = rows_;
+        args.k = args.group_size = k_;
+        args.groups = 1;
+        args.padded_k = (k_ + 7) / 8 * 8;
+        args.weight_bits = 8;
+        args.zero_point = zero_point;
+        args.packed = to;
+        args.group_sums = row_sums;
+        table_.pack_s8(args);
+        rows_of_[which] = {to, row_sums};
+    }
+
+    void multiply(int which, const packed_weights_view& filter, std::ptrdiff_t first, std::ptrdiff_t last, std::int32_t zero_point, void* c,
+        std::ptrdiff_t c_stride, const requantize_params* requantize) const noexcept
+    {
+        gemm_args product {};
+        product.a = rows_of_[which].codes;
+        product.group_sums = rows_of_[which].sums;
+        product.rows = product.row_end = rows_;
+        product.zero_point = zero_point;
+        product.signed_activations = true;
+        product.panels = filter.panels + static_cast<std::size_t>(first / packed_panel) * filter.panel_bytes;
+        product.panel_bytes = filter.panel_bytes;
+        product.panel_end = (last - first + packed_panel - 1) / packed_panel;
+        product.n = last - first;
+        product.k = product.group_size = k_;
+        product.groups = 1;
+        product.padded_k = filter.padded_k;
+        product.c = c;
+        product.c_stride = c_stride;
+        product.output = requantize == nullptr ? gemm_output::s32 : gemm_output::s8;
+        product.requantize = requantize;
+        table_.gemm_w8(product);
+    }
+
+    const kernel_table& table_ = kernels();
+    std::byte* at_;
+    std::ptrdiff_t k_, rows_ = 0;
+    std::int32_t zero_point_ = 0;
+    requantize_params narrow_ {};
+    requantize_16x8_params wide_ {};
+    packed_rows rows_of_[2] {};
+};
+
+} // namespace detail
+
+} // namespace tflite
+NIBBLE_END
