@@ -105,6 +105,94 @@ void convolve_depthwise(run& r)
     });
 }
 
+// Multipliers, one a channel, and biases of 16x8.
+struct wide_output_stage {
+    std::vector<std::int32_t> multiplier, shift;
+    std::vector<std::int64_t> bias;
+    tflite::requantization_16x8 r;
+
+    wide_output_stage(numbers& random, std::ptrdiff_t channels)
+    {
+        for (std::ptrdiff_t i = 0; i < channels; ++i) {
+            multiplier.push_back(random.integer(1 << 30, INT32_MAX));
+            shift.push_back(random.integer(-9, -5));
+            bias.push_back(std::int64_t {1000} * random.integer(-3000, 3000));
+        }
+        r = {multiplier, shift, bias, random.integer(-32768, 0), 32000};
+    }
+};
+
+std::vector<std::int16_t> wide_codes(numbers& random, std::ptrdiff_t count)
+{
+    return filled<std::int16_t>(count, [&] { return random.bits(); });
+}
+
+void convolve_16x8(run& r)
+{
+    const bool by_reference = r.reference();
+    for_windows([&](numbers& random, const tflite::window& at, std::ptrdiff_t groups, std::ptrdiff_t in, std::ptrdiff_t out) {
+        const std::ptrdiff_t height = 7, width = 6, k = at.kernel_height * at.kernel_width * in / groups;
+        const std::ptrdiff_t out_height = output_height(at, height), out_width = output_width(at, width);
+        const std::vector<std::int16_t> x = wide_codes(random, 2 * height * width * in);
+        const std::vector<std::int8_t> w = codes(random, out * k);
+        const matrix_view<const std::int8_t> weights(w.data(), out, k);
+        const wide_output_stage stage(random, out);
+        std::vector<std::int16_t> y = untouched<std::int16_t>(2 * out_height * out_width * out);
+        const tflite::images_view<const std::int16_t> from(x.data(), 2, height, width, in);
+        const tflite::images_view<std::int16_t> to(y.data(), 2, out_height, out_width, out);
+        if (by_reference) {
+            reference::conv2d(from, 0, weights, groups, at, stage.r, to);
+        } else {
+            const auto filter = tflite::packed_filter::make(weights, at.kernel_height, at.kernel_width, in, groups);
+            r.must(filter.error());
+            std::vector<std::byte> workspace(tflite::conv2d_workspace<std::int16_t>(*filter, 2));
+            r.must(tflite::conv2d(from, *filter, at, stage.r, to, workspace, r.threads()));
+        }
+        r.output(y);
+    });
+}
+
+void convolve_depthwise_16x8(run& r)
+{
+    const bool by_reference = r.reference();
+    for_windows([&](numbers& random, const tflite::window& at, std::ptrdiff_t multiplier, std::ptrdiff_t in, std::ptrdiff_t) {
+        const std::ptrdiff_t height = 7, width = 6, out = in * multiplier, taps = at.kernel_height * at.kernel_width;
+        const std::ptrdiff_t out_height = output_height(at, height), out_width = output_width(at, width);
+        const std::vector<std::int16_t> x = wide_codes(random, 2 * height * width * in);
+        const std::vector<std::int8_t> w = codes(random, taps * out);
+        const wide_output_stage stage(random, out);
+        std::vector<std::int16_t> y = untouched<std::int16_t>(2 * out_height * out_width * out);
+        const tflite::images_view<const std::int16_t> from(x.data(), 2, height, width, in);
+        const tflite::images_view<std::int16_t> to(y.data(), 2, out_height, out_width, out);
+        if (by_reference)
+            reference::depthwise_conv2d(from, 0, {w.data(), taps, out}, at, stage.r, to);
+        else
+            r.must(tflite::depthwise_conv2d(from, {w.data(), taps, out}, at, stage.r, to, r.threads()));
+        r.output(y);
+    });
+}
+
+// A tensor and a vector of channels.
+template <bool Sum>
+void combine_wide_images(run& r)
+{
+    numbers random(25);
+    for (const std::ptrdiff_t channels : {1, 5, 64, 300}) {
+        const std::vector<std::int16_t> a = wide_codes(random, 11 * channels), b = wide_codes(random, channels);
+        output_stage stage(random, requantize_mode::double_rounding, 1, false);
+        stage.r.zero_point = 0;
+        stage.r.high = INT32_MAX;
+        const float a_scale = scale_between(random, -14, -12), b_scale = scale_between(random, -14, -12);
+        const auto m = tflite::add_params<std::int16_t>(a_scale, b_scale, scale_between(random, -13, -12));
+        r.must(m.error());
+        std::vector<std::int16_t> y = untouched<std::int16_t>(11 * channels);
+        const tflite::images_view<const std::int16_t> from(a.data(), 1, 1, 11, channels), vector(b.data(), 1, 1, 1, channels);
+        const tflite::images_view<std::int16_t> to(y.data(), 1, 1, 11, channels);
+        r.must(Sum ? tflite::add(from, vector, *m, stage.r, to, r.threads()) : tflite::multiply(from, vector, stage.r, to, r.threads()));
+        r.output(y);
+    }
+}
+
 void add_images(run& r)
 {
     numbers random(22);

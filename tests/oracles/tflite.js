@@ -14,7 +14,8 @@ const operators = {
   MAX_POOL_2D: [17, 2, 5], MUL: [18, 2, 21], RELU: [19, 2, 0], RELU6: [21, 2, 0], TANH: [28, 2, 0], MEAN: [40, 2, 27],
   TRANSPOSE_CONV: [67, 3, 49],
 };
-const types = {int8: 9, int32: 2};
+const types = {int8: 9, int16: 7, int32: 2, int64: 4};
+const arrays = {int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array};
 
 function model({operator, options, tensors}) {
   const b = new Builder(4096);
@@ -46,7 +47,7 @@ function model({operator, options, tensors}) {
   const made = tensors.map((t, i) => {
     let buffer = 0;
     if (t.constant) {
-      const codes = t.type === 'int8' ? Int8Array.from(t.codes) : Int32Array.from(t.codes);
+      const codes = arrays[t.type].from(t.type === 'int64' ? t.codes.map(BigInt) : t.codes);
       buffer = buffers.length;
       buffers.push(table({0: ['Offset', bytes(new Uint8Array(codes.buffer))]}, 1));
     }
@@ -67,7 +68,7 @@ function model({operator, options, tensors}) {
       5: ['Int32', o.dilation_width], 6: ['Int32', o.dilation_height]}, 7),
     5: () => table({0: padding, 1: ['Int32', o.stride_width], 2: ['Int32', o.stride_height], 3: ['Int32', o.filter_width],
       4: ['Int32', o.filter_height]}, 6),
-    8: () => table({0: activation}, 4), 11: () => table({}, 2), 21: () => table({}, 1), 27: () => table({}, 1),
+    8: () => table({0: activation}, 4), 11: () => table({1: ['Int8', 0]}, 2), 21: () => table({}, 1), 27: () => table({}, 1),
     49: () => table({0: padding, 1: ['Int32', o.stride_width], 2: ['Int32', o.stride_height]}, 4),
   }[optionsType];
   const last = tensors.length - 1, fed = [...tensors.keys()].filter(i => i < last && !tensors[i].constant);
@@ -95,7 +96,8 @@ async function main() {
   let failures = 0;
   for (const file of fs.readdirSync(folder).filter(f => f.endsWith('.json')).sort()) {
     const test = JSON.parse(fs.readFileSync(path.join(folder, file)));
-    const count = counts[test.operator] ??= {models: 0, codes: 0, wrong: 0, most: 0};
+    const last = test.tensors[test.tensors.length - 1].type, name = test.operator + (last === 'int8' ? '' : ` ${last}`);
+    const count = counts[name] ??= {models: 0, codes: 0, wrong: 0, most: 0};
     ++count.models;
     const {bytes, fed} = model(test);
     const at = tflite._malloc(bytes.length);
@@ -110,15 +112,16 @@ async function main() {
     const runner = made.value();
     fed.forEach((tensor, i) => {
       const data = runner.GetInputs().get(i).data();
-      new Int8Array(data.buffer, data.byteOffset, test.tensors[tensor].codes.length).set(test.tensors[tensor].codes);
+      const {type, codes} = test.tensors[tensor];
+      new arrays[type](data.buffer, data.byteOffset, codes.length).set(codes);
     });
     if (!runner.Infer()) {
       console.log(`FAILED ${file}, ${test.operator}: it does not run`);
       ++failures;
       continue;
     }
-    const ours = test.tensors[test.tensors.length - 1].codes, data = runner.GetOutputs().get(0).data();
-    const theirs = new Int8Array(data.buffer, data.byteOffset, ours.length);
+    const {type, codes: ours} = test.tensors[test.tensors.length - 1], data = runner.GetOutputs().get(0).data();
+    const theirs = new arrays[type](data.buffer, data.byteOffset, ours.length);
     count.codes += ours.length;
     ours.forEach((code, i) => {
       count.wrong += code !== theirs[i];

@@ -43,7 +43,7 @@ public:
     operation& tensor(const dims& shape, const std::vector<T>& codes, const std::vector<float>& scales, std::int32_t zero_point = 0,
         bool constant = false, int axis = 0)
     {
-        const char* type = std::is_same_v<T, std::int8_t> ? "int8" : "int32";
+        const char* type = sizeof(T) == 1 ? "int8" : sizeof(T) == 2 ? "int16" : sizeof(T) == 4 ? "int32" : "int64";
         tensors_ += std::string(tensors_.empty() ? "" : ",\n ") + "{\"shape\":" + list(shape) + ",\"type\":\"" + type
                     + "\",\"scale\":" + list(scales) + ",\"zero_point\":" + std::to_string(zero_point) + ",\"axis\":" + std::to_string(axis)
                     + ",\"constant\":" + (constant ? "true" : "false") + ",\"codes\":" + list(codes) + "}";
@@ -55,11 +55,11 @@ public:
         return *this;
     }
     /// The output with what nibble computed.
-    void write(const dims& shape, const std::vector<std::int8_t>& codes, quantization q)
+    template <class X>
+    void write(const dims& shape, const std::vector<X>& codes, quantization q)
     {
         tensor(shape, codes, {q.scale}, q.zero_point);
-        static int count = 0;
-        const std::string path = folder_ + "/" + std::to_string(1000 + count++) + ".json";
+        const std::string path = folder_ + "/" + std::to_string(1000 + count_++) + ".json";
         std::ofstream file(path);
         file << "{\"operator\":\"" << name_ << "\",\"options\":{" << options_ << "},\"tensors\":[\n " << tensors_ << "]}\n";
         if (!file.flush()) {
@@ -69,6 +69,7 @@ public:
     }
 
 private:
+    static inline int count_ = 0;
     std::string folder_, name_, tensors_, options_;
 };
 
@@ -80,22 +81,27 @@ void must(status s)
     }
 }
 
-std::vector<std::int8_t> codes(test::random& random, std::ptrdiff_t count, std::int32_t low = -128)
+template <class X = std::int8_t>
+std::vector<X> codes(test::random& random, std::ptrdiff_t count, std::int32_t low = code_traits<X>::qmin)
 {
-    std::vector<std::int8_t> q(static_cast<std::size_t>(count));
-    for (std::int8_t& c : q)
-        c = static_cast<std::int8_t>(random.integer(low, 127));
+    std::vector<X> q(static_cast<std::size_t>(count));
+    for (X& c : q)
+        c = static_cast<X>(random.integer(low, code_traits<X>::qmax));
     return q;
 }
 
+template <class X = std::int8_t>
 quantization some_quantization(test::random& random)
 {
-    return {std::ldexp(1.0f + std::fabs(random.real()), -6), random.integer(-128, 127)};
+    constexpr bool wide = sizeof(X) == 2;
+    const float scale = std::ldexp(1.0f + std::fabs(random.real()), wide ? -14 : -6);
+    return {scale, wide ? 0 : random.integer(-128, 127)};
 }
 
 enum class layer { conv, depthwise, transposed, fully_connected };
 
-// For a fully connected layer the window is 1 x 1 and the image one pixel a row.
+// X: of the activations. For a fully connected layer the window is 1 x 1 and the image one pixel a row.
+template <class X = std::int8_t>
 void weighted(const std::string& folder, test::random& random, layer kind, std::ptrdiff_t batch, std::ptrdiff_t size, std::ptrdiff_t in,
     std::ptrdiff_t out, tflite::window at, bool same, bool per_channel, tflite::fused_activation f)
 {
@@ -108,43 +114,55 @@ void weighted(const std::string& folder, test::random& random, layer kind, std::
         out_height = (height - 1) * at.stride_height + at.kernel_height;
         out_width = (width - 1) * at.stride_width + at.kernel_width;
     }
-    const std::vector<std::int8_t> x = codes(random, batch * height * width * in), w = codes(random, out * k, -127);
-    std::vector<std::int32_t> bias(static_cast<std::size_t>(out));
-    for (std::int32_t& b : bias)
-        b = random.integer(-3000, 3000);
-    const quantization xq = some_quantization(random);
+    constexpr bool wide = sizeof(X) == 2;
+    using bias_type = std::conditional_t<wide, std::int64_t, std::int32_t>;
+    const std::vector<X> x = codes<X>(random, batch * height * width * in);
+    const std::vector<std::int8_t> w = codes(random, out * k, -127);
+    std::vector<bias_type> bias(static_cast<std::size_t>(out));
+    for (bias_type& b : bias)
+        b = random.integer(-3000, 3000) * bias_type {wide ? 256 : 1};
+    const quantization xq = some_quantization<X>(random);
     std::vector<float> w_scale(static_cast<std::size_t>(per_channel ? out : 1)), bias_scale, scales(w_scale.size());
     for (float& s : w_scale) {
         s = std::ldexp(1.0f + std::fabs(random.real()), -8);
         bias_scale.push_back(s * xq.scale);
     }
-    const quantization yq {xq.scale * std::sqrt(static_cast<float>(k)), random.integer(-128, 127)};
-    const auto bounds = tflite::bounds_of(f, yq);
+    const quantization yq {xq.scale * std::sqrt(static_cast<float>(k)), wide ? 0 : random.integer(-128, 127)};
+    const auto bounds = tflite::bounds_of<X>(f, yq);
     must(bounds.error());
     must(tflite::output_scales(xq.scale, w_scale, yq.scale, scales));
     std::vector<std::int32_t> multiplier(w_scale.size()), shift(w_scale.size());
     must(tflite::output_multipliers(xq.scale, w_scale, yq.scale, multiplier, shift));
-    requantization r;
-    r.mode = kind == layer::transposed && per_channel ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even;
-    r.scale = scales;
-    r.multiplier = multiplier;
-    r.shift = shift;
-    r.bias = bias;
-    r.zero_point = yq.zero_point;
-    r.low = bounds->qmin;
-    r.high = bounds->qmax;
-    std::vector<std::int8_t> y(static_cast<std::size_t>(batch * out_height * out_width * out));
-    const tflite::images_view<const std::int8_t> from(x.data(), batch, height, width, in);
-    const tflite::images_view<std::int8_t> to(y.data(), batch, out_height, out_width, out);
-    if (kind == layer::depthwise) {
-        must(tflite::depthwise_conv2d(from, xq.zero_point, {w.data(), taps, out}, at, r, to));
+    std::vector<X> y(static_cast<std::size_t>(batch * out_height * out_width * out));
+    const tflite::images_view<const X> from(x.data(), batch, height, width, in);
+    const tflite::images_view<X> to(y.data(), batch, out_height, out_width, out);
+    const matrix_view<const std::int8_t> by_tap(w.data(), taps, out);
+    tflite::packed_filter filter;
+    std::vector<std::byte> workspace;
+    if (kind != layer::depthwise) {
+        auto made = tflite::packed_filter::make(matrix_view<const std::int8_t>(w.data(), out, k), at.kernel_height, at.kernel_width, in);
+        must(made.error());
+        filter = std::move(*made);
+        workspace.resize(tflite::conv2d_workspace<X>(filter));
+    }
+    if constexpr (wide) {
+        const tflite::requantization_16x8 r {multiplier, shift, bias, bounds->qmin, bounds->qmax};
+        must(kind == layer::depthwise    ? tflite::depthwise_conv2d(from, by_tap, at, r, to)
+             : kind == layer::transposed ? tflite::transpose_conv2d(from, filter, at, r, to, workspace)
+                                         : tflite::conv2d(from, filter, at, r, to, workspace));
     } else {
-        const auto filter
-            = tflite::packed_filter::make(matrix_view<const std::int8_t>(w.data(), out, k), at.kernel_height, at.kernel_width, in);
-        must(filter.error());
-        std::vector<std::byte> workspace(tflite::conv2d_workspace(*filter));
-        must(kind == layer::transposed ? tflite::transpose_conv2d(from, xq.zero_point, *filter, at, r, to, workspace)
-                                       : tflite::conv2d(from, xq.zero_point, *filter, at, r, to, workspace));
+        requantization r;
+        r.mode = kind == layer::transposed && per_channel ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even;
+        r.scale = scales;
+        r.multiplier = multiplier;
+        r.shift = shift;
+        r.bias = bias;
+        r.zero_point = yq.zero_point;
+        r.low = bounds->qmin;
+        r.high = bounds->qmax;
+        must(kind == layer::depthwise    ? tflite::depthwise_conv2d(from, xq.zero_point, by_tap, at, r, to)
+             : kind == layer::transposed ? tflite::transpose_conv2d(from, xq.zero_point, filter, at, r, to, workspace)
+                                         : tflite::conv2d(from, xq.zero_point, filter, at, r, to, workspace));
     }
     static const char* const names[] = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"};
     operation op(folder, names[static_cast<int>(kind)]);
@@ -223,26 +241,38 @@ void mean(const std::string& folder, test::random& random)
     op.tensor({2}, std::vector<std::int32_t> {1, 2}, {}, 0, true).write({2, channels}, y, yq);
 }
 
-void elementwise(const std::string& folder, test::random& random, bool sum)
+// shape: of a second operand that is broadcast against one of 1 x 5 x 10 x 20.
+template <class X>
+void elementwise(const std::string& folder, test::random& random, bool sum, const dims& shape)
 {
-    const std::vector<std::int8_t> a = codes(random, 1000), b = codes(random, 1000);
-    const quantization aq = some_quantization(random), bq = some_quantization(random),
-                       yq {sum ? aq.scale + bq.scale : aq.scale * bq.scale * 100.0f, random.integer(-128, 127)};
-    std::vector<std::int8_t> y(a.size());
+    const std::vector<X> a = codes<X>(random, 1000), b = codes<X>(random, shape[1] * shape[2] * shape[3]);
+    constexpr bool wide = sizeof(X) == 2;
+    const quantization aq = some_quantization<X>(random), bq = some_quantization<X>(random),
+                       yq {sum ? aq.scale + bq.scale : aq.scale * bq.scale * (wide ? 20000.0f : 100.0f),
+                           wide ? 0 : random.integer(-128, 127)};
+    std::vector<X> y(a.size());
+    const tflite::images_view<const X> from_a(a.data(), 1, 5, 10, 20), from_b(b.data(), 1, shape[1], shape[2], shape[3]);
+    const tflite::images_view<X> to(y.data(), 1, 5, 10, 20);
     requantization r;
     r.zero_point = yq.zero_point;
-    if (sum) {
-        r.mode = requantize_mode::double_rounding;
-        const auto m = tflite::add_params(aq.scale, bq.scale, yq.scale);
-        must(m.error());
-        must(tflite::add(a, aq.zero_point, b, bq.zero_point, *m, r, y));
-    } else {
-        const std::vector<float> scale {aq.scale * bq.scale / yq.scale};
-        r.scale = scale;
-        must(tflite::multiply(a, aq.zero_point, b, bq.zero_point, r, y));
-    }
+    const auto m = tflite::add_params<X>(aq.scale, bq.scale, yq.scale);
+    const std::vector<float> scale {aq.scale * bq.scale / yq.scale};
+    const auto product = encode_multiplier(static_cast<double>(scale[0]));
+    must(m.error());
+    must(product.error());
+    const std::vector<std::int32_t> multiplier {product->multiplier}, shift {product->shift};
+    r.scale = scale;
+    r.multiplier = multiplier;
+    r.shift = shift;
+    r.mode = sum || wide ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even;
+    if constexpr (wide)
+        must(sum ? tflite::add(from_a, from_b, *m, r, to) : tflite::multiply(from_a, from_b, r, to));
+    else
+        must(sum ? tflite::add(from_a, aq.zero_point, from_b, bq.zero_point, *m, r, to)
+                 : tflite::multiply(from_a, aq.zero_point, from_b, bq.zero_point, r, to));
     operation op(folder, sum ? "ADD" : "MUL");
-    op.tensor({1, 1000}, a, {aq.scale}, aq.zero_point).tensor({1, 1000}, b, {bq.scale}, bq.zero_point).write({1, 1000}, y, yq);
+    op.tensor({1, 5, 10, 20}, a, {aq.scale}, aq.zero_point).tensor(shape, b, {bq.scale}, bq.zero_point);
+    op.write({1, 5, 10, 20}, y, yq);
 }
 
 } // namespace
@@ -277,6 +307,15 @@ int main(int argc, char** argv)
         weighted(folder, random, layer::transposed, 2, 4, 17, 20, {2, 4, 2, 3}, false, per_channel, fused_activation::none);
         weighted(folder, random, layer::transposed, 1, 6, 3, 5, {3, 3, 1, 1}, false, per_channel, fused_activation::none);
     }
+    for (const bool per_channel : {false, true})
+        for (const fused_activation f : {fused_activation::none, fused_activation::relu, fused_activation::relu6}) {
+            weighted<std::int16_t>(folder, random, layer::conv, 1, 9, 16, 24, {}, false, per_channel, f);
+            weighted<std::int16_t>(folder, random, layer::conv, 2, 9, 3, 17, {3, 3, 2, 2}, true, per_channel, f);
+            weighted<std::int16_t>(folder, random, layer::depthwise, 1, 9, 35, 35, {3, 3, 1, 1}, true, true, f);
+            weighted<std::int16_t>(folder, random, layer::depthwise, 1, 8, 4, 12, {3, 3, 2, 2}, false, true, f);
+            weighted<std::int16_t>(folder, random, layer::fully_connected, 1, 7, 400, 19, {}, false, false, f);
+            weighted<std::int16_t>(folder, random, layer::transposed, 1, 5, 6, 9, {3, 3, 2, 2}, false, true, fused_activation::none);
+        }
     for (const bool average : {false, true})
         for (const bool same : {false, true}) {
             pool(folder, random, average, {2, 2, 2, 2}, same);
@@ -286,8 +325,11 @@ int main(int argc, char** argv)
         for (const char* name : {"LOGISTIC", "TANH", "RELU", "RELU6"})
             table(folder, random, name);
         mean(folder, random);
-        elementwise(folder, random, true);
-        elementwise(folder, random, false);
+        static const dims shapes[] = {{1, 5, 10, 20}, {1, 1, 1, 20}, {1, 1, 1, 1}, {1, 5, 1, 20}, {1, 1, 10, 1}};
+        for (const bool sum : {true, false}) {
+            elementwise<std::int8_t>(folder, random, sum, shapes[i % 5]);
+            elementwise<std::int16_t>(folder, random, sum, shapes[i % 5]);
+        }
     }
     return 0;
 }

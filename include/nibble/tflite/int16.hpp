@@ -1,7 +1,7 @@
 // What 16x8 layers share: int16 activations with zero points of 0, int8 (or int4) weights, exact sums, an int64 bias.
 //   y = clamp(floor((sum * m + 2^(14 - shift)) / 2^(15 - shift))), m = min(half_up(multiplier / 2^16), 32767)
 // where sum, its bias included, is exact and multiplier and shift are output_multipliers' ones: TFLite's own arithmetic for sums of 48
-// bits. A fused ReLU has low = 0, ReLU6 also high = half_away(6 / y_scale).
+// bits. bounds_of<std::int16_t> has the bounds of a fused ReLU or ReLU6.
 #pragma once
 
 #include "../gemm/gemm.hpp"

@@ -35,24 +35,28 @@ NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 namespace tflite {
 
-/// The codes that a fused activation leaves: half_away(bound / scale) + zero_point, within [-128, 127].
+/// The codes that a fused activation leaves: half_away(bound / scale) + zero_point, within those of X, std::int8_t or std::int16_t.
+template <class X = std::int8_t>
 inline result<code_limits> bounds_of(fused_activation f, quantization y) noexcept
 {
     if (const status s = check(y); s != status::ok)
         return s;
+    if (sizeof(X) == 2 && y.zero_point != 0)
+        return status::zero_point_out_of_range;
     const default_fp_mode mode;
+    constexpr std::int32_t qmin = code_traits<X>::qmin, qmax = code_traits<X>::qmax;
     const auto code = [&](float bound) {
         const float steps = reference::clamp(strict_math::round(bound / y.scale), -1e6f, 1e6f);
         const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
-        return q < -128 ? -128 : q > 127 ? 127 : q;
+        return q < qmin ? qmin : q > qmax ? qmax : q;
     };
     switch (f) {
     case fused_activation::none: break;
-    case fused_activation::relu: return code_limits {code(0.0f), 127};
+    case fused_activation::relu: return code_limits {code(0.0f), qmax};
     case fused_activation::relu_n1_to_1: return code_limits {code(-1.0f), code(1.0f)};
     case fused_activation::relu6: return code_limits {code(0.0f), code(6.0f)};
     }
-    return code_limits {-128, 127};
+    return code_limits {qmin, qmax};
 }
 
 inline result<code_table> requantize_table(quantization x, quantization y, fused_activation f = fused_activation::none) noexcept
