@@ -150,7 +150,7 @@ run_tests() {
 
 bench() {
   need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev nlohmann-json3-dev
-  tests/peers openblas onednn eigen gemmlowp onnxruntime ggml || say "going on without some of the peers"
+  tests/peers openblas onednn eigen gemmlowp onnxruntime ggml xnnpack || say "going on without some of the peers"
   make_in build/bench-build nibble_bench -DCMAKE_BUILD_TYPE=Release \
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=OFF
   exec build/bench-build/benchmarks/nibble_bench "$@"

@@ -13,6 +13,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "convolutions.hpp"
 #include "products.hpp"
 #include "report.hpp"
 #include "support.hpp"
@@ -82,7 +83,7 @@ struct part {
     std::vector<shape> shapes;
 };
 
-constexpr const char* peer_names[] = {"openblas", "onednn", "eigen", "gemmlowp", "onnxruntime", "ggml"};
+constexpr const char* peer_names[] = {"openblas", "onednn", "eigen", "gemmlowp", "onnxruntime", "ggml", "xnnpack"};
 
 bool named(const std::vector<std::string>& list, const std::string& name)
 {
@@ -391,6 +392,42 @@ void run_apart(const options& o, const part& in, report& all, progress& shown)
     }
 }
 
+// The convolutions, in a child as products are; a peer that crashes there takes them all with it.
+std::vector<convolution_row> convolutions_apart(const options& o)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        return {};
+    const pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        const auto peers = load_peers(o, "", {}, [](const peer_info&) {});
+        std::vector<peer*> all;
+        for (const loaded_peer& p : peers)
+            all.push_back(p.library.get());
+        const nlohmann::json found
+            = measure_convolutions(runnable(o), all, o.rounds, [&](const std::string& text) { return std::regex_search(text, o.wanted); });
+        std::FILE* const to = fdopen(ends[1], "w");
+        std::fprintf(to, "%s\n", found.dump().c_str());
+        std::fflush(to);
+        _exit(0);
+    }
+    close(ends[1]);
+    std::FILE* const from = fdopen(ends[0], "r");
+    char* text = nullptr;
+    std::size_t size = 0;
+    std::vector<convolution_row> rows;
+    if (getline(&text, &size, from) > 0) {
+        rows = nlohmann::json::parse(text).get<std::vector<convolution_row>>();
+    } else {
+        std::fprintf(stderr, "\nno convolutions: a peer crashed there; --peer leaves it out\n");
+    }
+    std::free(text);
+    std::fclose(from);
+    waitpid(child, nullptr, 0);
+    return rows;
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -402,7 +439,7 @@ int main(int argc, char** argv)
         "only what matches this regular expression, as in \"nibble int8 int8 avx2 16x4096x4096\" or \"oneDNN matmul f32 f32\"");
     app.add_option("--shape", o.shapes, "only these shapes, any: 1x4096x4096,7x1000x999");
     app.add_option("--backend", o.backends, "only these backends of nibble: avx2,scalar")->delimiter(',');
-    app.add_option("--peer", o.peers, "only these peers: openblas, onednn, eigen, gemmlowp, onnxruntime, ggml; none: no peer")
+    app.add_option("--peer", o.peers, "only these peers: openblas, onednn, eigen, gemmlowp, onnxruntime, ggml, xnnpack; none: no peer")
         ->delimiter(',');
     app.add_option("--threads", o.threads, "numbers of threads (1 and 2, as far as there are cores)")
         ->delimiter(',')
@@ -443,6 +480,10 @@ int main(int argc, char** argv)
     shown.done(effort_of_limits);
     for (const part& p : parts)
         run_apart(o, p, all, shown);
+    if (o.shapes.empty()) {
+        shown.begin("convolutions");
+        all.convolutions = convolutions_apart(o);
+    }
     shown.begin("the machine's limits again");
     all.limits = greatest(std::move(all.limits), measure_limits(all.cpu.caches, o.threads, o.quick));
     shown.end();
@@ -457,7 +498,9 @@ int main(int argc, char** argv)
     draw_peers(all, o.output + "/peers.svg");
     std::fputs(text.c_str(), stdout);
     std::fprintf(stderr, "%s has report.json, report.md, roofline.svg and peers.svg\n", o.output.c_str());
-    const bool wrong = std::any_of(all.rows.begin(), all.rows.end(), [](const row& r) { return r.peer == "nibble" && !r.exact; });
+    const bool wrong
+        = std::any_of(all.rows.begin(), all.rows.end(), [](const row& r) { return r.peer == "nibble" && !r.exact; })
+          || std::any_of(all.convolutions.begin(), all.convolutions.end(), [](const auto& r) { return r.peer == "nibble" && !r.right; });
     if (wrong)
         std::fprintf(stderr, "a result of nibble is WRONG: please report it, with report.json\n");
     return wrong ? 1 : 0;

@@ -58,12 +58,23 @@ struct problem {
     std::size_t copies(std::size_t weight_bytes) const { return stream_bytes == 0 ? 1 : (stream_bytes + weight_bytes - 1) / weight_bytes; }
 };
 
+/// One int8 image in NHWC, size x size x in, and a square kernel: y = requantization of (x - x_zero_point) * w + bias, in floats.
+struct convolution {
+    std::ptrdiff_t size = 0, in = 0, out = 0, kernel = 0, stride = 0, out_size = 0, pad_before = 0, pad_after = 0;
+    bool depthwise = false;        // out == in
+    std::vector<std::int8_t> x, w; // w: out x kernel x kernel x in; depthwise: kernel x kernel x out
+    std::vector<std::int32_t> bias;
+    std::vector<float> w_scales; // one an output channel
+    float x_scale = 1, y_scale = 1;
+    std::int32_t x_zero_point = 0, y_zero_point = 0;
+};
+
 class contender {
 public:
     virtual ~contender() = default;
     /// Does calls_per_run products, each with the next copy of the weights.
     virtual void run(int threads) = 0;
-    /// The last product: m x n of int32 or float, by the kind.
+    /// The last product: m x n of int32 or float, by the kind; of a convolution int8 codes in NHWC.
     virtual const void* result() const = 0;
     /// Row j of the weights as the contender's format holds them, for the check of float results; false: those of the kind.
     virtual bool weight_row(std::ptrdiff_t, float*) const { return false; }
@@ -87,6 +98,8 @@ public:
     virtual bool capped() const = 0;
     /// Everything it can do with this problem; `most_threads` is the greatest number that run() will be given.
     virtual contenders make(const problem& p, int most_threads) = 0;
+    /// The same of a convolution, which lives as long as they do; one thread.
+    virtual contenders make(const convolution&) { return {}; }
 };
 
 /// What a module exports under the name nibble_bench_peer. folder: where tests/peers put what it fetched. cap: "", or the nibble backend

@@ -176,6 +176,39 @@ std::string capped_table(const report& r, const std::string& cap)
     return out.empty() ? "" : out.text() + "\n";
 }
 
+// A line a convolution: nibble's backends, then the peers.
+std::string convolutions_table(const report& r)
+{
+    std::vector<std::string> columns, head {"1 thread, microseconds (fastest right peer / this)"};
+    for (const convolution_row& one : r.convolutions)
+        if (const std::string c = one.peer == "nibble" ? one.backend : one.peer;
+            std::find(columns.begin(), columns.end(), c) == columns.end())
+            columns.push_back(c);
+    head.insert(head.end(), columns.begin(), columns.end());
+    table out(head);
+    std::vector<std::string> seen;
+    for (const convolution_row& first : r.convolutions) {
+        if (std::find(seen.begin(), seen.end(), first.shape) != seen.end())
+            continue;
+        seen.push_back(first.shape);
+        double fastest = 0;
+        for (const convolution_row& one : r.convolutions)
+            if (one.shape == first.shape && one.peer != "nibble" && one.right && (fastest == 0 || one.median < fastest))
+                fastest = one.median;
+        std::vector<std::string> line {first.shape};
+        for (const std::string& c : columns) {
+            std::string cell;
+            for (const convolution_row& one : r.convolutions)
+                if (one.shape == first.shape && (one.peer == "nibble" ? one.backend : one.peer) == c)
+                    cell = print("%.1f", 1e6 * one.median) + (one.right ? "" : " WRONG")
+                           + (one.peer == "nibble" && fastest != 0 ? print(" (%.2f)", fastest / one.median) : "");
+            line.push_back(cell);
+        }
+        out.add(line);
+    }
+    return out.empty() ? "" : out.text() + "\n";
+}
+
 std::string peers_table(const report& r)
 {
     table out({"peers", "m x n x k", "held to", "threads", "GOP/s", "best", "GB/s", "check"});
@@ -242,7 +275,7 @@ void save(const report& r, const std::string& path)
     const nlohmann::json all(r);
     std::ofstream file(path);
     file << "{\"cpu\": " << all["cpu"] << ",\n";
-    for (const char* list : {"peers", "rows"}) {
+    for (const char* list : {"peers", "rows", "convolutions"}) {
         file << '"' << list << "\": [";
         for (std::size_t i = 0; i < all[list].size(); ++i)
             file << (i ? ",\n" : "\n") << all[list][i];
@@ -273,6 +306,8 @@ std::string tables(const report& r)
     for (const int t : thread_counts(r))
         for (const char* kind : kind_names)
             out += products_table(r, kind, t);
+    if (const std::string convolutions = convolutions_table(r); !convolutions.empty())
+        out += "## Convolutions\n\nMobileNetV2's, int8, a scale a channel, requantized in floats.\n\n" + convolutions;
     std::vector<std::string> caps;
     for (const row& one : r.rows)
         if (!one.cap.empty() && std::find(caps.begin(), caps.end(), one.cap) == caps.end())

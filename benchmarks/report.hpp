@@ -34,6 +34,14 @@ struct row {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(row, peer, kernel, kind, backend, cap, m, n, k, stream, threads, rounds, median, best, gops, gbs, limit,
     fraction, right, exact, error, check, best_peer, ratio, ratio_exact)
 
+/// One implementation of one convolution, measured with one thread.
+struct convolution_row {
+    std::string shape, peer, kernel, backend; ///< peer, kernel and backend as of a row
+    double median = 0, gops = 0;              ///< seconds; 2 operations a product
+    bool right = false;                       ///< the reference's codes
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(convolution_row, shape, peer, kernel, backend, median, gops, right)
+
 /// A library that was compared, or the reason why not.
 struct peer_info {
     std::string name, version, cap, left_out;
@@ -45,8 +53,10 @@ struct report {
     std::vector<peer_info> peers;
     machine_limits limits;
     std::vector<row> rows;
+    std::vector<convolution_row> convolutions;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(report, cpu, peers, limits, rows)
+// With defaults: reports of versions that measured no convolutions are read, too.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(report, cpu, peers, limits, rows, convolutions)
 
 std::string shape_of(const row& r);
 

@@ -87,6 +87,14 @@ message value(const std::string& name, element type, std::int64_t columns)
     dims.field(1, message().field(2, name + " rows")).field(1, message().field(1, static_cast<std::uint64_t>(columns)));
     return message().field(1, name).field(2, message().field(1, message().field(1, type).field(2, dims)));
 }
+message attribute(const std::string& name, const dimensions& values)
+{
+    message m;
+    m.field(1, name);
+    for (const std::int64_t v : values)
+        m.field(8, static_cast<std::uint64_t>(v));
+    return m.field(20, std::uint64_t(7));
+}
 message attribute(const std::string& name, std::int64_t v)
 {
     return message().field(1, name).field(3, static_cast<std::uint64_t>(v)).field(20, std::uint64_t(2));
@@ -190,6 +198,82 @@ private:
     void* a_ = nullptr;
 };
 
+// QLinearConv of images in NHWC, which is what ONNX Runtime itself makes of convolutions.
+class convolution : public bench::contender {
+public:
+    explicit convolution(const bench::convolution& c) : y_(static_cast<std::size_t>(c.out_size * c.out_size * c.out))
+    {
+        kernel = "QLinearConv";
+        const std::int64_t in = c.depthwise ? 1 : c.in, taps = c.kernel * c.kernel;
+        std::vector<std::int8_t> w(c.w.size()); // out x in x kernel x kernel
+        for (std::int64_t o = 0; o < c.out; ++o)
+            for (std::int64_t t = 0; t < taps; ++t)
+                for (std::int64_t i = 0; i < in; ++i)
+                    w[static_cast<std::size_t>((o * in + i) * taps + t)]
+                        = c.w[static_cast<std::size_t>(c.depthwise ? t * c.out + o : (o * taps + t) * in + i)];
+        const std::vector<float> x_scale {c.x_scale}, y_scale {c.y_scale};
+        const std::vector<std::int8_t> x_zero {static_cast<std::int8_t>(c.x_zero_point)}, y_zero {static_cast<std::int8_t>(c.y_zero_point)},
+            w_zero(static_cast<std::size_t>(c.out));
+        message node, graph;
+        node.field(1, std::string("x"));
+        for (const auto& [name, initializer] :
+            {std::pair {"x_scale", tensor("x_scale", f32, {}, x_scale)}, {"x_zero", tensor("x_zero", s8, {}, x_zero)},
+                {"w", tensor("w", s8, {c.out, in, c.kernel, c.kernel}, w)}, {"w_scale", tensor("w_scale", f32, {c.out}, c.w_scales)},
+                {"w_zero", tensor("w_zero", s8, {c.out}, w_zero)}, {"y_scale", tensor("y_scale", f32, {}, y_scale)},
+                {"y_zero", tensor("y_zero", s8, {}, y_zero)}, {"bias", tensor("bias", s32, {c.out}, c.bias)}}) {
+            node.field(1, std::string(name));
+            graph.field(5, initializer);
+        }
+        node.field(2, std::string("y")).field(4, std::string("QLinearConv")).field(7, std::string("com.microsoft"));
+        node.field(5, attribute("channels_last", 1)).field(5, attribute("group", c.depthwise ? c.in : 1));
+        node.field(5, attribute("kernel_shape", dimensions {c.kernel, c.kernel}));
+        node.field(5, attribute("strides", dimensions {c.stride, c.stride}));
+        node.field(5, attribute("pads", dimensions {c.pad_before, c.pad_before, c.pad_after, c.pad_after}));
+        const auto image = [](const std::string& name, const dimensions& shape) {
+            message dims;
+            for (const std::int64_t d : shape)
+                dims.field(1, message().field(1, static_cast<std::uint64_t>(d)));
+            return message().field(1, name).field(2, message().field(1, message().field(1, s8).field(2, dims)));
+        };
+        const dimensions x_shape {1, c.size, c.size, c.in}, y_shape {1, c.out_size, c.out_size, c.out};
+        graph.field(1, node).field(2, std::string("g")).field(11, image("x", x_shape)).field(12, image("y", y_shape));
+        message all;
+        all.field(1, std::uint64_t(8)).field(7, graph).field(8, message().field(1, std::string()).field(2, std::uint64_t(17)));
+        all.field(8, message().field(1, std::string("com.microsoft")).field(2, std::uint64_t(1)));
+        void *options = nullptr, *memory = nullptr;
+        check(create_session_options, &options);
+        check(set_threads, options, 1);
+        check(set_optimization, options, 99);
+        check(create_session_from_array, environment, static_cast<const void*>(all.bytes.data()), all.bytes.size(), options, &session_);
+        call<void>(release_session_options, options);
+        check(create_cpu_memory_info, 0, 0, &memory);
+        check(create_tensor, static_cast<const void*>(memory), static_cast<void*>(const_cast<std::int8_t*>(c.x.data())), c.x.size(),
+            x_shape.data(), x_shape.size(), int(s8), &x_);
+        check(create_tensor, static_cast<const void*>(memory), static_cast<void*>(y_.data()), y_.size(), y_shape.data(), y_shape.size(),
+            int(s8), &output_);
+    }
+    ~convolution() override
+    {
+        call<void>(release_value, output_);
+        call<void>(release_value, x_);
+        call<void>(release_session, session_);
+    }
+    convolution(const convolution&) = delete;
+    convolution& operator=(const convolution&) = delete;
+
+    void run(int) override
+    {
+        const char *const input = "x", *const output = "y";
+        check(run_session, session_, static_cast<const void*>(nullptr), &input, static_cast<const void* const*>(&x_), std::size_t(1),
+            &output, std::size_t(1), &output_);
+    }
+    const void* result() const override { return y_.data(); }
+
+private:
+    std::vector<std::int8_t> y_;
+    void *session_ = nullptr, *x_ = nullptr, *output_ = nullptr;
+};
+
 template <class T>
 std::vector<T> transposed(const std::vector<T>& w, std::ptrdiff_t n, std::ptrdiff_t k)
 {
@@ -267,6 +351,13 @@ public:
                         {"s" + copy, tensor("s" + copy, f32, {n * blocks}, q->scales)}};
                 });
         }
+        return all;
+    }
+
+    bench::contenders make(const bench::convolution& c) override
+    {
+        bench::contenders all;
+        all.push_back(std::make_unique<convolution>(c));
         return all;
     }
 
