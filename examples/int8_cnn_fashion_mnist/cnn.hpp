@@ -82,17 +82,22 @@ public:
     const matrix& forward(const matrix& x)
     {
         const matrix* input = &x;
-        for (layer& a : layers) {
-            a.input = *input;
-            a.output.resize(x.rows, a.out.size());
-            switch (a.what) {
-            case kind::convolution: convolve(a); break;
-            case kind::depthwise: convolve_depthwise(a); break;
-            case kind::average_pool: pool(a); break;
-            }
-            input = &a.output;
-        }
+        for (layer& a : layers)
+            input = &run(a, *input);
         return *input;
+    }
+
+    // One layer's output.
+    const matrix& run(layer& a, const matrix& x)
+    {
+        a.input = x;
+        a.output.resize(x.rows, a.out.size());
+        switch (a.what) {
+        case kind::convolution: convolve(a); break;
+        case kind::depthwise: convolve_depthwise(a); break;
+        case kind::average_pool: pool(a); break;
+        }
+        return a.output;
     }
 
     // From the gradient of the logits to those of all parameters. d is used up.

@@ -9,25 +9,32 @@ using nibble::tflite::images_view;
 using nibble::tflite::quantization;
 using perceptron::must;
 
+// Layers that stay as they are: the first and the last often lose most.
+struct kept_in_float {
+    bool first = false, last = false;
+};
+
 class int8_network {
 public:
-    // samples: images to calibrate with. weights: per_tensor or per_channel.
-    int8_network(network& source, const matrix& samples, nibble::granularity weights)
+    // source: lives as long as this does. samples: images to calibrate with. weights: per_tensor or per_channel.
+    int8_network(network& source, const matrix& samples, nibble::granularity weights, kept_in_float kept = {})
+        : source_(source), kept_(kept)
     {
         source.forward(samples);
         nibble::min_max_observer seen;
-        seen.observe(samples.data);
+        seen.observe(kept.first ? source.layers.front().output.data : samples.data);
         input_ = nibble::tflite::choose_quantization(seen.range());
         quantization x = input_;
-        for (const layer& a : source.layers) {
+        for (std::size_t i = kept.first; i + kept.last < source.layers.size(); ++i) {
             layers_.emplace_back();
-            quantize(a, weights, x, layers_.back());
+            quantize(source.layers[i], weights, x, layers_.back());
             x = layers_.back().output;
         }
     }
 
-    const matrix& forward(const matrix& x)
+    const matrix& forward(const matrix& images)
     {
+        const matrix& x = kept_.first ? source_.run(source_.layers.front(), images) : images;
         const float scale[] = {input_.scale};
         const std::int32_t zero_point[] = {input_.zero_point};
         codes_.resize(x.data.size());
@@ -62,13 +69,15 @@ public:
         const std::int32_t last_zero_point[] = {q.zero_point};
         must(nibble::dequantize<std::int8_t>({codes_.data(), logits_.rows, logits_.cols},
             {nibble::granularity::per_tensor, 0, last_scale, last_zero_point}, logits_.view()));
-        return logits_;
+        return kept_.last ? source_.run(source_.layers.back(), logits_) : logits_;
     }
 
-    // Bytes of codes, biases, multipliers and shifts.
+    // Bytes of codes, biases, multipliers and shifts, and of float layers.
     std::size_t bytes() const
     {
-        std::size_t all = 0;
+        const auto floats_of = [](const layer& a) { return 4 * (a.weights.value.size() + a.bias.value.size()); };
+        std::size_t all = kept_.first ? floats_of(source_.layers.front()) : 0;
+        all += kept_.last ? floats_of(source_.layers.back()) : 0;
         for (const layer_codes& a : layers_)
             all += a.weights.size() + 4 * (a.bias.size() + a.multiplier.size() + a.shift.size());
         return all;
@@ -129,6 +138,8 @@ private:
         }
     }
 
+    network& source_;
+    kept_in_float kept_;
     quantization input_;
     std::vector<layer_codes> layers_;
     std::vector<std::int8_t> codes_, next_;

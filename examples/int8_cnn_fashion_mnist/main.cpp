@@ -45,9 +45,16 @@ int main(int argc, char** argv)
     std::printf("| weights | bytes | accuracy |\n|---|---|---|\n");
     std::printf("| FP32 | %td | %.2f |\n", 4 * net.parameters(), floats);
     bool close = true;
-    for (const auto& [name, weights] : {std::pair {"INT8 per tensor", nibble::granularity::per_tensor},
-             std::pair {"INT8 per channel", nibble::granularity::per_channel}}) {
-        cnn::int8_network quantized(net, x, weights);
+    const struct {
+        const char* name;
+        nibble::granularity weights;
+        cnn::kept_in_float kept;
+    } ways[] = {{"INT8 per tensor", nibble::granularity::per_tensor, {}}, {"INT8 per channel", nibble::granularity::per_channel, {}},
+        {"the same, first layer in floats", nibble::granularity::per_channel, {true, false}},
+        {"the same, last layer in floats", nibble::granularity::per_channel, {false, true}},
+        {"the same, both in floats", nibble::granularity::per_channel, {true, true}}};
+    for (const auto& [name, weights, kept] : ways) {
+        cnn::int8_network quantized(net, x, weights, kept);
         const double found = perceptron::accuracy(quantized, test);
         close = close && std::fabs(found - floats) <= 0.5;
         std::printf("| %s | %zu | %.2f |\n", name, quantized.bytes(), found);

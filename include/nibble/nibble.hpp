@@ -56,6 +56,7 @@
 #include "tflite/conv2d.hpp"
 #include "tflite/depthwise_conv2d.hpp"
 #include "tflite/elementwise.hpp"
+#include "tflite/int16.hpp"
 #include "tflite/pooling.hpp"
 #include "tflite/quantize.hpp"
 #include "tflite/softmax.hpp"

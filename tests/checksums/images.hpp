@@ -70,7 +70,10 @@ void convolve(run& r)
             const tflite::images_view<const std::int8_t> from(x.data(), 2, height, width, in);
             const tflite::images_view<std::int8_t> to(y.data(), 2, out_height, out_width, out);
             if (by_reference) {
-                (Transposed ? reference::transpose_conv2d : reference::conv2d)(from, zero_point, weights, groups, at, stage.r, to);
+                if constexpr (Transposed)
+                    reference::transpose_conv2d(from, zero_point, weights, groups, at, stage.r, to);
+                else
+                    reference::conv2d(from, zero_point, weights, groups, at, stage.r, to);
             } else {
                 const auto filter = tflite::packed_filter::make(weights, at.kernel_height, at.kernel_width, in, groups);
                 r.must(filter.error());

@@ -2,7 +2,8 @@
 //   add       y = requantization of m_a * ((a - a_zero_point) * 2^20) + m_b * ((b - b_zero_point) * 2^20), fixed-point modes only, where
 //             m_a = a_scale / (2 max(a_scale, b_scale)), m_b likewise, and the requantization's multiplier is
 //             2 max(a_scale, b_scale) / (2^20 y_scale): add_params. int16: 2^15 instead of 2^20
-//   multiply  y = requantization of (a - a_zero_point) * (b - b_zero_point); multiplier or scale: a_scale * b_scale / y_scale
+//   multiply  y = requantization of (a - a_zero_point) * (b - b_zero_point); multiplier or scale: a_scale * b_scale / y_scale, in
+//             float also where it is encoded as a multiplier: that is TFLite's
 // Each product with a multiplier is rounded by the requantization's mode. TFLite's own arithmetic in the mode double_rounding.
 // int16 tensors have zero points of 0, as the specification wants.
 //
