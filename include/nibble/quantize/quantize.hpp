@@ -42,6 +42,7 @@ inline void run_rows(void (*kernel)(const Args&) noexcept, const Args& args, Exe
 template <class Q>
 inline quantize_args make_quantize_args(matrix_view<const float> x, matrix_view<Q> q, params_steps steps, quantize_rule rule) noexcept
 {
+    static_assert(sizeof(Q) == 1, "codes of 8, 4 or 2 bits");
     const code_limits codes = codes_of<Q>(rule.range);
     quantize_args args {};
     args.x = x.data;
