@@ -37,7 +37,7 @@ struct options {
 
 struct shape {
     std::ptrdiff_t m, n, k;
-    bool anchor; // measured on older backends against peers held to the same instructions, too
+    bool anchor; // measured in all of ggml's blocks, and on older backends against peers held to the same instructions, too
 
     // Few rows of a large matrix: in an inference engine each product finds its weights in memory.
     bool stream() const { return m <= 16 && n * k >= 4 << 20; }
@@ -200,6 +200,7 @@ std::vector<row> measure(const options& o, const part& in, const shape& s, const
     p.m = s.m;
     p.stream_bytes = s.stream() ? streamed_bytes(caches) : 0;
     p.w = w;
+    p.every_block_type = s.anchor || o.quick;
     p.a = data(s.m * s.k);
     p.a_u8.resize(p.a.size());
     p.a_s8.resize(p.a.size());
@@ -233,6 +234,8 @@ std::vector<row> measure(const options& o, const part& in, const shape& s, const
     };
     peer_name = owner = "nibble";
     for (int k = 0; k < kind_count; ++k) {
+        if (is_blocks(static_cast<kind>(k)) && (!p.every_block_type || w->blocks[block_index(static_cast<kind>(k))].empty()))
+            continue;
         std::shared_ptr<const packed_copies> packed;
         for (const nibble::backend b : in.backends) {
             backend = nibble::to_string(b);

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include <nibble/core/numeric.hpp>
+#include "support.hpp"
 
 namespace bench {
 namespace {
@@ -85,6 +85,18 @@ void weight_row(const weight_matrix& w, kind what, std::ptrdiff_t j, float* out)
             const int code = q.codes[static_cast<std::size_t>(j * row_bytes + l / 2)] >> (l % 2 ? 4 : 0) & 15;
             out[l] = static_cast<float>((code ^ 8) - 8) * q.scales[static_cast<std::size_t>(j * groups + l / group)];
         }
+        return;
+    }
+    case kind::q8_0:
+    case kind::q4_0:
+    case kind::q4_K:
+    case kind::q6_K:
+    case kind::iq4_nl:
+    case kind::mxfp4: {
+        const std::vector<std::uint8_t>& blocks = w.blocks[block_index(what)];
+        const std::size_t row = blocks.size() / static_cast<std::size_t>(w.n);
+        require(nibble::dequantize_blocks(static_cast<nibble::ggml_type>(block_types[block_index(what)]),
+            {reinterpret_cast<const std::byte*>(blocks.data()) + static_cast<std::size_t>(j) * row, row}, {out, 1, k}));
         return;
     }
     }

@@ -22,12 +22,22 @@ enum class kind {
     int4_channel,  ///< float (quantized inside), int4 with a scale a channel, float
     int4_group128, ///< the same, a scale for every 128
     int4_group32,  ///< the same, a scale for every 32
+    q8_0,          ///< float (quantized inside), ggml's blocks of this type, float; so are those that follow
+    q4_0,
+    q4_K,
+    q6_K,
+    iq4_nl,
+    mxfp4,
 };
-inline constexpr int kind_count = 9;
-inline constexpr const char* kind_names[kind_count]
-    = {"f32", "half", "bfloat16", "int8", "u8s8s32", "s8s8s32", "int4_channel", "int4_group128", "int4_group32"};
+inline constexpr int kind_count = 15;
+inline constexpr const char* kind_names[kind_count] = {"f32", "half", "bfloat16", "int8", "u8s8s32", "s8s8s32", "int4_channel",
+    "int4_group128", "int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
+inline constexpr unsigned block_types[] = {8, 2, 12, 14, 20, 39}; ///< q8_0 and the others, as ggml numbers them
+inline constexpr int block_kind_count = 6;
 inline const char* name_of(kind k) { return kind_names[static_cast<int>(k)]; }
 inline bool integer_result(kind k) { return k == kind::u8s8 || k == kind::s8s8; }
+inline bool is_blocks(kind k) { return k >= kind::q8_0; }
+inline int block_index(kind k) { return static_cast<int>(k) - static_cast<int>(kind::q8_0); }
 inline bool quantizes_activations(kind k) { return k >= kind::int8 && !integer_result(k); }
 
 /// One n x k matrix of weights (a row an output channel) in every form that somebody multiplies. All forms come from the same floats.
@@ -41,6 +51,9 @@ struct weight_matrix {
         std::vector<std::uint8_t> codes; // two's complement, two in a byte, the first in the low half; a row starts at a byte
         std::vector<float> scales;       // rows x groups; each is exactly a half
     } channel, group128, group32;
+    /// ggml's blocks, by block_index(); none where k is not whole blocks. Of the first 64 rows, again and again, since some types search
+    /// their scales for long.
+    std::vector<std::uint8_t> blocks[block_kind_count];
 };
 
 /// One product: c = a w^T, a is m x k.
@@ -51,7 +64,7 @@ struct problem {
     std::vector<float> a;
     std::vector<std::uint8_t> a_u8;
     std::vector<std::int8_t> a_s8;
-    bool every_format = false; ///< also formats that no kind stands for
+    bool every_block_type = false; ///< also those that are compared with themselves alone
     /// Whether a contender is wanted, by its kernel and kind: asked before the work of making it.
     std::function<bool(const std::string&, kind)> wants;
 

@@ -200,9 +200,10 @@ std::vector<loop> loops()
 {
     std::vector<loop> all;
     using nibble::backend;
-    const std::vector<std::string> floats {"f32", "half", "bfloat16"}, bytes {"int8", "u8s8s32", "s8s8s32"},
-        nibbles {"int4_channel", "int4_group128"}, grouped {"int4_group32"},
-        integers {"int8", "u8s8s32", "s8s8s32", "int4_channel", "int4_group128"};
+    const std::vector<std::string> floats {"f32", "half", "bfloat16"}, bytes {"int8", "u8s8s32", "s8s8s32", "q8_0", "iq4_nl"},
+        nibbles {"int4_channel", "int4_group128"}, grouped {"int4_group32", "q4_0", "q4_K", "q6_K", "mxfp4"},
+        integers {"int8", "u8s8s32", "s8s8s32", "int4_channel", "int4_group128"},
+        all_grouped {"int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
 #if defined(__x86_64__)
     all.push_back({backend::avx2, "f32 vfmadd", floats, 12 * 8, avx2_fma});
     all.push_back({backend::avx2, "int16 vpmaddwd + vpaddd", bytes, 8 * 16, avx2_madd});
@@ -219,7 +220,7 @@ std::vector<loop> loops()
     all.push_back({backend::avx512, "int4, 8 vpmaddubsw in int16", nibbles, 4 * 8 * 64, avx512_chain});
     all.push_back({backend::avx512, "int4, groups of 32 into f32", grouped, 4 * 8 * 64, avx512_group});
     all.push_back({backend::avx512vnni, "int8 vpdpbusd", integers, 12 * 64, avx512vnni_dot});
-    all.push_back({backend::avx512vnni, "groups of 32 into f32", grouped, 12 * 8 * 64, avx512vnni_group});
+    all.push_back({backend::avx512vnni, "groups of 32 into f32", all_grouped, 12 * 8 * 64, avx512vnni_group});
 #elif defined(__aarch64__)
     for (const backend b : {backend::neon, backend::neon_dotprod, backend::neon_i8mm})
         all.push_back({b, "f32 fmla", floats, 12 * 4, neon_fma});

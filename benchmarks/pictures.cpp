@@ -10,8 +10,8 @@
 namespace bench {
 namespace {
 
-constexpr const char* kind_colours[kind_count]
-    = {"#4c78a8", "#9ecae9", "#83bcb6", "#e45756", "#b279a2", "#7b4173", "#54a24b", "#f2b701", "#f58518"};
+constexpr const char* kind_colours[kind_count] = {"#4c78a8", "#9ecae9", "#83bcb6", "#e45756", "#b279a2", "#7b4173", "#54a24b", "#f2b701",
+    "#f58518", "#1b9e9e", "#8c6d31", "#bcbd22", "#6b6ecf", "#a55194", "#393b79"};
 constexpr const char* machine_colours[] = {"#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2"};
 constexpr const char *grey = "#777", *pale = "#e4e4e4", *peer_colour = "#b8b8b8", *wrong_colour = "#d62728";
 
@@ -134,7 +134,8 @@ void draw_roofline(const report& r, const std::string& path)
 void draw_peers(const report& r, const std::string& path)
 {
     const std::string backend = newest_backend(r);
-    constexpr const char* kinds[] = {"f32", "int8", "u8s8s32", "s8s8s32", "int4_group32", "int4_group128"};
+    constexpr const char* kinds[]
+        = {"f32", "int8", "u8s8s32", "s8s8s32", "int4_group32", "int4_group128", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
     constexpr double width = 1000, panel = 320, names = 172, bars = panel - names - 44, line = 17, top = 96;
     // How many lines each kind takes.
     const auto rows_of = [&](const char* kind, const shape& s) {

@@ -32,6 +32,31 @@ weight_matrix::int4 quantize_int4(const weight_matrix& w, std::ptrdiff_t group)
     return q;
 }
 
+nibble::ggml_type block_type(kind what) { return static_cast<nibble::ggml_type>(block_types[block_index(what)]); }
+
+std::vector<std::uint8_t> quantize_blocks(const weight_matrix& w, kind what)
+{
+    const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(w.n, 64);
+    const nibble::result<std::ptrdiff_t> bytes = nibble::bytes_for(rows, w.k, block_type(what));
+    if (!bytes)
+        return {};
+    std::vector<std::uint8_t> blocks(static_cast<std::size_t>(*bytes / rows * w.n));
+    require(nibble::quantize_blocks(
+        block_type(what), {w.f32.data(), rows, w.k}, {reinterpret_cast<std::byte*>(blocks.data()), static_cast<std::size_t>(*bytes)}));
+    for (std::size_t i = static_cast<std::size_t>(*bytes); i < blocks.size(); ++i)
+        blocks[i] = blocks[i - static_cast<std::size_t>(*bytes)];
+    return blocks;
+}
+
+// Rows [begin, end) of the blocks.
+nibble::span<const std::byte> blocks_of(const weight_matrix& w, kind what, std::ptrdiff_t begin, std::ptrdiff_t end)
+{
+    const std::vector<std::uint8_t>& all = w.blocks[block_index(what)];
+    const std::size_t row = all.size() / static_cast<std::size_t>(w.n);
+    return {reinterpret_cast<const std::byte*>(all.data()) + row * static_cast<std::size_t>(begin),
+        row * static_cast<std::size_t>(end - begin)};
+}
+
 const weight_matrix::int4& int4_of(const weight_matrix& w, kind what)
 {
     return what == kind::int4_channel ? w.channel : what == kind::int4_group128 ? w.group128 : w.group32;
@@ -76,6 +101,12 @@ nibble::packed_weights pack_once(const weight_matrix& w, kind what)
     case kind::int4_channel:
     case kind::int4_group128:
     case kind::int4_group32: break;
+    case kind::q8_0:
+    case kind::q4_0:
+    case kind::q4_K:
+    case kind::q6_K:
+    case kind::iq4_nl:
+    case kind::mxfp4: return made(nibble::make_packed_blocks(block_type(what), blocks_of(w, what, 0, w.n), w.n, w.k));
     }
     const weight_matrix::int4& q = int4_of(w, what);
     std::vector<nibble::int4x2> codes(q.codes.size());
@@ -108,6 +139,8 @@ std::vector<float> defined(const problem& p, kind what, std::ptrdiff_t row, std:
             const std::vector<float> scales(w.s8_scales.begin() + begin, w.s8_scales.begin() + end);
             nibble::reference::gemm(quantized, scale, {}, nibble::matrix_view<const std::int8_t>(w.s8.data() + begin * w.k, n, w.k), w.k,
                 {nibble::granularity::per_channel, 0, scales}, {}, out);
+        } else if (is_blocks(what)) {
+            nibble::reference::gemm_blocks(quantized, scale, {}, block_type(what), blocks_of(w, what, begin, end), {}, out);
         } else {
             const weight_matrix::int4& all = int4_of(w, what);
             const std::ptrdiff_t bytes = nibble::elements_for<nibble::int4x2>(w.k);
@@ -136,6 +169,8 @@ std::shared_ptr<const weight_matrix> make_weights(std::ptrdiff_t n, std::ptrdiff
     w->channel = quantize_int4(*w, 0);
     w->group128 = quantize_int4(*w, 128);
     w->group32 = quantize_int4(*w, 32);
+    for (int i = 0; i < block_kind_count; ++i)
+        w->blocks[i] = quantize_blocks(*w, static_cast<kind>(static_cast<int>(kind::q8_0) + i));
     return w;
 }
 

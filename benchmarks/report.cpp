@@ -13,12 +13,14 @@ std::string shape_of(const row& r) { return std::to_string(r.m) + " x " + std::t
 
 namespace {
 
-// The kind of peers' products that a kind of nibble's is compared with: its own, or the nearest that peers have.
-std::string compared_with(const std::string& kind)
+// Whether a kind of nibble's products is compared with a kind of a peer's: its own, or the nearest that peers have.
+bool compared(const std::string& kind, const std::string& with)
 {
     if (kind == "half" || kind == "bfloat16")
-        return "f32";
-    return kind == "int4_channel" ? "int4_group128" : kind;
+        return with == "f32";
+    if (kind == "int4_channel")
+        return with == "int4_group128";
+    return with == kind || (kind == "int8" && with == "q8_0") || (kind == "int4_group32" && (with == "q4_0" || with == "q4_K"));
 }
 
 bool same_product(const row& a, const row& b)
@@ -232,7 +234,7 @@ void complete(report& r)
         double fastest = 0, fastest_right = 0;
         if (!one.cap.empty() || one.backend == newest_backend(r))
             for (const row& p : r.rows) {
-                if (p.peer == "nibble" || p.kind != compared_with(one.kind) || !same_product(p, one))
+                if (p.peer == "nibble" || !compared(one.kind, p.kind) || !same_product(p, one))
                     continue;
                 if (fastest == 0 || p.median < fastest) {
                     fastest = p.median;

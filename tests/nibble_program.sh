@@ -37,6 +37,13 @@ says "is the input itself" "$program" quantize "$model" "$model" --type Q8_0
 says "File too large" limited 500 "$program" quantize "$model" "$folder/out.gguf" --type Q8_0
 says "the prompt is empty" "$program" run "$model" --prompt ""
 
+# The temporary name is the input's.
+cp "$original" "$folder/out.gguf.partial"
+said=$("$program" quantize "$folder/out.gguf.partial" "$folder/out.gguf" --type Q8_0 2>&1 >/dev/null) && fail "it wrote over its input"
+grep -q "exists already" <<<"$said" || fail "'$said'"
+cmp -s "$original" "$folder/out.gguf.partial" || fail "it changed its input"
+rm "$folder/out.gguf.partial"
+
 "$program" inspect "$model" | grep -q '^21 tensors, 1.836 million numbers' || fail "inspect"
 "$program" compare "$model" "$model" | grep -qE '^all +equal' || fail "compare with itself"
 

@@ -26,12 +26,12 @@ struct pool_params {
 struct tensor_type {
     int number;
     const char* name;
-    bench::kind what; // or the nearest
-    bool has_kind = true;
+    bench::kind what;
+    bool compared = true; // with others than itself
 };
-constexpr tensor_type types[] = {{0, "f32", bench::kind::f32}, {1, "f16", bench::kind::half}, {8, "q8_0", bench::kind::int8},
-    {2, "q4_0", bench::kind::int4_group32}, {12, "q4_K", bench::kind::int4_group32}, {14, "q6_K", bench::kind::int8, false},
-    {20, "iq4_nl", bench::kind::int4_group32, false}, {39, "mxfp4", bench::kind::int4_group32, false}};
+constexpr tensor_type types[] = {{0, "f32", bench::kind::f32}, {1, "f16", bench::kind::half}, {8, "q8_0", bench::kind::q8_0},
+    {2, "q4_0", bench::kind::q4_0}, {12, "q4_K", bench::kind::q4_K}, {14, "q6_K", bench::kind::q6_K, false},
+    {20, "iq4_nl", bench::kind::iq4_nl, false}, {39, "mxfp4", bench::kind::mxfp4, false}};
 
 struct api {
     void* library = nullptr;
@@ -93,13 +93,13 @@ public:
         weight_buffer_ = g.call<void*>("ggml_backend_alloc_ctx_tensors_from_buft", weights_, buffers);
         if (weight_buffer_ == nullptr || (repacked && !has_layout(w_.front())))
             return;
-        codes_.resize(weight_bytes);
-        // K-quants search their scales for long; they are made for some rows and used again, which takes the same time to multiply.
-        const std::ptrdiff_t rows = type.number < 12 ? p.w->n : std::min<std::ptrdiff_t>(p.w->n, 64);
-        g.call<std::size_t>("ggml_quantize_chunk", type.number, p.w->f32.data(), static_cast<void*>(codes_.data()), std::int64_t(0),
-            std::int64_t(rows), k_, static_cast<const float*>(nullptr));
-        for (std::ptrdiff_t j = rows; j < p.w->n; ++j)
-            std::memcpy(row(j), row(j % rows), row_bytes_);
+        if (bench::is_blocks(type.what)) {
+            codes_ = p.w->blocks[bench::block_index(type.what)];
+        } else {
+            codes_.resize(weight_bytes);
+            g.call<std::size_t>("ggml_quantize_chunk", type.number, p.w->f32.data(), static_cast<void*>(codes_.data()), std::int64_t(0),
+                std::int64_t(p.w->n), k_, static_cast<const float*>(nullptr));
+        }
         for (void* w : w_)
             g.call<void>("ggml_backend_tensor_set", w, static_cast<const void*>(codes_.data()), std::size_t(0), weight_bytes);
 
@@ -153,7 +153,6 @@ private:
         std::memcpy(&description, g_.call<const char*>("ggml_get_name", tensor) + 64, sizeof description);
         return description != nullptr;
     }
-    std::uint8_t* row(std::ptrdiff_t j) { return codes_.data() + static_cast<std::size_t>(j) * row_bytes_; }
     const std::uint8_t* row(std::ptrdiff_t j) const { return codes_.data() + static_cast<std::size_t>(j) * row_bytes_; }
 
     const api& g_;
@@ -180,7 +179,7 @@ public:
         }
         bench::contenders all;
         for (const tensor_type& type : types) {
-            if ((!type.has_kind && !p.every_format) || p.w->k % g_.call<std::int64_t>("ggml_blck_size", type.number) != 0)
+            if ((!type.compared && !p.every_block_type) || p.w->k % g_.call<std::int64_t>("ggml_blck_size", type.number) != 0)
                 continue;
             for (const bool repacked : {false, true}) {
                 if ((repacked && type.what <= bench::kind::half) || !p.wants(product::kernel_of(type, repacked), type.what))

@@ -50,12 +50,26 @@ new_file::new_file(const std::string& path) : path_(path), temporary_(path + ".p
 {
     if (temporary_.size() >= sizeof to_remove)
         throw std::runtime_error("the name " + path + " is too long");
-    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    // No signal comes between making the file and knowing that it is to be removed.
+    sigset_t held, before;
+    sigemptyset(&held);
+    for (const int s : {SIGINT, SIGTERM, SIGHUP})
+        sigaddset(&held, s);
+    pthread_sigmask(SIG_BLOCK, &held, &before);
+    // A file of that name is somebody else's, perhaps the input.
+    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int error = errno;
+    if (descriptor_ >= 0) {
+        std::memcpy(to_remove, temporary_.c_str(), temporary_.size() + 1);
+        for (const int s : {SIGINT, SIGTERM, SIGHUP})
+            std::signal(s, interrupted);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    errno = error;
+    if (descriptor_ < 0 && error == EEXIST)
+        throw std::runtime_error(temporary_ + " exists already: remove it, or name another output than " + path_);
     if (descriptor_ < 0)
         fail("cannot write " + temporary_);
-    std::memcpy(to_remove, temporary_.c_str(), temporary_.size() + 1);
-    for (const int s : {SIGINT, SIGTERM, SIGHUP})
-        std::signal(s, interrupted);
 }
 
 new_file::~new_file()
