@@ -130,7 +130,7 @@ run_tests() {
 
   # Libraries of others that results are held against.
   local peer
-  for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf; do
+  for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf numpy safetensors; do
     if tests/peers $peer; then
       runs+=("-DNIBBLE_TEST_${peer^^}=ON")
     else
