@@ -103,6 +103,7 @@ run_tests() {
   # Clang, since GCC takes far longer to compile the kernels with these two.
   built asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++ -DNIBBLE_SANITIZE=address,undefined
   if [ ${#which[@]} = 0 ]; then
+    need clang-16 clang-19
     built tsan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=thread
     built clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
     if make_in build/fuzz fuzz -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++ \
@@ -132,7 +133,7 @@ run_tests() {
 
   # Libraries of others that results are held against.
   local peer
-  for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf; do
+  for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf numpy safetensors libcxx; do
     if tests/peers $peer; then
       runs+=("-DNIBBLE_TEST_${peer^^}=ON")
     else
@@ -172,7 +173,9 @@ compare() {
 docs() {
   need doxygen doxygen-awesome-css
   mkdir -p build/docs
-  doxygen docs/Doxyfile 2>build/docs/warnings.txt
+  doxygen -l build/docs/layout.xml # what a header is for before its list of functions
+  sed -i '/<file>/,/<\/file>/{/<detaileddescription/d;s#<briefdescription.*#&<detaileddescription title="About"/>#}' build/docs/layout.xml
+  doxygen docs/doxygen/Doxyfile 2>build/docs/warnings.txt
   say "build/docs/html/index.html is made; $(grep -c warning build/docs/warnings.txt) warnings in build/docs/warnings.txt"
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# snippets.sh COMPILER: every C++ example in README.md and docs compiles. A snippet without functions or types of its own stands in one, after
+# snippets.sh COMPILER: every C++ and C example in README.md and docs compiles. A snippet without functions or types of its own stands in one, after
 # snippets.hpp, which declares what the texts take as given.
 set -euo pipefail
 
@@ -8,7 +8,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 count=0
 for text in "$here"/../../README.md "$here"/../../docs/*.md; do
-  awk -v to="$work/$(basename "$text" .md)" '/^```cpp$/ { file = to "-" ++n ".cpp"; next } /^```$/ { file = "" } file { print >file }' "$text"
+  awk -v to="$work/$(basename "$text" .md)" '
+    /^```(cpp|c)$/ { file = to "-" ++n "." substr($0, 4); next } /^```$/ { file = "" } file { print >file }' "$text"
 done
 for snippet in "$work"/*.cpp; do
   if ! grep -qE '^(#|struct|int main)' "$snippet"; then
@@ -17,6 +18,11 @@ for snippet in "$work"/*.cpp; do
   fi
   "$1" -std=c++17 -fsyntax-only -Wall -Wno-unused -Wno-unused-result -Werror -DNIBBLE_EXTERN_KERNELS -I "$here/../../include" \
     -include cstddef "$snippet"
+  count=$((count + 1))
+done
+for snippet in "$work"/*.c; do
+  { cat "$here/snippets.h" && echo "void snippet(void) {" && cat "$snippet" && echo "}"; } >"$work/whole"
+  "$1" -x c -std=c99 -fsyntax-only -Wall -Wno-unused -Werror -I "$here/../../include" "$work/whole"
   count=$((count + 1))
 done
 echo "$count snippets compile"
