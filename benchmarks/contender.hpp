@@ -17,17 +17,19 @@ enum class kind {
     half,          ///< float, half, float
     bfloat16,      ///< float, bfloat16, float
     int8,          ///< float (quantized inside), int8 with a scale a channel, float
+    int8_reduced,  ///< the same, the activations quantized to 7 bits
     u8s8,          ///< uint8, int8, int32
     s8s8,          ///< int8, int8, int32
+    u7s8,          ///< uint8 in [0, 127], int8, int32
     int4_channel,  ///< float (quantized inside), int4 with a scale a channel, float
     int4_group128, ///< the same, a scale for every 128
     int4_group32,  ///< the same, a scale for every 32
 };
-inline constexpr int kind_count = 9;
+inline constexpr int kind_count = 11;
 inline constexpr const char* kind_names[kind_count]
-    = {"f32", "half", "bfloat16", "int8", "u8s8s32", "s8s8s32", "int4_channel", "int4_group128", "int4_group32"};
+    = {"f32", "half", "bfloat16", "int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32", "int4_channel", "int4_group128", "int4_group32"};
 inline const char* name_of(kind k) { return kind_names[static_cast<int>(k)]; }
-inline bool integer_result(kind k) { return k == kind::u8s8 || k == kind::s8s8; }
+inline bool integer_result(kind k) { return k == kind::u8s8 || k == kind::s8s8 || k == kind::u7s8; }
 inline bool quantizes_activations(kind k) { return k >= kind::int8 && !integer_result(k); }
 
 /// One n x k matrix of weights (a row an output channel) in every form that somebody multiplies. All forms come from the same floats.
@@ -49,7 +51,7 @@ struct problem {
     std::size_t stream_bytes = 0; // 0: the same weights again and again; else equal copies fill this and are walked in turn
     std::shared_ptr<const weight_matrix> w;
     std::vector<float> a;
-    std::vector<std::uint8_t> a_u8;
+    std::vector<std::uint8_t> a_u8, a_u7;
     std::vector<std::int8_t> a_s8;
     bool every_format = false; ///< also formats that no kind stands for
     /// Whether a contender is wanted, by its kernel and kind: asked before the work of making it.

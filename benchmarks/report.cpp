@@ -18,6 +18,8 @@ std::string compared_with(const std::string& kind)
 {
     if (kind == "half" || kind == "bfloat16")
         return "f32";
+    if (kind == "int8_reduced")
+        return "int8";
     return kind == "int4_channel" ? "int4_group128" : kind;
 }
 
