@@ -204,9 +204,11 @@ std::vector<row> measure(const options& o, const part& in, const shape& s, const
     p.a = data(s.m * s.k);
     p.a_u8.resize(p.a.size());
     p.a_s8.resize(p.a.size());
+    p.a_u7.resize(p.a.size());
     for (std::size_t i = 0; i < p.a.size(); ++i) {
         p.a_u8[i] = static_cast<std::uint8_t>(std::floor((p.a[i] + 1) * 128));
         p.a_s8[i] = static_cast<std::int8_t>(p.a_u8[i] - 128);
+        p.a_u7[i] = p.a_u8[i] / 2;
     }
 
     std::string peer_name, backend, owner;

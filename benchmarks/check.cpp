@@ -71,8 +71,10 @@ void weight_row(const weight_matrix& w, kind what, std::ptrdiff_t j, float* out)
             w.f32.data() + j * k, w.f32.data() + (j + 1) * k, out, [](float v) { return nibble::to_float(nibble::to_bfloat16(v)); });
         return;
     case kind::int8:
+    case kind::int8_reduced:
     case kind::u8s8:
     case kind::s8s8:
+    case kind::u7s8:
         for (std::ptrdiff_t l = 0; l < k; ++l)
             out[l] = static_cast<float>(w.s8[static_cast<std::size_t>(j * k + l)]) * w.s8_scales[static_cast<std::size_t>(j)];
         return;
@@ -108,6 +110,8 @@ verdict check(const contender& c, const problem& p)
         return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_u8.data(), p);
     if (c.what == kind::s8s8)
         return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_s8.data(), p);
+    if (c.what == kind::u7s8)
+        return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_u7.data(), p);
 
     const std::ptrdiff_t m = p.m, n = p.w->n, k = p.w->k;
     const float* const result = static_cast<const float*>(c.result());

@@ -17,8 +17,10 @@ enum class kind {
     half,          ///< float, half, float
     bfloat16,      ///< float, bfloat16, float
     int8,          ///< float (quantized inside), int8 with a scale a channel, float
+    int8_reduced,  ///< the same, the activations quantized to 7 bits
     u8s8,          ///< uint8, int8, int32
     s8s8,          ///< int8, int8, int32
+    u7s8,          ///< uint8 in [0, 127], int8, int32
     int4_channel,  ///< float (quantized inside), int4 with a scale a channel, float
     int4_group128, ///< the same, a scale for every 128
     int4_group32,  ///< the same, a scale for every 32
@@ -29,13 +31,13 @@ enum class kind {
     iq4_nl,
     mxfp4,
 };
-inline constexpr int kind_count = 15;
-inline constexpr const char* kind_names[kind_count] = {"f32", "half", "bfloat16", "int8", "u8s8s32", "s8s8s32", "int4_channel",
-    "int4_group128", "int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
+inline constexpr int kind_count = 17;
+inline constexpr const char* kind_names[kind_count] = {"f32", "half", "bfloat16", "int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32",
+    "int4_channel", "int4_group128", "int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
 inline constexpr unsigned block_types[] = {8, 2, 12, 14, 20, 39}; ///< q8_0 and the others, as ggml numbers them
 inline constexpr int block_kind_count = 6;
 inline const char* name_of(kind k) { return kind_names[static_cast<int>(k)]; }
-inline bool integer_result(kind k) { return k == kind::u8s8 || k == kind::s8s8; }
+inline bool integer_result(kind k) { return k == kind::u8s8 || k == kind::s8s8 || k == kind::u7s8; }
 inline bool is_blocks(kind k) { return k >= kind::q8_0; }
 inline int block_index(kind k) { return static_cast<int>(k) - static_cast<int>(kind::q8_0); }
 inline bool quantizes_activations(kind k) { return k >= kind::int8 && !integer_result(k); }
@@ -62,7 +64,7 @@ struct problem {
     std::size_t stream_bytes = 0; // 0: the same weights again and again; else equal copies fill this and are walked in turn
     std::shared_ptr<const weight_matrix> w;
     std::vector<float> a;
-    std::vector<std::uint8_t> a_u8;
+    std::vector<std::uint8_t> a_u8, a_u7;
     std::vector<std::int8_t> a_s8;
     bool every_block_type = false; ///< also those that are compared with themselves alone
     /// Whether a contender is wanted, by its kernel and kind: asked before the work of making it.

@@ -202,13 +202,13 @@ std::vector<loop> loops()
     using nibble::backend;
     const std::vector<std::string> floats {"f32", "half", "bfloat16"}, bytes {"int8", "u8s8s32", "s8s8s32", "q8_0", "iq4_nl"},
         nibbles {"int4_channel", "int4_group128"}, grouped {"int4_group32", "q4_0", "q4_K", "q6_K", "mxfp4"},
-        integers {"int8", "u8s8s32", "s8s8s32", "int4_channel", "int4_group128"},
-        all_grouped {"int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
+        integers {"int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32", "int4_channel", "int4_group128"},
+        reduced {"int8_reduced", "u7s8s32"}, all_grouped {"int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
 #if defined(__x86_64__)
     all.push_back({backend::avx2, "f32 vfmadd", floats, 12 * 8, avx2_fma});
     all.push_back({backend::avx2, "int16 vpmaddwd + vpaddd", bytes, 8 * 16, avx2_madd});
     all.push_back({backend::avx2, "int8 vpsignb + vpmaddubsw + vpmaddwd + vpaddd", bytes, 8 * 32, avx2_sign});
-    all.push_back({backend::avx2, "saturating: vpmaddubsw + vpmaddwd + vpaddd", {}, 8 * 32, avx2_saturating});
+    all.push_back({backend::avx2, "saturating: vpmaddubsw + vpmaddwd + vpaddd", reduced, 8 * 32, avx2_saturating});
     all.push_back({backend::avx2, "int4, 8 vpmaddubsw in int16", nibbles, 4 * 8 * 32, avx2_chain});
     all.push_back({backend::avx2, "int4, groups of 32 into f32", grouped, 4 * 8 * 32, avx2_group});
     if (has_avx_vnni())
@@ -216,7 +216,7 @@ std::vector<loop> loops()
     for (const backend b : {backend::avx512, backend::avx512vnni})
         all.push_back({b, "f32 vfmadd", floats, 12 * 16, avx512_fma});
     all.push_back({backend::avx512, "int16 vpmaddwd + vpaddd", bytes, 8 * 32, avx512_madd});
-    all.push_back({backend::avx512, "saturating: vpmaddubsw + vpmaddwd + vpaddd", {}, 8 * 64, avx512_saturating});
+    all.push_back({backend::avx512, "saturating: vpmaddubsw + vpmaddwd + vpaddd", reduced, 8 * 64, avx512_saturating});
     all.push_back({backend::avx512, "int4, 8 vpmaddubsw in int16", nibbles, 4 * 8 * 64, avx512_chain});
     all.push_back({backend::avx512, "int4, groups of 32 into f32", grouped, 4 * 8 * 64, avx512_group});
     all.push_back({backend::avx512vnni, "int8 vpdpbusd", integers, 12 * 64, avx512vnni_dot});

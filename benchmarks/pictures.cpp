@@ -10,8 +10,8 @@
 namespace bench {
 namespace {
 
-constexpr const char* kind_colours[kind_count] = {"#4c78a8", "#9ecae9", "#83bcb6", "#e45756", "#b279a2", "#7b4173", "#54a24b", "#f2b701",
-    "#f58518", "#1b9e9e", "#8c6d31", "#bcbd22", "#6b6ecf", "#a55194", "#393b79"};
+constexpr const char* kind_colours[kind_count] = {"#4c78a8", "#9ecae9", "#83bcb6", "#e45756", "#ff9da6", "#b279a2", "#7b4173", "#d6a5c9",
+    "#54a24b", "#f2b701", "#f58518", "#1b9e9e", "#8c6d31", "#bcbd22", "#6b6ecf", "#a55194", "#393b79"};
 constexpr const char* machine_colours[] = {"#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2"};
 constexpr const char *grey = "#777", *pale = "#e4e4e4", *peer_colour = "#b8b8b8", *wrong_colour = "#d62728";
 

@@ -94,8 +94,10 @@ nibble::packed_weights pack_once(const weight_matrix& w, kind what)
         return made(nibble::packed_weights::make(nibble::matrix_view<const nibble::bfloat16>(h.data(), w.n, w.k)));
     }
     case kind::int8:
+    case kind::int8_reduced:
     case kind::u8s8:
     case kind::s8s8:
+    case kind::u7s8:
         return made(nibble::packed_weights::make(nibble::matrix_view<const std::int8_t>(w.s8.data(), w.n, w.k), w.k,
             {nibble::granularity::per_channel, 0, w.s8_scales}, {true}));
     case kind::int4_channel:
@@ -133,9 +135,9 @@ std::vector<float> defined(const problem& p, kind what, std::ptrdiff_t row, std:
         nibble::reference::gemm(a, nibble::matrix_view<const nibble::bfloat16>(bfloats(part).data(), n, w.k), {}, out);
     } else {
         std::vector<std::int8_t> q(static_cast<std::size_t>(w.k));
-        const std::vector<float> scale {nibble::reference::quantize_row(a.data, w.k, q.data())};
+        const std::vector<float> scale {nibble::reference::quantize_row(a.data, w.k, q.data(), what == kind::int8_reduced ? 63 : 127)};
         const nibble::matrix_view<const std::int8_t> quantized(q.data(), 1, w.k);
-        if (what == kind::int8) {
+        if (what == kind::int8 || what == kind::int8_reduced) {
             const std::vector<float> scales(w.s8_scales.begin() + begin, w.s8_scales.begin() + end);
             nibble::reference::gemm(quantized, scale, {}, nibble::matrix_view<const std::int8_t>(w.s8.data() + begin * w.k, n, w.k), w.k,
                 {nibble::granularity::per_channel, 0, scales}, {}, out);
@@ -206,9 +208,9 @@ void nibble_product::multiply(const A* a, C* c, Executor& executor)
     const nibble::matrix_view<const A> from(a, p_.m, p_.w->k);
     const nibble::matrix_view<C> to(c, p_.m, p_.w->n);
     if constexpr (std::is_same_v<A, float>)
-        require(nibble::gemm(from, w, {}, to, workspace_.bytes(), executor));
+        require(nibble::gemm(from, nibble::dynamic_activations {what == kind::int8_reduced}, w, {}, to, workspace_.bytes(), executor));
     else
-        require(nibble::gemm(from, nibble::static_activations {}, w, {}, to, workspace_.bytes(), executor));
+        require(nibble::gemm(from, nibble::static_activations {1.0f, 0, what == kind::u7s8}, w, {}, to, workspace_.bytes(), executor));
 }
 
 template <class Executor>
@@ -216,6 +218,8 @@ void nibble_product::multiply(Executor& executor)
 {
     if (what == kind::u8s8)
         multiply(p_.a_u8.data(), c_.data(), executor);
+    else if (what == kind::u7s8)
+        multiply(p_.a_u7.data(), c_.data(), executor);
     else if (what == kind::s8s8)
         multiply(p_.a_s8.data(), c_.data(), executor);
     else

@@ -18,6 +18,8 @@ bool compared(const std::string& kind, const std::string& with)
 {
     if (kind == "half" || kind == "bfloat16")
         return with == "f32";
+    if (kind == "int8_reduced")
+        return with == "int8";
     if (kind == "int4_channel")
         return with == "int4_group128";
     return with == kind || (kind == "int8" && with == "q8_0") || (kind == "int4_group32" && (with == "q4_0" || with == "q4_K"));

@@ -84,6 +84,7 @@ public:
         };
         add(bench::kind::f32, type::f32, type::f32, type::f32, p.a.data(), w.f32.data());
         add(bench::kind::u8s8, type::u8, type::s8, type::s32, p.a_u8.data(), w.s8.data());
+        add(bench::kind::u7s8, type::u8, type::s8, type::s32, p.a_u7.data(), w.s8.data());
         add(bench::kind::s8s8, type::s8, type::s8, type::s32, p.a_s8.data(), w.s8.data());
         return all;
     }

@@ -318,6 +318,7 @@ public:
         const std::vector<message> none;
         const auto signed_weights = [&](const std::string& copy) { return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, w)}}; };
         add(bench::kind::u8s8, "MatMulInteger u8 x s8", "MatMulInteger", false, u8, s32, p.a_u8.data(), w.size(), none, signed_weights);
+        add(bench::kind::u7s8, "MatMulInteger u8 x s8", "MatMulInteger", false, u8, s32, p.a_u7.data(), w.size(), none, signed_weights);
         add(bench::kind::s8s8, "MatMulInteger s8 x s8", "MatMulInteger", false, s8, s32, p.a_s8.data(), w.size(), none, signed_weights);
         add(bench::kind::u8s8, "MatMulInteger u8 x u8 - 128", "MatMulInteger", false, u8, s32, p.a_u8.data(), w.size(), none,
             [&](const std::string& copy) {

@@ -73,8 +73,14 @@ parameters<W> weight_parameters(numbers& random, std::ptrdiff_t n, std::ptrdiff_
     return p;
 }
 
+// An int8 code, of 8 bits in some products and of 7 in others: of these, 7-bit activations make longer chains.
+std::uint32_t fewer_bits(numbers& random, int which)
+{
+    return static_cast<std::uint32_t>(static_cast<std::int8_t>(random.bits()) >> which % 2);
+}
+
 // Float activations, quantized row by row: zeros, subnormals, infinities in whole rows, NaN.
-template <class W, class C>
+template <class W, class C, bool Reduced = false>
 void gemm_dynamic(run& r)
 {
     for_products([&](numbers& random, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, int which) {
@@ -85,7 +91,7 @@ void gemm_dynamic(run& r)
                 set_bits(a[static_cast<std::size_t>(i)], row == 1 ? random.bits() & 0x800fffffu : random.finite());
             else if (row == 4 && i % 7 == 0)
                 set_bits(a[static_cast<std::size_t>(i)], random.any());
-        const std::vector<W> codes = filled<W>(n * elements, [&] { return random.bits(); });
+        const std::vector<W> codes = filled<W>(n * elements, [&] { return Reduced ? fewer_bits(random, which) : random.bits(); });
         packing_options options;
         const parameters<W> p = weight_parameters<W>(random, n, k, which, options);
         const matrix_view<const W> w(codes.data(), n, elements);
@@ -95,23 +101,30 @@ void gemm_dynamic(run& r)
         product_output<C>(r, m, n, *packed, [&](matrix_view<C> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
             const matrix_view<const float> rows(a.data() + first * stride, count, k, stride);
             if (!r.reference())
-                return r.must(gemm(rows, *packed, e.e, c, workspace, r.threads()));
+                return r.must(gemm(rows, dynamic_activations {Reduced}, *packed, e.e, c, workspace, r.threads()));
             std::vector<std::int8_t> q(static_cast<std::size_t>(count * k));
             std::vector<float> scales(static_cast<std::size_t>(count));
             for (std::ptrdiff_t i = 0; i < count; ++i)
-                scales[static_cast<std::size_t>(i)] = reference::quantize_row(rows.row(i), k, q.data() + i * k);
+                scales[static_cast<std::size_t>(i)] = reference::quantize_row(rows.row(i), k, q.data() + i * k, Reduced ? 63 : 127);
             reference::gemm<std::int8_t, W, C>({q.data(), count, k}, scales, {}, w, k, p.view, e.e, c);
         });
     });
 }
 
-template <class A, class C>
+template <class A, class C, bool Reduced = false>
 void gemm_static(run& r)
 {
     for_products([&](numbers& random, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, int which) {
         const std::ptrdiff_t stride = k + 1;
-        const std::vector<A> a = filled<A>(m * stride, [&] { return which % 5 == 0 ? 0x80u * (random.bits() & 1u) : random.bits(); });
-        const std::vector<std::int8_t> codes = filled<std::int8_t>(n * k, [&] { return which % 5 == 1 ? 0x80u : random.bits(); });
+        const std::vector<A> a = filled<A>(m * stride, [&] {
+            if (Reduced)
+                return (which % 5 == 0 ? 0x7fu * (random.bits() & 1u) : random.bits() & 0x7fu)
+                       - (std::is_same_v<A, std::int8_t> ? 64u : 0u);
+            return which % 5 == 0 ? 0x80u * (random.bits() & 1u) : random.bits();
+        });
+        const std::vector<std::int8_t> codes = filled<std::int8_t>(n * k, [&] {
+            return which % 5 == 1 ? 0x80u : Reduced ? fewer_bits(random, which) : random.bits();
+        });
         packing_options options;
         const parameters<std::int8_t> p
             = weight_parameters<std::int8_t>(random, n, k, std::is_same_v<C, std::int32_t> ? which % 3 * 7 : which, options);
@@ -120,7 +133,7 @@ void gemm_static(run& r)
         if (std::is_same_v<C, std::int32_t>)
             e.e = {};
         const static_activations s {
-            scale_between(random, -8, -4), which % 2 ? random.integer(code_traits<A>::qmin, code_traits<A>::qmax) : 0};
+            scale_between(random, -8, -4), which % 2 ? random.integer(code_traits<A>::qmin, code_traits<A>::qmax) : 0, Reduced};
         const auto packed = packed_weights::make(w, k, p.view, options);
         r.must(packed ? status::ok : packed.error());
         product_output<C>(r, m, n, *packed, [&](matrix_view<C> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {

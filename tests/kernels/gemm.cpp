@@ -88,9 +88,20 @@ packed_weights_view copy_to_guarded(const packed_weights& packed, test::guarded<
     return *view;
 }
 
+// Weights of 8 bits in some steps of 8 k, of fewer in others: with 7-bit activations some products are chained in int16 and some are not.
+std::vector<std::int8_t> mixed_weights(std::ptrdiff_t n, std::ptrdiff_t k, std::uint64_t seed)
+{
+    std::vector<std::int8_t> codes = random_codes<std::int8_t>(static_cast<std::size_t>(n * k), seed);
+    for (std::ptrdiff_t i = 0; i < n * k; ++i) {
+        std::int8_t& code = codes[static_cast<std::size_t>(i)];
+        code = static_cast<std::int8_t>(code >> i % k / 8 % 3);
+    }
+    return codes;
+}
+
 template <class W, class C>
 void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::ptrdiff_t group, bool zero_points, const epilogue& e,
-    packing_options options = {}, bool poison = false)
+    packing_options options = {}, bool poison = false, bool reduced = false)
 {
     const std::ptrdiff_t a_stride = k + 1, elements = elements_for<W>(k);
     test::guarded<float> a((m - 1) * a_stride + k, n % 2 == 0);
@@ -102,7 +113,10 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
     if (m > 2)
         for (std::ptrdiff_t l = 0; l < k; ++l)
             a[static_cast<std::size_t>(2 * a_stride + l)] = 0.0f;
-    const auto codes = random_codes<W>(static_cast<std::size_t>(n * elements), 17);
+    auto codes = random_codes<W>(static_cast<std::size_t>(n * elements), 17);
+    if constexpr (std::is_same_v<W, std::int8_t>)
+        if (reduced)
+            codes = mixed_weights(n, k, 17);
     const weights w = make_params<W>(n, k, group, zero_points);
     const matrix_view<const W> view(codes.data(), n, elements);
     const auto packed = packed_weights::make(view, k, w.params, options);
@@ -113,27 +127,34 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
     std::vector<std::int8_t> q(static_cast<std::size_t>(m * k));
     std::vector<float> row_scales(static_cast<std::size_t>(m));
     for (std::ptrdiff_t i = 0; i < m; ++i)
-        row_scales[static_cast<std::size_t>(i)] = reference::quantize_row(a.data() + i * a_stride, k, q.data() + i * k);
+        row_scales[static_cast<std::size_t>(i)] = reference::quantize_row(a.data() + i * a_stride, k, q.data() + i * k, reduced ? 63 : 127);
     std::vector<C> expected(static_cast<std::size_t>(m * n));
     reference::gemm<std::int8_t, W, C>({q.data(), m, k}, row_scales, {}, view, k, w.params, e, matrix_view<C>(expected.data(), m, n));
     check_everywhere<C>(expected, m, n, gemm_workspace(m, placed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const float> rows(a.data(), m, k, a_stride);
-        return threaded ? gemm(rows, placed, e, c, workspace, thread_executor {}) : gemm(rows, placed, e, c, workspace);
+        const dynamic_activations d {reduced};
+        return threaded  ? gemm(rows, d, placed, e, c, workspace, thread_executor {})
+               : reduced ? gemm(rows, d, placed, e, c, workspace)
+                         : gemm(rows, placed, e, c, workspace);
     });
 }
 
 template <class A, class C>
-void compare_static(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::int32_t zero_point, bool weight_zeros, const epilogue& e)
+void compare_static(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::int32_t zero_point, bool weight_zeros, const epilogue& e,
+    bool reduced = false)
 {
     test::guarded<A> a(m * k, n % 2 == 0);
-    const auto codes = random_codes<A>(a.size(), 23);
+    auto codes = random_codes<A>(a.size(), 23);
+    if (reduced)
+        for (A& code : codes)
+            code = static_cast<A>((code & 127) - (std::is_same_v<A, std::int8_t> ? 64 : 0));
     std::memcpy(a.data(), codes.data(), a.size());
-    const auto w_codes = random_codes<std::int8_t>(static_cast<std::size_t>(n * k), 29);
+    const auto w_codes = reduced ? mixed_weights(n, k, 29) : random_codes<std::int8_t>(static_cast<std::size_t>(n * k), 29);
     const weights w = make_params<std::int8_t>(n, k, 0, weight_zeros);
     const matrix_view<const std::int8_t> view(w_codes.data(), n, k);
     const auto packed = packed_weights::make(view, k, w.params);
     REQUIRE(packed);
-    const static_activations s {0.02f, zero_point};
+    const static_activations s {0.02f, zero_point, reduced};
     std::vector<C> expected(static_cast<std::size_t>(m * n));
     reference::gemm<A, std::int8_t, C>({a.data(), m, k}, {}, s, view, k, w.params, e, matrix_view<C>(expected.data(), m, n));
     check_everywhere<C>(expected, m, n, gemm_workspace(m, *packed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
@@ -240,6 +261,111 @@ TEST_CASE("u8{255, 255} . s8{127, 127} is 64770, where a saturating product give
         REQUIRE(
             gemm(matrix_view<const std::uint8_t>(a, 1, 2), {}, *packed, {}, matrix_view<std::int32_t>(&c, 1, 1), workspace) == status::ok);
         CHECK(c == 64770);
+    }
+}
+
+TEST_CASE("7-bit activations: every tail, k in blocks, groups, epilogues")
+{
+    for (const std::ptrdiff_t m : {1, 2, 3, 7, 13, 19, 29, 53})
+        for (const std::ptrdiff_t n : {1, 33})
+            for (const std::ptrdiff_t k : {1, 7, 36, 100}) {
+                compare_dynamic<std::int8_t, float>(m, n, k, 0, k % 2 == 0, {}, {}, false, true);
+                compare_static<std::uint8_t, std::int32_t>(m, n, k, 3, m % 2 == 0, {}, true);
+                compare_static<std::int8_t, std::int32_t>(m, n, k, -5, m % 2 != 0, {}, true);
+            }
+    compare_static<std::uint8_t, std::int32_t>(29, 70, 2100, 0, false, {}, true);
+    compare_dynamic<std::int8_t, float>(29, 20, 130, 32, true, {}, {true}, false, true);
+    epilogue e;
+    e.function = activation::relu;
+    e.output_scale = 0.013f;
+    e.output_zero_point = 3;
+    compare_dynamic<std::int8_t, std::int8_t>(29, 37, 64, 0, false, e, {}, true, true);
+    compare_static<std::uint8_t, std::uint8_t>(29, 37, 64, 12, false, e, true);
+}
+
+// The greatest activation in each place, four weights of a column whose sum is just what an int16 lane takes, and one more.
+TEST_CASE("7-bit activations: int16 chains at their limits")
+{
+    static constexpr int limits[][4] = {{127, 127, 4, 0}, {127, 127, 5, 0}, {-128, -128, -2, 0}, {-128, -128, -3, 0}, {127, 127, 127, 127},
+        {-128, -128, -128, -128}, {127, -128, 127, -128}, {65, 65, 64, 64}, {-65, -65, -64, -64}};
+    constexpr std::ptrdiff_t patterns = 9, m = 40, n = 32, k = 8 * patterns;
+    std::vector<float> scales(static_cast<std::size_t>(n), 1.0f);
+    for (std::ptrdiff_t shape = 0; shape < 2 * patterns; ++shape) {
+        // One pattern in all columns, so that a step may be chained; then one in a single lane among zeros.
+        std::vector<std::int8_t> w(static_cast<std::size_t>(n * k));
+        for (std::ptrdiff_t j = shape < patterns ? 0 : n - 3; j < (shape < patterns ? n : n - 2); ++j)
+            for (std::ptrdiff_t step = 0; step < patterns; ++step)
+                for (std::ptrdiff_t i = 0; i < 4; ++i)
+                    for (std::ptrdiff_t half = 0; half < (shape < patterns ? 2 : 1); ++half)
+                        w[static_cast<std::size_t>(j * k + 8 * step + i / 2 * 4 + 2 * half + i % 2)]
+                            = static_cast<std::int8_t>(limits[(step + shape) % patterns][i]);
+        const auto packed = packed_weights::make(matrix_view<const std::int8_t>(w.data(), n, k), k, {granularity::per_channel, 0, scales});
+        REQUIRE(packed);
+        const std::vector<std::uint8_t> a(static_cast<std::size_t>(m * k), 127);
+        std::vector<std::int32_t> expected;
+        for (std::ptrdiff_t i = 0; i < m * n; ++i) {
+            std::int32_t sum = 0;
+            for (std::ptrdiff_t l = 0; l < k; ++l)
+                sum += 127 * w[static_cast<std::size_t>(i % n * k + l)];
+            expected.push_back(sum);
+        }
+        check_everywhere<std::int32_t>(
+            expected, m, n, gemm_workspace(m, *packed), [&](matrix_view<std::int32_t> c, span<std::byte> workspace, bool) {
+                return gemm(matrix_view<const std::uint8_t>(a.data(), m, k), {1.0f, 0, true}, *packed, {}, c, workspace);
+            });
+    }
+}
+
+TEST_CASE("7-bit activations: the row 1, -0.4, 0.25 is 63, -25, 16 times 1 / 63")
+{
+    const float a[3] = {1.0f, -0.4f, 0.25f}, scales[3] = {1.0f, 1.0f, 1.0f};
+    const std::int8_t w[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    const auto packed = packed_weights::make(matrix_view<const std::int8_t>(w, 3, 3), 3, {granularity::per_channel, 0, scales});
+    REQUIRE(packed);
+    const std::vector<float> expected {63.0f * (1.0f / 63.0f), -25.0f * (1.0f / 63.0f), 16.0f * (1.0f / 63.0f)};
+    check_everywhere<float>(expected, 1, 3, gemm_workspace(1, *packed), [&](matrix_view<float> c, span<std::byte> workspace, bool) {
+        return gemm(matrix_view<const float>(a, 1, 3), dynamic_activations {true}, *packed, {}, c, workspace);
+    });
+}
+
+TEST_CASE("7-bit activations: codes beyond the range are refused before anything is written")
+{
+    const std::ptrdiff_t m = 3, k = 37;
+    const std::vector<std::int8_t> w(static_cast<std::size_t>(k), 1);
+    const std::vector<int4x2> w4(19);
+    const float scale[1] = {1.0f};
+    const auto packed = packed_weights::make(matrix_view<const std::int8_t>(w.data(), 1, k), k, {granularity::per_channel, 0, scale});
+    const auto packed4 = packed_weights::make(matrix_view<const int4x2>(w4.data(), 1, 19), k, {granularity::per_channel, 0, scale});
+    REQUIRE(packed);
+    REQUIRE(packed4);
+    std::vector<std::byte> workspace(gemm_workspace(m, *packed));
+    const std::vector<float> floats(static_cast<std::size_t>(m * k), 1.0f);
+    float y[m];
+    CHECK(gemm(matrix_view<const float>(floats.data(), m, k), dynamic_activations {true}, *packed4, {}, matrix_view<float>(y, m, 1),
+              workspace)
+          == status::weight_type_mismatch);
+    const auto product = [&](auto code, std::ptrdiff_t at) {
+        std::vector<decltype(code)> a(static_cast<std::size_t>(m * k));
+        a[static_cast<std::size_t>(at)] = code;
+        std::int32_t c[m] = {7, 7, 7};
+        const status s = gemm(
+            matrix_view<const decltype(code)>(a.data(), m, k), {1.0f, 0, true}, *packed, {}, matrix_view<std::int32_t>(c, m, 1), workspace);
+        CHECK((s == status::ok) == (c[0] != 7));
+        return s;
+    };
+    for (const backend b : test::usable_backends()) {
+        INFO(to_string(b));
+        REQUIRE(force_backend(b) == status::ok);
+        for (const std::ptrdiff_t at : {0, 36, 40, 110}) {
+            CHECK(product(std::int8_t {63}, at) == status::ok);
+            CHECK(product(std::int8_t {-64}, at) == status::ok);
+            CHECK(product(std::uint8_t {127}, at) == status::ok);
+            CHECK(product(std::int8_t {64}, at) == status::activation_out_of_range);
+            CHECK(product(std::int8_t {-65}, at) == status::activation_out_of_range);
+            CHECK(product(std::int8_t {-128}, at) == status::activation_out_of_range);
+            CHECK(product(std::uint8_t {128}, at) == status::activation_out_of_range);
+            CHECK(product(std::uint8_t {255}, at) == status::activation_out_of_range);
+        }
     }
 }
 

@@ -162,8 +162,9 @@ struct pack_activations_args {
     std::ptrdiff_t k, group_size, groups, padded_k;
     int weight_bits;         // 8 or 4: backends keep another order for each
     std::int32_t zero_point; // of static activations
+    bool reduced_range;      // 7-bit codes, for gemm_w8_reduced
     std::byte* packed;
-    float* row_scales;        // [rows]; pack_f32 writes it
+    float* row_scales;        // [rows]; pack_f32 writes it; of reduced range, pack_s8 and pack_u8 write 1, or 0 for a row that leaves it
     std::ptrdiff_t rows;      // of the whole product
     std::int32_t* group_sums; // [groups][rows]: the sum of (a - zero_point)
 };

@@ -33,6 +33,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     packed_version,          ///< the weights were packed by a version with another layout
     packed_damaged,          ///< the header of packed weights contradicts itself or its size
     grouped_weights,         ///< int32 output needs weights with one scale per channel, not groups or offsets
+    activation_out_of_range, ///< activations of reduced range hold a code of more than 7 bits
     weight_type_mismatch,    ///< this operation does not take weights of this type
     invalid_clamp,           ///< the lower clamp is above the upper one, or one is NaN
     backend_unknown,         ///< no backend has this name
@@ -115,6 +116,8 @@ constexpr const char* to_string(status s) noexcept
     case status::packed_version: return "these weights were packed by a version with another layout: pack them again";
     case status::packed_damaged: return "the header of these packed weights contradicts itself or its size";
     case status::grouped_weights: return "int32 output needs weights with one scale per channel, not groups or offsets";
+    case status::activation_out_of_range:
+        return "activations of reduced range are in [-64, 63], or [0, 127] if uint8: quantize them with code_range::reduced";
     case status::weight_type_mismatch: return "this operation does not take weights of this type";
     case status::invalid_clamp: return "the lower clamp is above the upper one, or one is NaN";
     case status::backend_unknown: return "no backend has this name";

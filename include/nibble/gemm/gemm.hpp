@@ -4,7 +4,7 @@
 // not depend on how many rows are computed with it, nor on threads or backend; reference/gemm.hpp is the definition.
 //
 //   float a x int8 or 4-bit w              a is quantized inside, per row: symmetric int8, scale = max|a| / 127; a row with a NaN or an
-//                                          infinity gives NaN
+//                                          infinity gives NaN. int8 w, reduced range: scale = max|a| / 63, 7 bits
 //   int8 or uint8 a x int8 w               c of int32: the exact sum. c of float, int8, uint8: scaled by the activations' and the
 //                                          weights' scales. With a requantization: the exact sum requantized, in floats or fixed point
 //   float a x float, half or bfloat16 w    one fused multiply-add per k, ascending
@@ -22,10 +22,18 @@
 
 NIBBLE_BEGIN
 
-/// Static activations: real = scale * (a - zero_point).
+/// Float activations. reduced_range: quantized to 7 bits, [-63, 63], for int8 weights. CPUs without an instruction for dot products of
+/// bytes multiply these faster; each value is half as exact.
+struct dynamic_activations {
+    bool reduced_range = false;
+};
+
+/// Static activations: real = scale * (a - zero_point). reduced_range: all codes are in [-64, 63], or [0, 127] if uint8, as
+/// code_range::reduced quantizes; checked in every product.
 struct static_activations {
     float scale = 1.0f;
     std::int32_t zero_point = 0;
+    bool reduced_range = false;
 };
 
 /// The greatest k whose exact sum fits int32 for any data: |a - za| <= 255 and |w - zw| <= 255 with zero points, 255 * 128 or 128 * 128
@@ -77,7 +85,7 @@ inline status check_gemm(
         return status::null_pointer;
     if (a.cols != w.k || c.cols != w.n || a.rows != c.rows)
         return status::shape_mismatch;
-    if (!float_a && w.type != weight_type::s8)
+    if ((!float_a || s.reduced_range) && w.type != weight_type::s8)
         return status::weight_type_mismatch;
     if (std::is_same_v<C, std::int32_t>) {
         if (w.groups > 1 || w.has_offsets)
@@ -173,6 +181,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         pack.padded_k = w.padded_k;
         pack.weight_bits = w.type == weight_type::s8 ? 8 : 4;
         pack.zero_point = s.zero_point;
+        pack.reduced_range = s.reduced_range;
         pack.packed = at;
         pack.row_scales = row_scales;
         pack.rows = m;
@@ -189,6 +198,10 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
             else
                 table.pack_u8(part);
         });
+        if (!float_a && s.reduced_range)
+            for (std::ptrdiff_t i = 0; i < m; ++i)
+                if (float_bits(row_scales[i]) == 0)
+                    return status::activation_out_of_range;
         args.a = at;
         args.row_scales = float_a ? row_scales : nullptr;
         args.group_sums = group_sums;
@@ -198,7 +211,8 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         args.a_stride = a.stride;
     }
 
-    const auto kernel = w.type == weight_type::s8    ? table.gemm_w8
+    const auto kernel = s.reduced_range              ? table.gemm_w8_reduced
+                        : w.type == weight_type::s8  ? table.gemm_w8
                         : w.type == weight_type::u4  ? table.gemm_w4
                         : w.type == weight_type::f32 ? table.gemm_f32
                         : w.type == weight_type::f16 ? table.gemm_half
@@ -223,11 +237,17 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
 
 /// Float activations. c: float, int8 or uint8.
 template <class C, class Executor = serial_executor>
+inline status gemm(matrix_view<const float> a, dynamic_activations d, packed_weights_view w, const epilogue& e, matrix_view<C> c,
+    span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
+    return detail::run_gemm(a, w, e, static_activations {1.0f, 0, d.reduced_range}, c, workspace, executor);
+}
+template <class C, class Executor = serial_executor>
 inline status gemm(matrix_view<const float> a, packed_weights_view w, const epilogue& e, matrix_view<C> c, span<std::byte> workspace,
     Executor&& executor = Executor {})
 {
-    static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
-    return detail::run_gemm(a, w, e, static_activations {}, c, workspace, executor);
+    return gemm(a, dynamic_activations {}, w, e, c, workspace, executor);
 }
 
 /// int8 or uint8 activations. c: int32 (the exact sums; the epilogue must be empty), float, int8 or uint8.

@@ -27,6 +27,7 @@ struct bfloat16_weight {
 template <class Weight>
 struct float_product {
     using sum = float;
+    using plan = no_plan;
     // A fused multiply-add takes 4 cycles and two start in each, so 8 chains at least.
     static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? 6
                                      : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 12
@@ -45,7 +46,7 @@ struct float_product {
     static std::ptrdiff_t block(const gemm_args&) noexcept { return 256; }
 
     template <int Rows, int Panels>
-    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, float* sums) noexcept
+    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, no_plan, float* sums) noexcept
     {
         floats acc[Rows][Panels][panel_vectors];
         const auto each = [&](auto step) NIBBLE_UNROLLED {

@@ -59,8 +59,9 @@ struct correction {
     std::int32_t shift;
     bool zero_points, offsets;
 
-    explicit correction(const gemm_args& args) noexcept
-        : shift((args.signed_activations ? 0 : 128) - args.zero_point), zero_points(args.has_zero_points), offsets(args.has_offsets)
+    // Activations are stored minus `offset`.
+    correction(const gemm_args& args, std::int32_t offset) noexcept
+        : shift(offset - args.zero_point), zero_points(args.has_zero_points), offsets(args.has_offsets)
     {
     }
 
@@ -84,9 +85,10 @@ struct correction {
     }
 };
 
-template <int Bits>
+// Reduced: activations of 7 bits, multiplied as bytes, see reduced_range.inl.
+template <int Bits, bool Reduced = false>
 struct integer_product {
-    using stored = std::conditional_t<Bits == 8, activation8, std::int8_t>;
+    using stored = std::conditional_t<Reduced, activation7, std::conditional_t<Bits == 8, activation8, std::int8_t>>;
     union sum {
         float real;
         std::int32_t whole;
@@ -118,17 +120,32 @@ struct integer_product {
     template <int Rows, int Panels>
     using accumulators = words[Rows][Panels][panel_vectors];
 
+    struct plan : std::conditional_t<Reduced, block_plan, no_plan> {
+        template <int Panels>
+        void make(const gemm_args& args, std::ptrdiff_t panel, range k) noexcept
+        {
+            const std::byte* const w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
+            if constexpr (Reduced)
+                if (args.groups == 1)
+                    this->template find<Panels>(
+                        read_group<Bits>(args, w).codes + k.begin * panel_columns, args.panel_bytes, k.end - k.begin);
+        }
+    };
+
     // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on.
     template <int Rows, int Panels>
     NIBBLE_INLINE static void accumulate(accumulators<Rows, Panels>& acc, const std::byte* codes, std::size_t panel_bytes,
-        row_cursor<stored, Rows>& a, std::ptrdiff_t padded) noexcept
+        row_cursor<stored, Rows>& a, std::ptrdiff_t padded, [[maybe_unused]] const plan& allowed) noexcept
     {
         constexpr std::size_t vector_bytes = words::size * 4;
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
         if constexpr (Rows % 2 == 0 && Panels == 1)
             return accumulate_pairs<Bits, Rows>(acc, codes, a, padded);
 #endif
-        if constexpr (Bits == 8) {
+        if constexpr (Reduced) {
+            allowed.template accumulate<Rows, Panels>(acc, codes, panel_bytes, a, padded);
+            a.advance(padded);
+        } else if constexpr (Bits == 8) {
             for (const std::byte* end = codes + padded * panel_columns; codes != end; codes += 4 * panel_columns, a.advance(4)) {
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes); });
                 decltype(load8(codes)) w[Panels][panel_vectors];
@@ -191,7 +208,7 @@ struct integer_product {
     }
 
     template <int Rows, int Panels>
-    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, sum* sums) noexcept
+    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, const plan& allowed, sum* sums) noexcept
     {
         const std::ptrdiff_t stride = activation_stride<stored>(args.padded_k), padded_group = (args.group_size + 7) / 8 * 8;
         row_cursor<stored, Rows> a(
@@ -213,13 +230,13 @@ struct integer_product {
             else
                 each([&](words& x, auto, auto, auto, const sum* at) NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
             accumulate<Rows, Panels>(
-                acc, read_group<Bits>(args, w).codes + k.begin * panel_columns * Bits / 8, args.panel_bytes, a, k.end - k.begin);
+                acc, read_group<Bits>(args, w).codes + k.begin * panel_columns * Bits / 8, args.panel_bytes, a, k.end - k.begin, allowed);
             each([&](words& x, auto, auto, auto, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
             return;
         }
         if (k.begin == 0)
             each([&](words&, auto, auto, auto, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
-        const correction<Bits> correct(args);
+        const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
         const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w).codes - w);
         w += static_cast<std::size_t>(k.begin) * (head + static_cast<std::size_t>(padded_group * panel_columns * Bits / 8));
         for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
@@ -231,7 +248,7 @@ struct integer_product {
                 unroll<Panels>(
                     [&](auto p) NIBBLE_UNROLLED { unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; }); });
             });
-            accumulate<Rows, Panels>(acc, w + head, args.panel_bytes, a, padded);
+            accumulate<Rows, Panels>(acc, w + head, args.panel_bytes, a, padded, allowed);
             if (correct.has_columns())
                 each([&](words& x, auto r, auto p, auto v, const sum*) NIBBLE_UNROLLED {
                     x = x + correct.of_columns(read_group<Bits>(args, w + p * args.panel_bytes), v * words::size, row_sums[r]);
@@ -259,7 +276,7 @@ struct integer_product {
     static void finish(const gemm_args& args, range rows, std::ptrdiff_t panel, sum* sums) noexcept
     {
         constexpr std::ptrdiff_t stride = Panels * panel_columns;
-        const correction<Bits> correct(args);
+        const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
         const bool whole = args.output == gemm_output::s32 || args.requantize;
         for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
             const epilogue_columns finish_one(args, column);
@@ -302,6 +319,7 @@ struct integer_product {
 };
 
 inline void gemm_w8(const gemm_args& args) noexcept { run_product<integer_product<8>>(args); }
+inline void gemm_w8_reduced(const gemm_args& args) noexcept { run_product<integer_product<8, multiplies_bytes>>(args); }
 inline void gemm_w4(const gemm_args& args) noexcept { run_product<integer_product<4>>(args); }
 
 } // namespace NIBBLE_BACKEND_NAME

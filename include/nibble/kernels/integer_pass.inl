@@ -1,5 +1,6 @@
 // The kernels that use integer products, and the table.
 #include "dot.inl"
+#include "reduced_range.inl"
 #include "pack_activations.inl"
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
 #include "neon_i8mm/matrix_products.inl"

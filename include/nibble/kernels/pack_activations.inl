@@ -1,5 +1,6 @@
-// Activations for the integer products: int8, quantized if they are floats, minus 128 if they are uint8; one row after the other, each
-// group of k padded with zeros to a multiple of 8. One pass over each row, after the one that finds its scale.
+// Activations for the integer products: int8, quantized if they are floats, minus 128 if they are uint8, or bytes of 7 bits where
+// reduced_range.inl multiplies these; one row after the other, each group of k padded to a multiple of 8. One pass over each row, after the
+// one that finds its scale.
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -32,6 +33,7 @@ inline void store_activations(const words (&codes)[chunk_vectors], std::int8_t* 
     store_codes<8>(codes, reinterpret_cast<std::uint8_t*>(out));
 }
 #if NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512
+inline void store_activations(const words (&codes)[chunk_vectors], std::uint8_t* out) noexcept { store_codes<8>(codes, out); }
 // Even k first in each quad, see part8.
 inline void store_activations(const words (&codes)[chunk_vectors], std::int16_t* out) noexcept
 {
@@ -43,10 +45,11 @@ inline void store_activations(const words (&codes)[chunk_vectors], std::int16_t*
 }
 #endif
 
-// Where codes come from. load(i, count, codes) gives the chunk at column i, `offset` from `count` on; they are stored minus `offset`.
+// Where codes come from. load(i, count, codes) gives the chunk at column i, `padding` from `count` on.
 template <class Rule>
 struct dynamic_source {
-    static constexpr std::int32_t offset = 0;
+    static constexpr bool is_signed = true;
+    static constexpr std::int32_t padding = 0;
     const float* x;
     Rule rule;
     NIBBLE_INLINE void load(std::ptrdiff_t i, std::ptrdiff_t count, words (&codes)[chunk_vectors]) const noexcept
@@ -63,14 +66,14 @@ struct dynamic_source {
 template <class Code>
 struct static_source {
     static constexpr bool is_signed = Code(-1) < 0;
-    static constexpr std::int32_t offset = is_signed ? 0 : 128;
+    static constexpr std::int32_t padding = activation_offset<false>(is_signed);
     const Code* x;
     NIBBLE_INLINE void load(std::ptrdiff_t i, std::ptrdiff_t count, words (&codes)[chunk_vectors]) const noexcept
     {
         std::uint8_t part[chunk];
         const std::uint8_t* from = reinterpret_cast<const std::uint8_t*>(x + i);
         if (count < chunk) {
-            std::memset(part, offset, sizeof part);
+            std::memset(part, padding, sizeof part);
             std::memcpy(part, from, static_cast<std::size_t>(count));
             from = part;
         }
@@ -78,23 +81,24 @@ struct static_source {
     }
 };
 
-template <class Stored>
+template <class Stored, bool Reduced = false>
 struct row_packer {
     template <class Source>
     static void pack(const pack_activations_args& args, const Source& source, std::ptrdiff_t row) noexcept
     {
+        constexpr std::int32_t offset = activation_offset<Reduced>(Source::is_signed);
         Stored* out = reinterpret_cast<Stored*>(args.packed) + row * activation_stride<Stored>(args.padded_k);
         for (std::ptrdiff_t g = 0; g < args.groups; ++g) {
             const std::ptrdiff_t begin = g * args.group_size, end = args.k - begin < args.group_size ? args.k : begin + args.group_size;
             words sum(0);
-            std::ptrdiff_t padding = 0;
+            std::ptrdiff_t padded_by = 0;
             const auto take = [&](std::ptrdiff_t i, std::ptrdiff_t count, Stored* to) NIBBLE_UNROLLED {
                 words codes[chunk_vectors];
                 source.load(i, count, codes);
                 unroll<chunk_vectors>([&](auto v) NIBBLE_UNROLLED {
                     sum = sum + codes[v];
-                    if (Source::offset != 0)
-                        codes[v] = codes[v] - words(Source::offset);
+                    if (offset != 0)
+                        codes[v] = codes[v] - words(offset);
                 });
                 store_activations(codes, to);
             };
@@ -105,11 +109,11 @@ struct row_packer {
                 Stored last[chunk];
                 const std::ptrdiff_t padded = (end - i + 7) / 8 * 8;
                 take(i, end - i, last);
-                padding = chunk - (end - i);
+                padded_by = chunk - (end - i);
                 std::memcpy(out, last, static_cast<std::size_t>(padded) * sizeof(Stored));
                 out += padded;
             }
-            const std::ptrdiff_t not_data = args.zero_point * (end - begin) + Source::offset * padding;
+            const std::ptrdiff_t not_data = args.zero_point * (end - begin) + Source::padding * padded_by;
             args.group_sums[g * args.rows + row]
                 = static_cast<std::int32_t>(static_cast<std::uint32_t>(lane_sum(sum)) - static_cast<std::uint32_t>(not_data));
         }
@@ -121,39 +125,59 @@ inline void pack_rows(const pack_activations_args& args, MakeSource make_source)
 {
     for (std::ptrdiff_t row = args.row_begin; row < args.row_end; ++row)
         make_source(row, [&](const auto& source) noexcept {
-            if (args.weight_bits == 8)
+            if (args.reduced_range)
+                row_packer<activation7, multiplies_bytes>::pack(args, source, row);
+            else if (args.weight_bits == 8)
                 row_packer<activation8>::pack(args, source, row);
             else
                 row_packer<std::int8_t>::pack(args, source, row);
         });
 }
 
-// Symmetric, per row: scale = max|x| / 127, 1 if that is below the least normal float, NaN if the row holds a NaN or an infinity.
+// Symmetric, per row: scale = max|x| / 127, of reduced range max|x| / 63; 1 if that is below the least normal float, NaN if the row holds a
+// NaN or an infinity.
 inline void pack_f32(const pack_activations_args& args) noexcept
 {
+    const float qmax = args.reduced_range ? 63.0f : 127.0f;
     pack_rows(args, [&](std::ptrdiff_t row, auto pack) noexcept {
         const float* x = static_cast<const float*>(args.a) + row * args.a_stride;
         const std::int32_t top = greatest_magnitude(x, args.k);
-        const float scale = absmax_scale(top, 127.0f);
+        const float scale = absmax_scale(top, qmax);
         args.row_scales[row] = scale;
         if (top < 0x7f800000)
             pack(dynamic_source<absmax_quantizer> {x, {1.0f / scale}});
         else
-            pack(dynamic_source<quantizer> {x, {1.0f, -127.0f, 127.0f, 0}});
+            pack(dynamic_source<quantizer> {x, {1.0f, -qmax, qmax, 0}});
     });
 }
-inline void pack_s8(const pack_activations_args& args) noexcept
+
+// Whether all codes are in [-64, 63], or [0, 127]: where they are not, bit 7 of (code + 64), or of the code, is set.
+template <class Code>
+inline bool fits_reduced_range(const Code* x, std::ptrdiff_t count) noexcept
+{
+    constexpr std::int32_t add = Code(-1) < 0 ? 64 : 0;
+    words all(0);
+    std::ptrdiff_t i = 0;
+    for (; i + width <= count; i += width)
+        all = all | (load_u8(x + i) + words(add));
+    std::int32_t rest = 0;
+    for (; i < count; ++i)
+        rest |= x[i] + add;
+    return (highest_lane(all & words(128)) | (rest & 128)) == 0;
+}
+
+template <class Code>
+inline void pack_static(const pack_activations_args& args) noexcept
 {
     pack_rows(args, [&](std::ptrdiff_t row, auto pack) noexcept {
-        pack(static_source<std::int8_t> {static_cast<const std::int8_t*>(args.a) + row * args.a_stride});
+        const Code* x = static_cast<const Code*>(args.a) + row * args.a_stride;
+        if (args.reduced_range)
+            args.row_scales[row] = fits_reduced_range(x, args.k) ? 1.0f : 0.0f;
+        pack(static_source<Code> {x});
     });
 }
-inline void pack_u8(const pack_activations_args& args) noexcept
-{
-    pack_rows(args, [&](std::ptrdiff_t row, auto pack) noexcept {
-        pack(static_source<std::uint8_t> {static_cast<const std::uint8_t*>(args.a) + row * args.a_stride});
-    });
-}
+inline void pack_s8(const pack_activations_args& args) noexcept { pack_static<std::int8_t>(args); }
+inline void pack_u8(const pack_activations_args& args) noexcept { pack_static<std::uint8_t>(args); }
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

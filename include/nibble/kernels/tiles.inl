@@ -2,7 +2,8 @@
 //   for each few panels:  for each block of k:  for each tile of rows:  sums += activations x weights
 //                         for each row: the epilogue
 // A Product has `sum`, the type kept between blocks of k; tile_rows, the height of the tile that does most of the work; panels(height);
-// extent(args) and block(args), k in a unit of its own; tile<Rows, Panels>; and finish<Panels>.
+// extent(args) and block(args), k in a unit of its own; plan, what is found out about a block of weights before several tiles use it;
+// tile<Rows, Panels>; and finish<Panels>.
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -50,6 +51,13 @@ struct range {
     std::ptrdiff_t begin, end;
 };
 
+struct no_plan {
+    template <int Panels>
+    void make(const gemm_args&, std::ptrdiff_t, range) noexcept
+    {
+    }
+};
+
 // Rows [row, row_end), a multiple of Rows and at most Capacity, x Panels panels.
 template <class Product, int Rows, int Panels, int Capacity>
 inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t panel) noexcept
@@ -59,8 +67,11 @@ inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrd
     const std::ptrdiff_t extent = Product::extent(args), step = row_end - row_begin > Rows ? Product::block(args) : extent;
     for (range k {0, 0}; k.begin == 0 || k.begin < extent; k.begin = k.end) {
         k.end = extent - k.begin < step ? extent : k.begin + step;
+        typename Product::plan plan;
+        if (row_end - row_begin > 2 * Rows)
+            plan.template make<Panels>(args, panel, k);
         for (std::ptrdiff_t row = row_begin; row < row_end; row += Rows)
-            Product::template tile<Rows, Panels>(args, row, panel, k, sums + (row - row_begin) * columns);
+            Product::template tile<Rows, Panels>(args, row, panel, k, plan, sums + (row - row_begin) * columns);
         if (extent == 0)
             break;
     }

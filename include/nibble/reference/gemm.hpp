@@ -52,9 +52,9 @@ inline void gemm(matrix_view<const A> a, span<const float> row_scales, static_ac
         }
 }
 
-/// One row of float activations to int8: scale = max|x| / 127, 1 if that is below the least normal float; a row that holds a NaN or an
-/// infinity has the scale NaN.
-inline float quantize_row(const float* x, std::ptrdiff_t k, std::int8_t* q) noexcept
+/// One row of float activations to int8: scale = max|x| / qmax (63 for reduced range), 1 if that is below the least normal float; a row
+/// that holds a NaN or an infinity has the scale NaN.
+inline float quantize_row(const float* x, std::ptrdiff_t k, std::int8_t* q, std::int32_t qmax = 127) noexcept
 {
     const default_fp_mode mode;
     std::uint32_t top = 0;
@@ -63,11 +63,11 @@ inline float quantize_row(const float* x, std::ptrdiff_t k, std::int8_t* q) noex
         top = magnitude > top ? magnitude : top;
     }
     const bool finite = top < 0x7f800000u;
-    float scale = finite ? float_from_bits(top) / 127.0f : 1.0f;
+    float scale = finite ? float_from_bits(top) / static_cast<float>(qmax) : 1.0f;
     if (scale < 1.17549435e-38f)
         scale = 1.0f;
     for (std::ptrdiff_t l = 0; l < k; ++l)
-        q[l] = static_cast<std::int8_t>(quantize(x[l], scale, 0, {}, {-127, 127}));
+        q[l] = static_cast<std::int8_t>(quantize(x[l], scale, 0, {}, {-qmax, qmax}));
     return strict_math::choose(finite, scale, float_from_bits(0x7fc00000u));
 }
 
