@@ -159,6 +159,24 @@ inline words rounded_product(words x, words m, words n) noexcept
 #endif
 }
 
+// (x * m + 2^30) >> 31 in 64 bits; m is not negative.
+inline words rounded_high_product(words x, words m) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON
+    return words(vqrdmulhq_s32(x, m));
+#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    const __m512i half = _mm512_set1_epi64(1 << 30);
+    const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(x, m), half);
+    const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(m, 32)), half);
+    return words(_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 31), _mm512_add_epi64(odd, odd)));
+#else
+    const __m256i half = _mm256_set1_epi64x(1 << 30);
+    const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(x, m), half);
+    const __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(m, 32)), half);
+    return words(_mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_add_epi64(odd, odd), 0xaa));
+#endif
+}
+
 // x itself, which the compiler cannot see through: a product and a sum on its two sides stay two roundings.
 inline floats opaque(floats x) noexcept
 {

@@ -12,9 +12,14 @@ inline constexpr std::size_t chunk_vectors = static_cast<std::size_t>(chunk / wi
 // - narrow: the low bytes of words in [-128, 255]; int16 saturated to int8
 // - round_to_shorts: to nearest, ties to even, saturated; NaN and, on x86, what int32 cannot hold give the least int16 (on Arm NaN gives 0)
 // - round_is_exact: NaN gives 0, and whatever is beyond int16 its nearer end
+// - to_shorts: words, saturated
 // - zero_shorts, lowest, any_least: whether any lane of several chunks is the least int16
 // - shifted: saturated sums with one number; bounded: min(max(v, low), high) of int8 lanes
+// - is_negative: of words, all bits set or none
 // - store_bytes: the low Bits bits of each, 32 * Bits / 8 bytes, the first code lowest
+// - exponent_and_low: of floats whose low 16 bits are below 256, (bits >> 23 << FractionBits) + low; 32767 for infinity
+// - any_code_above: whether the low 7 bits of any of 32 bytes are above a limit
+// - load_float8: 32 codes to floats, wrong for NaN; load_e2m1: 32 codes of 4 bits times a scale above zero
 // - any_nan, store_shorts: of a chunk of floats; of words in [0, 65535], as 16 bits each
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
 
@@ -50,6 +55,13 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
         const bool nan = (float_bits(t[i].v) & 0x7fffffffu) > 0x7f800000u;
         s.v[i] = static_cast<std::int16_t>(nan ? -32768 : rounded);
     }
+    return s;
+}
+inline chunk_shorts to_shorts(const words (&v)[chunk_vectors]) noexcept
+{
+    chunk_shorts s;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        s.v[i] = static_cast<std::int16_t>(v[i].v < -32768 ? -32768 : v[i].v > 32767 ? 32767 : v[i].v);
     return s;
 }
 inline chunk_shorts zero_shorts() noexcept { return {}; }
@@ -97,6 +109,28 @@ inline chunk_bytes exclusive_or(const chunk_bytes& a, const chunk_bytes& b) noex
         c.v[i] = static_cast<std::int8_t>(a.v[i] ^ b.v[i]);
     return c;
 }
+inline chunk_bytes bitwise_and(const chunk_bytes& a, const chunk_bytes& b) noexcept
+{
+    chunk_bytes c;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        c.v[i] = static_cast<std::int8_t>(a.v[i] & b.v[i]);
+    return c;
+}
+inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
+{
+    chunk_bytes c;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        c.v[i] = v[i].v < 0 ? -1 : 0;
+    return c;
+}
+template <int FractionBits>
+inline chunk_shorts exponent_and_low(const words (&v)[chunk_vectors]) noexcept
+{
+    chunk_shorts s;
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        s.v[i] = static_cast<std::int16_t>((v[i].v >> 23 << FractionBits) + (v[i].v & 0xffff));
+    return s;
+}
 template <int Bits>
 inline void store_bytes(const chunk_bytes& b, std::uint8_t* out) noexcept
 {
@@ -132,6 +166,26 @@ inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
 }
 
 inline words truncate_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(x.v)); }
+inline words round_half_away_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(strict_math::round(x.v))); }
+inline floats floor_of(floats x) noexcept { return floats(strict_math::floor(x.v)); }
+inline bool any_code_above(const std::uint8_t*, std::int32_t) noexcept { return false; } // what load_float8 gives is right for NaN, too
+template <class F>
+inline void load_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors]) noexcept
+{
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        x[i] = floats(to_float(F {codes[i]}));
+}
+inline void load_e2m1(const std::uint8_t* codes, float scale, floats (&x)[chunk_vectors]) noexcept
+{
+    for (std::ptrdiff_t i = 0; i < chunk; ++i)
+        x[i] = floats(to_float(float4_e2m1 {static_cast<std::uint8_t>(codes[i / 2] >> i % 2 * 4 & 15)}) * scale);
+}
+// What to_shorts saturates alike; NaN gives the least int16.
+inline floats within_shorts(floats x) noexcept
+{
+    const floats low(-32768.0f);
+    return select(x == x, max(min(x, floats(32767.0f)), low), low);
+}
 
 #elif NIBBLE_ISA >= NIBBLE_ISA_NEON
 
@@ -164,6 +218,13 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
         s.v[i] = vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(t[2 * i])), vcvtnq_s32_f32(t[2 * i + 1]));
     return s;
 }
+inline chunk_shorts to_shorts(const words (&v)[chunk_vectors]) noexcept
+{
+    chunk_shorts s;
+    for (std::size_t i = 0; i < 4; ++i)
+        s.v[i] = vqmovn_high_s32(vqmovn_s32(v[2 * i]), v[2 * i + 1]);
+    return s;
+}
 inline chunk_shorts zero_shorts() noexcept { return {}; }
 inline chunk_shorts lowest(const chunk_shorts& a, const chunk_shorts&) noexcept { return a; }
 inline bool any_least(const chunk_shorts&) noexcept { return false; }
@@ -184,6 +245,27 @@ inline chunk_bytes bounded(const chunk_bytes& a, const chunk_bytes& low, const c
 inline chunk_bytes exclusive_or(const chunk_bytes& a, const chunk_bytes& b) noexcept
 {
     return {{veorq_s8(a.v[0], b.v[0]), veorq_s8(a.v[1], b.v[1])}};
+}
+inline chunk_bytes bitwise_and(const chunk_bytes& a, const chunk_bytes& b) noexcept
+{
+    return {{vandq_s8(a.v[0], b.v[0]), vandq_s8(a.v[1], b.v[1])}};
+}
+inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
+{
+    const chunk_bytes b = narrow(to_shorts(v));
+    return {{vshrq_n_s8(b.v[0], 7), vshrq_n_s8(b.v[1], 7)}};
+}
+// Modulo 2^16 the exponent moved down to the code and the low bits are one sum.
+template <int FractionBits>
+inline chunk_shorts exponent_and_low(const words (&v)[chunk_vectors]) noexcept
+{
+    chunk_shorts s;
+    for (std::size_t i = 0; i < 4; ++i) {
+        const int32x4_t a = vsraq_n_s32(v[2 * i], v[2 * i], 23 - FractionBits);
+        const int32x4_t b = vsraq_n_s32(v[2 * i + 1], v[2 * i + 1], 23 - FractionBits);
+        s.v[i] = vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+    }
+    return s;
 }
 
 template <int Bits>
@@ -234,6 +316,52 @@ inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
 }
 
 inline words truncate_to_int(floats x) noexcept { return words(vcvtq_s32_f32(x)); }
+inline words round_half_away_to_int(floats x) noexcept { return words(vcvtaq_s32_f32(x)); }
+inline floats floor_of(floats x) noexcept { return floats(vrndmq_f32(x)); }
+inline floats within_shorts(floats x) noexcept { return x; }
+
+inline bool any_code_above(const std::uint8_t* codes, std::int32_t limit) noexcept
+{
+    const uint8x16_t magnitude = vdupq_n_u8(0x7f);
+    return vmaxvq_u8(vmaxq_u8(vandq_u8(vld1q_u8(codes), magnitude), vandq_u8(vld1q_u8(codes + 16), magnitude))) > limit;
+}
+
+inline void load_halves(uint16x8_t h, floats* x) noexcept
+{
+    const float16x8_t f = vreinterpretq_f16_u16(h);
+    x[0] = floats(vcvt_f32_f16(vget_low_f16(f)));
+    x[1] = floats(vcvt_high_f32_f16(f));
+}
+
+// A half of the same bits: one of 8 bits with its exponent and sign in place, but for the difference of the biases.
+template <class F>
+inline void load_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors]) noexcept
+{
+    for (std::size_t i = 0; i < 4; ++i) {
+        if constexpr (F::exponent_bits == 5) {
+            load_halves(vshll_n_u8(vld1_u8(codes + 8 * i), 8), x + 2 * i);
+        } else {
+            const uint16x8_t wide = vreinterpretq_u16_s16(vshll_n_s8(vreinterpret_s8_u8(vld1_u8(codes + 8 * i)), 7));
+            load_halves(vandq_u16(wide, vdupq_n_u16(0xbfff)), x + 2 * i);
+            x[2 * i] = x[2 * i] * floats(256.0f);
+            x[2 * i + 1] = x[2 * i + 1] * floats(256.0f);
+        }
+    }
+}
+
+inline void load_e2m1(const std::uint8_t* codes, float scale, floats (&x)[chunk_vectors]) noexcept
+{
+    // The upper bytes of the values as halves; the lower ones are zero.
+    static constexpr std::uint8_t upper[16] = {0, 0x38, 0x3c, 0x3e, 0x40, 0x42, 0x44, 0x46, 0x80, 0xb8, 0xbc, 0xbe, 0xc0, 0xc2, 0xc4, 0xc6};
+    const uint8x16_t pairs = vld1q_u8(codes), low = vandq_u8(pairs, vdupq_n_u8(15)), high = vshrq_n_u8(pairs, 4), table = vld1q_u8(upper);
+    const uint8x16_t sides[2] = {vqtbl1q_u8(table, vzip1q_u8(low, high)), vqtbl1q_u8(table, vzip2q_u8(low, high))};
+    for (std::size_t side = 0; side < 2; ++side) {
+        load_halves(vshll_n_u8(vget_low_u8(sides[side]), 8), x + 4 * side);
+        load_halves(vshll_high_n_u8(sides[side], 8), x + 4 * side + 2);
+    }
+    for (floats& v : x)
+        v = v * floats(scale);
+}
 
 #else
 
@@ -254,6 +382,17 @@ inline chunk_bytes narrow(chunk_shorts s) noexcept
 inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
 {
     return _mm512_packs_epi32(round_to_int(t[0]), round_to_int(t[1]));
+}
+inline chunk_shorts to_shorts(const words (&v)[chunk_vectors]) noexcept { return _mm512_packs_epi32(v[0], v[1]); }
+inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
+{
+    return _mm256_movm_epi8(_mm512_kunpackw(_mm512_movepi32_mask(v[1]), _mm512_movepi32_mask(v[0])));
+}
+template <int FractionBits>
+inline chunk_shorts exponent_and_low(const words (&v)[chunk_vectors]) noexcept
+{
+    const __m512i factors = _mm512_set1_epi32(0x10000 + (1 << (7 - FractionBits))); // the exponent stands 7 bits up in its half
+    return _mm512_srli_epi16(_mm512_packs_epi32(_mm512_madd_epi16(v[0], factors), _mm512_madd_epi16(v[1], factors)), 7 - FractionBits);
 }
 inline chunk_shorts zero_shorts() noexcept { return _mm512_setzero_si512(); }
 inline chunk_shorts lowest(chunk_shorts a, chunk_shorts b) noexcept { return _mm512_min_epi16(a, b); }
@@ -290,6 +429,23 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
 {
     return {_mm256_packs_epi32(round_to_int(t[0]), round_to_int(t[1])), _mm256_packs_epi32(round_to_int(t[2]), round_to_int(t[3]))};
 }
+inline chunk_shorts to_shorts(const words (&v)[chunk_vectors]) noexcept
+{
+    return {_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3])};
+}
+inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
+{
+    return _mm256_cmpgt_epi8(_mm256_setzero_si256(), narrow(to_shorts(v)));
+}
+template <int FractionBits>
+inline chunk_shorts exponent_and_low(const words (&v)[chunk_vectors]) noexcept
+{
+    const __m256i factors = _mm256_set1_epi32(0x10000 + (1 << (7 - FractionBits))); // the exponent stands 7 bits up in its half
+    const auto joined = [factors](const words& a, const words& b) noexcept {
+        return _mm256_srli_epi16(_mm256_packs_epi32(_mm256_madd_epi16(a, factors), _mm256_madd_epi16(b, factors)), 7 - FractionBits);
+    };
+    return {joined(v[0], v[1]), joined(v[2], v[3])};
+}
 inline chunk_shorts zero_shorts() noexcept { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 inline chunk_shorts lowest(chunk_shorts a, chunk_shorts b) noexcept
 {
@@ -325,6 +481,12 @@ inline chunk_bytes bounded(chunk_bytes a, chunk_bytes low, chunk_bytes high) noe
     return _mm256_min_epi8(_mm256_max_epi8(a, low), high);
 }
 inline chunk_bytes exclusive_or(chunk_bytes a, chunk_bytes b) noexcept { return _mm256_xor_si256(a, b); }
+inline chunk_bytes bitwise_and(chunk_bytes a, chunk_bytes b) noexcept { return _mm256_and_si256(a, b); }
+inline bool any_code_above(const std::uint8_t* codes, std::int32_t limit) noexcept
+{
+    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
+    return _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_and_si256(v, all_bytes(0x7f)), all_bytes(limit))) != 0;
+}
 
 template <int Bits>
 inline void store_bytes(chunk_bytes b, std::uint8_t* out) noexcept
@@ -346,35 +508,56 @@ inline void store_bytes(chunk_bytes b, std::uint8_t* out) noexcept
     }
 }
 
+// Codes of 4 or 2 bits, those of lanes i * width ... of the chunk: in the low bits, or at the top, of lanes whose other bits may be
+// anything.
+template <int Bits>
+inline words repeat_codes(const std::uint8_t* codes, std::size_t i) noexcept
+{
+    constexpr std::size_t size = floats::size * Bits / 8;
+    std::conditional_t<size == 8, std::uint64_t, std::uint32_t> lanes = 0; // of just this size: GCC then broadcasts from memory
+    std::memcpy(&lanes, codes + size * i, size);
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    if constexpr (Bits == 4)
+        return words(_mm512_permutexvar_epi32(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
+            _mm512_castsi128_si512(_mm_cvtsi64_si128(static_cast<long long>(lanes)))));
+    else
+        return words(static_cast<std::int32_t>(lanes));
+#else
+    return words(static_cast<std::int32_t>(lanes));
+#endif
+}
+template <int Bits>
+inline words code_positions() noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    if constexpr (Bits == 4)
+        return words(_mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28));
+    else
+        return words(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
+#else
+    return words(_mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits));
+#endif
+}
+template <int Bits>
+inline words codes_in_low_bits(const std::uint8_t* codes, std::size_t i) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return words(_mm512_srlv_epi32(repeat_codes<Bits>(codes, i), code_positions<Bits>()));
+#else
+    return words(_mm256_srlv_epi32(repeat_codes<Bits>(codes, i), code_positions<Bits>()));
+#endif
+}
+
 // Lanes i * width ... of the chunk whose codes are given.
 template <int Bits, bool Signed>
 inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
 {
-    if constexpr (Bits == 8) {
+    if constexpr (Bits == 8)
         return Signed ? load_s8(codes + floats::size * i) : load_u8(codes + floats::size * i);
-    } else {
-        constexpr std::size_t size = floats::size * Bits / 8;
-        std::conditional_t<size == 8, std::uint64_t, std::uint32_t> lanes = 0; // of just this size: GCC then broadcasts from memory
-        std::memcpy(&lanes, codes + size * i, size);
-        constexpr int top = 32 - Bits;
-#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
-        __m512i each = _mm512_set1_epi32(static_cast<int>(lanes));
-        __m512i up = _mm512_setr_epi32(top, top - 2, top - 4, top - 6, top - 8, top - 10, top - 12, top - 14, top - 16, top - 18, top - 20,
-            top - 22, top - 24, top - 26, top - 28, top - 30);
-        if constexpr (Bits == 4) {
-            each = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
-                _mm512_castsi128_si512(_mm_cvtsi64_si128(static_cast<long long>(lanes))));
-            up = _mm512_setr_epi32(28, 24, 20, 16, 12, 8, 4, 0, 28, 24, 20, 16, 12, 8, 4, 0);
-        }
-        const __m512i at_top = _mm512_sllv_epi32(each, up);
-        return words(Signed ? _mm512_srai_epi32(at_top, top) : _mm512_srli_epi32(at_top, top));
-#else
-        const __m256i up = _mm256_setr_epi32(
-            top, top - Bits, top - 2 * Bits, top - 3 * Bits, top - 4 * Bits, top - 5 * Bits, top - 6 * Bits, top - 7 * Bits);
-        const __m256i at_top = _mm256_sllv_epi32(_mm256_set1_epi32(static_cast<int>(lanes)), up);
-        return words(Signed ? _mm256_srai_epi32(at_top, top) : _mm256_srli_epi32(at_top, top));
-#endif
-    }
+    else if constexpr (Signed)
+        return shift_right_arithmetic<32 - Bits>(shift_left_by(repeat_codes<Bits>(codes, i), words(32 - Bits) - code_positions<Bits>()));
+    else
+        return codes_in_low_bits<Bits>(codes, i) & words((1 << Bits) - 1);
 }
 
 inline words truncate_to_int(floats x) noexcept
@@ -384,6 +567,64 @@ inline words truncate_to_int(floats x) noexcept
 #else
     return words(_mm256_cvttps_epi32(x));
 #endif
+}
+
+// Half away from zero. The greatest float below a half, added away from zero, carries from a half on and not below: where the sum is
+// not exact, it rounds to the same side.
+inline words round_half_away_to_int(floats x) noexcept
+{
+    const words half = (as_words(x) & words(INT32_MIN)) | as_words(floats(0.49999997f));
+    return truncate_to_int(opaque(x) + as_floats(half));
+}
+
+inline floats floor_of(floats x) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    return floats(_mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC));
+#else
+    return floats(_mm256_floor_ps(x));
+#endif
+}
+inline floats within_shorts(floats x) noexcept { return x; }
+
+// A half of the same bits: one of 8 bits with its exponent and sign in place, but for the difference of the biases. Halves spare the
+// subnormals of 8 bits the detour that subnormal floats take on some CPUs.
+template <class F>
+inline void load_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors]) noexcept
+{
+    constexpr int up = 3 + F::exponent_bits, sign_only = F::exponent_bits == 5 ? 0xffff : 0xbfff;
+    const floats rebias(F::exponent_bits == 5 ? 1.0f : 256.0f);
+    unroll<chunk_vectors>([&](auto i) noexcept {
+        const std::uint8_t* p = codes + i * floats::size;
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+        const __m256i wide = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), up);
+        x[i] = floats(_mm512_cvtph_ps(_mm256_and_si256(wide, _mm256_set1_epi16(static_cast<short>(sign_only)))));
+#else
+        const __m128i wide = _mm_slli_epi16(_mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), up);
+        x[i] = floats(_mm256_cvtph_ps(_mm_and_si128(wide, _mm_set1_epi16(static_cast<short>(sign_only)))));
+#endif
+        if constexpr (F::exponent_bits != 5)
+            x[i] = x[i] * rebias;
+    });
+}
+
+inline void load_e2m1(const std::uint8_t* codes, float scale, floats (&x)[chunk_vectors]) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    const floats values
+        = floats(_mm512_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f))
+          * floats(scale);
+#else
+    const floats values = floats(_mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f)) * floats(scale);
+#endif
+    unroll<chunk_vectors>([&](auto i) noexcept {
+        const words code = codes_in_low_bits<4>(codes, i);
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+        x[i] = floats(_mm512_permutexvar_ps(code, values));
+#else
+        x[i] = as_floats(as_words(floats(_mm256_permutevar8x32_ps(values, code))) | (shift_left<28>(code) & words(INT32_MIN)));
+#endif
+    });
 }
 
 #endif

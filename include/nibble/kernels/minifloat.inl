@@ -34,6 +34,29 @@ inline words encode(floats x, overflow rule) noexcept
     return choose(words(0x7f800000) < magnitude, words(0x7f), code) | sign;
 }
 
+// The magnitudes' codes of a chunk, ties to even, not above the limit; anything for NaN. Added to a power of two with the exponent of x and
+// the place of the last bit of F as its own last, x is rounded: the sum's low bits count places, its exponent is that of x.
+template <class F>
+inline chunk_bytes encode_magnitudes(const floats (&x)[chunk_vectors], const chunk_bytes& limit) noexcept
+{
+    constexpr int drop = 23 - F::fraction_bits;
+    words sums[chunk_vectors];
+    unroll<chunk_vectors>([&](auto i) noexcept {
+        const words bits = as_words(x[i]), power = max(bits & words(0x7f800000), words((128 - F::bias) << 23));
+        sums[i] = as_words(fused(as_floats(power), floats(static_cast<float>(1 << drop)), as_floats(bits & words(0x7fffffff))));
+    });
+    const chunk_shorts codes = shifted(exponent_and_low<F::fraction_bits>(sums), -((128 - F::bias + drop) << F::fraction_bits));
+    return bounded(narrow(codes), all_bytes(0), limit);
+}
+
+template <class F>
+inline chunk_bytes encode_signs(const floats (&x)[chunk_vectors]) noexcept
+{
+    words bits[chunk_vectors];
+    unroll<chunk_vectors>([&](auto i) noexcept { bits[i] = as_words(x[i]); });
+    return bitwise_and(is_negative(bits), all_bytes(F::sign_bit));
+}
+
 template <class F>
 inline floats decode(words code) noexcept
 {
@@ -49,24 +72,47 @@ inline floats decode(words code) noexcept
     return as_floats(v | sign);
 }
 
-inline void f32_to_float8_e4m3(const convert_args& args) noexcept
+template <class F>
+inline void encode_float8(const convert_args& args) noexcept
 {
-    convert<float, std::uint8_t>(
-        args, [&](const float* x, std::uint8_t* q) { store_low_bytes(encode<float8_e4m3>(floats::load_unaligned(x), args.rule), q); });
+    const chunk_bytes limit = all_bytes(args.rule == overflow::saturate ? F::max_code : F::max_code + 1);
+    convert_chunks<float, std::uint8_t>(args, [&](const float* from, std::uint8_t* to) noexcept {
+        floats x[chunk_vectors];
+        unroll<chunk_vectors>(
+            [&](auto i) noexcept { x[i] = floats::load_unaligned(from + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+        if (!any_nan(x)) {
+            store_bytes<8>(exclusive_or(encode_magnitudes<F>(x, limit), encode_signs<F>(x)), to);
+        } else {
+            words codes[chunk_vectors];
+            unroll<chunk_vectors>([&](auto i) noexcept { codes[i] = encode<F>(x[i], args.rule); });
+            store_codes<8>(codes, to);
+        }
+    });
 }
-inline void float8_e4m3_to_f32(const convert_args& args) noexcept
+
+template <class F>
+inline void decode_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors]) noexcept
 {
-    convert<std::uint8_t, float>(args, [](const std::uint8_t* q, float* x) { decode<float8_e4m3>(load_u8(q)).store_unaligned(x); });
+    load_float8<F>(codes, x);
+    if (any_code_above(codes, F::max_code + F::has_infinity))
+        unroll<chunk_vectors>(
+            [&](auto i) noexcept { x[i] = decode<F>(load_u8(codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width)); });
 }
-inline void f32_to_float8_e5m2(const convert_args& args) noexcept
+
+template <class F>
+inline void decode_float8(const convert_args& args) noexcept
 {
-    convert<float, std::uint8_t>(
-        args, [&](const float* x, std::uint8_t* q) { store_low_bytes(encode<float8_e5m2>(floats::load_unaligned(x), args.rule), q); });
+    convert_chunks<std::uint8_t, float>(args, [](const std::uint8_t* from, float* to) noexcept {
+        floats x[chunk_vectors];
+        decode_float8<F>(from, x);
+        unroll<chunk_vectors>([&](auto i) noexcept { x[i].store_unaligned(to + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+    });
 }
-inline void float8_e5m2_to_f32(const convert_args& args) noexcept
-{
-    convert<std::uint8_t, float>(args, [](const std::uint8_t* q, float* x) { decode<float8_e5m2>(load_u8(q)).store_unaligned(x); });
-}
+
+inline void f32_to_float8_e4m3(const convert_args& args) noexcept { encode_float8<float8_e4m3>(args); }
+inline void float8_e4m3_to_f32(const convert_args& args) noexcept { decode_float8<float8_e4m3>(args); }
+inline void f32_to_float8_e5m2(const convert_args& args) noexcept { encode_float8<float8_e5m2>(args); }
+inline void float8_e5m2_to_f32(const convert_args& args) noexcept { decode_float8<float8_e5m2>(args); }
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -3,11 +3,6 @@ NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
 inline floats zero_if_nan(floats t) noexcept { return select(t == t, t, floats(0.0f)); }
-inline floats floor_of(floats t) noexcept
-{
-    const floats whole = to_float(truncate_to_int(t));
-    return whole - select(t < whole, floats(1.0f), floats(0.0f));
-}
 
 // The rule of one scale and zero point that most quantization uses: times 1 / scale, ties to even, then the zero point. Clamping before
 // rounding is the same since both bounds are integers, and keeps the conversion to int in range.
@@ -31,26 +26,71 @@ struct absmax_quantizer {
     words operator()(floats x, std::ptrdiff_t) const noexcept { return round_to_int(x * floats(inverse)); }
 };
 
-// 32 random bits a lane from those of its column: two rounds of multiply and shift, with a key of the row before each.
-inline words random_lanes(words column, std::uint32_t key0, std::uint32_t key1) noexcept
+// What stochastic rounding adds before it rounds down: reals in [0, 1) whose 24 bits come from the column, times random_step, by two rounds
+// of multiply and shift, with a key of the row before each.
+inline constexpr std::uint32_t random_step = 0x9e3779b9u;
+inline floats noise(words column_step, const stochastic_keys& keys) noexcept
 {
     const auto mix = [](words h) noexcept {
         h = (h ^ shift_right<16>(h)) * words(0x7feb352d);
         return (h ^ shift_right<15>(h)) * words(static_cast<std::int32_t>(0x846ca68bu));
     };
-    const words h = mix((column * words(static_cast<std::int32_t>(0x9e3779b9u))) ^ words(static_cast<std::int32_t>(key0)));
-    return mix(h + words(static_cast<std::int32_t>(key1)));
+    const words h = mix(column_step ^ words(static_cast<std::int32_t>(keys.first)));
+    return to_float(shift_right<8>(mix(h + words(static_cast<std::int32_t>(keys.second))))) * floats(0x1p-24f);
+}
+
+struct lane_steps_table {
+    std::int32_t v[chunk] {};
+    constexpr lane_steps_table() noexcept
+    {
+        for (std::uint32_t i = 0; i < chunk; ++i)
+            v[i] = static_cast<std::int32_t>(i * random_step);
+    }
+};
+inline constexpr lane_steps_table lane_steps;
+
+// Column `column` + `lane` and those after it, times random_step; lane is in a chunk.
+inline words column_steps(std::ptrdiff_t column, std::ptrdiff_t lane) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(column) * random_step)) + words::load_unaligned(lane_steps.v + lane);
+}
+
+// x rounded to an integer by the rule, for x in the range of int32.
+template <rounding Round>
+inline words round_by(floats x, words column_step, const stochastic_keys& keys) noexcept
+{
+    if constexpr (Round == rounding::ties_to_even) {
+        return round_to_int(x);
+    } else if constexpr (Round == rounding::half_away_from_zero) {
+        return round_half_away_to_int(x);
+    } else if constexpr (Round == rounding::half_up) { // the half is added before
+        return truncate_to_int(floor_of(x));
+    } else if constexpr (Round == rounding::toward_zero) {
+        return truncate_to_int(x);
+    } else {
+        const floats u = opaque(x), below = floor_of(u);
+        return truncate_to_int(below + select(noise(column_step, keys) < u - below, floats(1.0f), floats(0.0f)));
+    }
+}
+
+// visit(integral_constant of the rule).
+template <class Visit>
+inline auto with_rounding(rounding round, Visit visit) noexcept
+{
+    switch (round) {
+    case rounding::half_away_from_zero: return visit(std::integral_constant<rounding, rounding::half_away_from_zero> {});
+    case rounding::half_up: return visit(std::integral_constant<rounding, rounding::half_up> {});
+    case rounding::toward_zero: return visit(std::integral_constant<rounding, rounding::toward_zero> {});
+    case rounding::stochastic: return visit(std::integral_constant<rounding, rounding::stochastic> {});
+    case rounding::ties_to_even: break;
+    }
+    return visit(std::integral_constant<rounding, rounding::ties_to_even> {});
 }
 
 // Any rule, and any scales: one for the group, or one a column.
 class general_quantizer {
 public:
-    general_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept : args_(args)
-    {
-        const stochastic_keys keys(args.rule.seed, row);
-        key0_ = keys.first;
-        key1_ = keys.second;
-    }
+    general_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept : args_(args), keys_(args.rule.seed, row) {}
 
     void set(std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
     {
@@ -92,36 +132,17 @@ public:
                      high = floats::load_unaligned(high_ + i);
         const floats t = args_.rule.divide ? quotient(x, scale) : x * scale;
         const floats u = opaque(zero_if_nan(t)) + floats::load_unaligned(add_ + i);
-        return rounded(min(max(u, low), high), column) + words::load_unaligned(after_ + i);
+        const floats bounded = min(max(u, low), high);
+        const words code = with_rounding(args_.rule.round,
+            [&](auto round) noexcept { return round_by<decltype(round)::value>(bounded, column_steps(column, 0), keys_); });
+        return code + words::load_unaligned(after_ + i);
     }
 
 private:
-    words rounded(floats u, std::ptrdiff_t column) const noexcept
-    {
-        const floats one(1.0f), zero(0.0f);
-        switch (args_.rule.round) {
-        case rounding::ties_to_even: return round_to_int(u);
-        case rounding::half_away_from_zero: {
-            const floats whole = to_float(truncate_to_int(u)), rest = u - whole;
-            return truncate_to_int(whole + select(rest < floats(0.5f), zero, one) - select(floats(-0.5f) < rest, zero, one));
-        }
-        case rounding::half_up: return truncate_to_int(floor_of(u));
-        case rounding::toward_zero: return truncate_to_int(u);
-        case rounding::stochastic: {
-            alignas(64) static constexpr std::int32_t lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-            const words columns = words::load_unaligned(lanes) + words(static_cast<std::int32_t>(static_cast<std::uint32_t>(column)));
-            const floats noise = to_float(shift_right<8>(random_lanes(columns, key0_, key1_))) * floats(0x1p-24f);
-            const floats below = floor_of(u);
-            return truncate_to_int(below + select(noise < u - below, one, zero));
-        }
-        }
-        return round_to_int(u);
-    }
-
     const quantize_args& args_;
     const float* row_scales_ = nullptr;
     const std::int32_t* row_zero_points_ = nullptr;
-    std::uint32_t key0_, key1_;
+    stochastic_keys keys_;
     std::ptrdiff_t begin_ = 0;
     float scale_[chunk]; // its reciprocal, unless the rule divides
     float add_[chunk], low_[chunk], high_[chunk];
@@ -171,9 +192,9 @@ struct as_rounded {
 class with_zero_point {
 public:
     // zero_points: one for each chunk, `step` apart, or null.
-    with_zero_point(const quantize_args& args, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
-        : zero_points_(zero_points), step_(step), offset_(args.qmax > 127 ? 128 : 0), low_(all_bytes(args.qmin - offset_)),
-          high_(all_bytes(args.qmax - offset_)), flip_(all_bytes(offset_))
+    with_zero_point(std::int32_t low, std::int32_t high, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+        : zero_points_(zero_points), step_(step), offset_(high > 127 ? 128 : 0), low_(all_bytes(low - offset_)),
+          high_(all_bytes(high - offset_)), flip_(all_bytes(offset_))
     {
     }
     chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t c) const noexcept
@@ -189,22 +210,73 @@ private:
     chunk_bytes low_, high_, flip_;
 };
 
-// `count` chunks, chunk c times inverse[c * step]. False: some lane may be wrong, being NaN or far outside; never if Known says that all
+// How a chunk of floats becomes rounded codes. The usual rule: times a reciprocal, ties to even.
+struct usual_rounding {
+    chunk_shorts operator()(const float* x, float inverse, std::ptrdiff_t) const noexcept
+    {
+        floats t[chunk_vectors];
+        unroll<chunk_vectors>([&](auto i) noexcept {
+            t[i] = floats::load_unaligned(x + static_cast<std::ptrdiff_t>(std::size_t {i}) * width) * floats(inverse);
+        });
+        return round_to_shorts(t);
+    }
+};
+
+// Any rule: times a reciprocal, or over a scale. zero_points, if the rule adds them before it rounds: one for each chunk, `step` apart.
+template <rounding Round>
+class rule_rounding {
+public:
+    rule_rounding(
+        bool divide, const stochastic_keys& keys, std::ptrdiff_t begin, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+        : divide_(divide), begin_(begin), zero_points_(zero_points), step_(step), keys_(keys)
+    {
+    }
+
+    chunk_shorts operator()(const float* x, float factor, std::ptrdiff_t c) const noexcept
+    {
+        const std::ptrdiff_t column = begin_ + c * chunk;
+        floats t[chunk_vectors];
+        if (divide_)
+            unroll<chunk_vectors>([&](auto i) noexcept { t[i] = quotient(load(x, i), floats(factor)); });
+        else
+            unroll<chunk_vectors>([&](auto i) noexcept { t[i] = load(x, i) * floats(factor); });
+        if (zero_points_ || Round == rounding::half_up) {
+            const floats add(
+                (zero_points_ ? static_cast<float>(zero_points_[c * step_]) : 0.0f) + (Round == rounding::half_up ? 0.5f : 0.0f));
+            unroll<chunk_vectors>([&](auto i) noexcept { t[i] = opaque(round_is_exact ? zero_if_nan(t[i]) : t[i]) + add; });
+        }
+        words codes[chunk_vectors];
+        unroll<chunk_vectors>([&](auto i) noexcept {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
+            codes[i] = round_by<Round>(within_shorts(t[i]), column_steps(column, lane), keys_);
+        });
+        return to_shorts(codes);
+    }
+
+private:
+    template <class I>
+    static floats load(const float* x, I i) noexcept
+    {
+        return floats::load_unaligned(x + static_cast<std::ptrdiff_t>(std::size_t {i}) * width);
+    }
+
+    bool divide_;
+    std::ptrdiff_t begin_;
+    const std::int32_t* zero_points_;
+    std::ptrdiff_t step_;
+    stochastic_keys keys_;
+};
+
+// `count` chunks, chunk c with factors[c * step]. False: some lane may be wrong, being NaN or far outside; never if Known says that all
 // products are finite and small.
-template <int Bits, bool Known, class Finish>
-inline bool quantize_chunks(
-    const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* inverse, std::ptrdiff_t step, const Finish& finish) noexcept
+template <int Bits, bool Known, class Round, class Finish>
+inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* factors, std::ptrdiff_t step,
+    const Round& round, const Finish& finish) noexcept
 {
     constexpr bool checked = !Known && !round_is_exact;
     chunk_shorts worst = zero_shorts();
     for (std::ptrdiff_t c = 0; c < count; ++c, x += chunk, q += chunk * Bits / 8) {
-        const floats factor(inverse[c * step]);
-        floats t[chunk_vectors];
-        unroll<chunk_vectors>([&](auto i) {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
-            t[i] = floats::load_unaligned(x + lane) * factor;
-        });
-        const chunk_shorts codes = round_to_shorts(t);
+        const chunk_shorts codes = round(x, factors[c * step], c);
         if constexpr (checked)
             worst = lowest(worst, codes);
         store_bytes<Bits>(finish(codes, c), q);
@@ -212,59 +284,93 @@ inline bool quantize_chunks(
     return !checked || !any_least(worst);
 }
 
-// The usual rule for one row, columns [begin, begin + count), all of one group or (step 1) whole chunks with a group each.
+// One row, columns [begin, begin + count), all of one group or (step 1) whole chunks with a group each.
 template <int Bits>
-class usual_row {
+class row_quantizer {
 public:
-    usual_row(const quantize_args& args, std::ptrdiff_t row, const float* x, std::uint8_t* q) noexcept
-        : args_(args), x_(x), q_(q), scales_(args.scales + row), zero_points_(args.zero_points ? args.zero_points + row : nullptr)
+    row_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept
+        : args_(args), row_(row), x_(args.x + row * args.x_stride), q_(static_cast<std::uint8_t*>(args.q) + row * args.q_stride),
+          usual_(args.rule.round == rounding::ties_to_even && !args.rule.divide && !args.rule.zero_point_first), keys_(args.rule.seed, row)
     {
+        const std::ptrdiff_t at = row / args.block_rows * args.row_step;
+        scales_ = args.scales + at;
+        zero_points_ = args.zero_points ? args.zero_points + at : nullptr;
     }
 
     void group(std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at) const noexcept
     {
-        const float inverse = 1.0f / scales_[at];
+        const float factor = args_.rule.divide ? scales_[at] : 1.0f / scales_[at];
         const std::ptrdiff_t whole = count / chunk * chunk;
         for (std::ptrdiff_t i = 0; i < whole; i += block * chunk)
-            chunks(begin + i, whole - i < block * chunk ? (whole - i) / chunk : block, &inverse, at, 0);
+            chunks(begin + i, whole - i < block * chunk ? (whole - i) / chunk : block, &factor, at, 0);
         if (whole < count)
-            one_by_one(begin + whole, count - whole, inverse, at);
+            one_by_one(begin + whole, count - whole, at);
     }
 
     // `width` groups of a chunk each: their quotients are one division.
     void groups(std::ptrdiff_t begin, std::ptrdiff_t at) const noexcept
     {
-        float inverse[floats::size];
-        quotient(floats(1.0f), floats::load_unaligned(scales_ + at)).store_unaligned(inverse);
-        chunks(begin, width, inverse, at, 1);
+        float factors[floats::size];
+        const floats scales = floats::load_unaligned(scales_ + at);
+        (args_.rule.divide ? scales : quotient(floats(1.0f), scales)).store_unaligned(factors);
+        chunks(begin, width, factors, at, 1);
+    }
+
+    // A scale for each column.
+    void columns() const noexcept
+    {
+        general_quantizer rule(args_, row_);
+        rule.set_row(scales_, zero_points_);
+        quantize_span<Bits>(x_, q_, 0, args_.cols, rule);
     }
 
 private:
     static constexpr std::ptrdiff_t block = 8; // chunks; if one lane is doubtful, all are done again
 
-    void one_by_one(std::ptrdiff_t begin, std::ptrdiff_t count, float inverse, std::ptrdiff_t at) const noexcept
+    void one_by_one(std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at) const noexcept
     {
         const std::int32_t zero_point = zero_points_ ? zero_points_[at] : 0;
-        quantizer rule {inverse, static_cast<float>(args_.qmin - zero_point), static_cast<float>(args_.qmax - zero_point), zero_point};
-        quantize_span<Bits>(x_, q_, begin, count, rule);
+        if (usual_) {
+            quantizer rule {
+                1.0f / scales_[at], static_cast<float>(args_.qmin - zero_point), static_cast<float>(args_.qmax - zero_point), zero_point};
+            quantize_span<Bits>(x_, q_, begin, count, rule);
+        } else {
+            general_quantizer rule(args_, row_);
+            rule.set(begin, chunk, scales_ + at, &zero_point, 0);
+            quantize_span<Bits>(x_, q_, begin, count, rule);
+        }
     }
-    void chunks(std::ptrdiff_t begin, std::ptrdiff_t count, const float* inverse, std::ptrdiff_t at, std::ptrdiff_t step) const noexcept
+    template <class Round>
+    bool finished(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, const std::int32_t* zero_points, std::ptrdiff_t step,
+        const Round& round) const noexcept
     {
         const float* x = x_ + begin;
         std::uint8_t* q = q_ + begin * Bits / 8;
-        bool right;
-        if (Bits == 8 && !zero_points_ && args_.qmin == -128)
-            right = quantize_chunks<Bits, false>(x, q, count, inverse, step, as_rounded {});
-        else
-            right = quantize_chunks<Bits, false>(
-                x, q, count, inverse, step, with_zero_point(args_, zero_points_ ? zero_points_ + at : nullptr, step));
+        if constexpr (Bits == 8 && std::is_same_v<Round, usual_rounding>)
+            if (!zero_points && args_.qmin == -128)
+                return quantize_chunks<Bits, false>(x, q, count, factors, step, round, as_rounded {});
+        return quantize_chunks<Bits, false>(x, q, count, factors, step, round, with_zero_point(args_.qmin, args_.qmax, zero_points, step));
+    }
+    void chunks(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, std::ptrdiff_t at, std::ptrdiff_t step) const noexcept
+    {
+        const std::int32_t *zero_points = zero_points_ ? zero_points_ + at : nullptr,
+                           *first = args_.rule.zero_point_first ? zero_points : nullptr,
+                           *last = args_.rule.zero_point_first ? nullptr : zero_points;
+        const bool right = usual_ ? finished(begin, count, factors, last, step, usual_rounding {})
+                                  : with_rounding(args_.rule.round, [&](auto round) noexcept {
+                                        return finished(begin, count, factors, last, step,
+                                            rule_rounding<decltype(round)::value>(args_.rule.divide, keys_, begin, first, step));
+                                    });
         for (std::ptrdiff_t c = 0; !right && c < count; ++c)
-            one_by_one(begin + c * chunk, chunk, inverse[c * step], at + c * step);
+            one_by_one(begin + c * chunk, chunk, at + c * step);
     }
 
     const quantize_args& args_;
+    std::ptrdiff_t row_;
     const float* x_;
     std::uint8_t* q_;
+    bool usual_;
+    stochastic_keys keys_;
     const float* scales_;
     const std::int32_t* zero_points_;
 };
@@ -272,34 +378,18 @@ private:
 template <int Bits>
 inline void quantize_matrix(const quantize_args& args) noexcept
 {
-    const quantize_rule& rule = args.rule;
-    const bool usual = rule.round == rounding::ties_to_even && !rule.divide && !rule.zero_point_first && args.group_size != 1;
     for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
-        const float* x = args.x + r * args.x_stride;
-        std::uint8_t* q = static_cast<std::uint8_t*>(args.q) + r * args.q_stride;
-        const std::ptrdiff_t row = r / args.block_rows * args.row_step;
-        std::ptrdiff_t begin = 0, at = 0;
-        if (usual) {
-            const usual_row<Bits> codes(args, row, x, q);
-            if (args.group_size == chunk && args.group_step == 1)
-                for (; begin + width * chunk <= args.cols; begin += width * chunk, at += width)
-                    codes.groups(begin, at);
-            for (; begin < args.cols; begin += args.group_size, at += args.group_step)
-                codes.group(begin, args.cols - begin < args.group_size ? args.cols - begin : args.group_size, at);
-            continue;
-        }
-        general_quantizer general(args, r);
+        const row_quantizer<Bits> row(args, r);
         if (args.group_size == 1) {
-            general.set_row(args.scales + row, args.zero_points ? args.zero_points + row : nullptr);
-            quantize_span<Bits>(x, q, 0, args.cols, general);
+            row.columns();
             continue;
         }
-        for (at = row; begin < args.cols; begin += args.group_size, at += args.group_step) {
-            const std::int32_t zero_point = args.zero_points ? args.zero_points[at] : 0;
-            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
-            general.set(begin, chunk, args.scales + at, &zero_point, 0);
-            quantize_span<Bits>(x, q, begin, count, general);
-        }
+        std::ptrdiff_t begin = 0, at = 0;
+        if (args.group_size == chunk && args.group_step == 1)
+            for (; begin + width * chunk <= args.cols; begin += width * chunk, at += width)
+                row.groups(begin, at);
+        for (; begin < args.cols; begin += args.group_size, at += args.group_step)
+            row.group(begin, args.cols - begin < args.group_size ? args.cols - begin : args.group_size, at);
     }
 }
 
@@ -378,7 +468,8 @@ inline std::ptrdiff_t quantize_absmax_groups(const float* x, std::uint8_t* q, st
     for (int side = 0; ready; side ^= 1) {
         const std::ptrdiff_t next = done + width;
         ready = next + width <= groups && absmax_scales(x + next * chunk, qmax, scales + next, inverse[side ^ 1]);
-        quantize_chunks<Bits, true>(x + done * chunk, q + done * chunk * Bits / 8, width, inverse[side], 1, as_rounded {});
+        quantize_chunks<Bits, true>(
+            x + done * chunk, q + done * chunk * Bits / 8, width, inverse[side], 1, usual_rounding {}, as_rounded {});
         done = next;
     }
     return done;
@@ -391,7 +482,7 @@ inline float quantize_absmax_group(const float* x, std::uint8_t* q, std::ptrdiff
     const float scale = absmax_scale(top, qmax), inverse = 1.0f / scale;
     if (top < 0x7f800000) {
         const std::ptrdiff_t whole = count / chunk * chunk;
-        quantize_chunks<Bits, true>(x, q, count / chunk, &inverse, 0, as_rounded {});
+        quantize_chunks<Bits, true>(x, q, count / chunk, &inverse, 0, usual_rounding {}, as_rounded {});
         absmax_quantizer rule {inverse};
         quantize_span<Bits>(x, q, whole, count - whole, rule);
     } else {

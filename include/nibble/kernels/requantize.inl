@@ -44,7 +44,15 @@ inline words multiply_fixed(requantize_mode mode, words x, words multiplier, wor
 {
     const words none(0), scaled = shift_left_saturating(x, max(shift, none)), right = max(none - shift, none);
     return mode == requantize_mode::single_rounding ? rounded_product(scaled, multiplier, right)
-                                                    : divide_by_power(rounded_product(scaled, multiplier, none), right);
+                                                    : divide_by_power(rounded_high_product(scaled, multiplier), right);
+}
+
+// What multiply_fixed gives with two roundings where every shift is below zero. Floor division of x, less 1 if it is negative, rounds half
+// away from zero; nothing overflows since the product of two numbers is above the least int32.
+inline words multiply_and_shift_right(words x, words multiplier, words shift) noexcept
+{
+    const words product = rounded_high_product(x, multiplier), below = product + shift_right_arithmetic<31>(product);
+    return shift_right_arithmetic<1>(shift_right_by(below, shift ^ words(-1)) + words(1));
 }
 
 inline void store_codes(words v, std::uint8_t* codes) noexcept { store_low_bytes(v, codes); }
@@ -72,6 +80,7 @@ public:
         } else {
             multiplier_ = load_columns(p.multiplier + at, count, p.step != 0);
             shift_ = load_columns(p.shift + at, count, p.step != 0);
+            only_right_ = Mode == requantize_mode::double_rounding && highest_lane(shift_) < 0;
         }
     }
     NIBBLE_INLINE words operator()(words sum) const noexcept
@@ -81,13 +90,16 @@ public:
             const floats t = to_float(sum) * scale_, u = opaque(t) + before_;
             return round_to_int(min(max(u, to_float(low_)), to_float(high_))) + zero_point_;
         } else {
-            return min(max(multiply_fixed(Mode, sum, multiplier_, shift_), low_), high_) + zero_point_;
+            const words product
+                = only_right_ ? multiply_and_shift_right(sum, multiplier_, shift_) : multiply_fixed(Mode, sum, multiplier_, shift_);
+            return min(max(product, low_), high_) + zero_point_;
         }
     }
 
 private:
     words bias_, multiplier_, shift_, low_, high_, zero_point_;
     floats scale_, before_;
+    bool only_right_ = false;
 };
 
 // The parameters by value: codes that are bytes might alias them.

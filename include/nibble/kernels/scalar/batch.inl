@@ -95,6 +95,7 @@ inline words rounded_product(words x, words m, words n) noexcept
     const std::int64_t product = static_cast<std::int64_t>(x.v) * m.v + (std::int64_t {1} << (30 + n.v));
     return words(static_cast<std::int32_t>(product >> (31 + n.v)));
 }
+inline words rounded_high_product(words x, words m) noexcept { return rounded_product(x, m, words(0)); }
 inline floats load_half(const void* p) noexcept
 {
     half h;
