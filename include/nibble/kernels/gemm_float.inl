@@ -44,9 +44,14 @@ struct float_product {
     }
     static std::ptrdiff_t extent(const gemm_args& args) noexcept { return args.k; }
     static std::ptrdiff_t block(const gemm_args&) noexcept { return 256; }
+    static std::size_t offset(const gemm_args&, std::ptrdiff_t k) noexcept
+    {
+        return static_cast<std::size_t>(k) * (panel_columns * Weight::bytes);
+    }
 
     template <int Rows, int Panels>
-    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, no_plan, float* sums) noexcept
+    static void tile(
+        const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, no_plan, float* sums, std::size_t ahead) noexcept
     {
         floats acc[Rows][Panels][panel_vectors];
         const auto each = [&](auto step) NIBBLE_UNROLLED {
@@ -65,7 +70,7 @@ struct float_product {
         row_cursor<float, Rows> a(reinterpret_cast<const float*>(args.a) + row * args.a_stride + k.begin, args.a_stride);
         const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes + k.begin * panel_columns * Weight::bytes;
         for (std::ptrdiff_t i = k.begin; i < k.end; ++i, w += panel_columns * Weight::bytes, a.advance(1)) {
-            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w + p * args.panel_bytes); });
+            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w + p * args.panel_bytes, ahead); });
             floats weight[Panels][panel_vectors];
             unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                 unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {

@@ -117,6 +117,14 @@ struct integer_product {
         return args.groups == 1 ? most : args.group_size < most ? most / args.group_size : 1;
     }
 
+    static std::size_t offset(const gemm_args& args, std::ptrdiff_t k) noexcept
+    {
+        if (args.groups == 1)
+            return static_cast<std::size_t>(k * panel_columns * Bits / 8);
+        const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, args.panels).codes - args.panels);
+        return static_cast<std::size_t>(k) * (head + static_cast<std::size_t>((args.group_size + 7) / 8 * 8 * panel_columns * Bits / 8));
+    }
+
     template <int Rows, int Panels>
     using accumulators = words[Rows][Panels][panel_vectors];
 
@@ -135,7 +143,7 @@ struct integer_product {
     // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on.
     template <int Rows, int Panels>
     NIBBLE_INLINE static void accumulate(accumulators<Rows, Panels>& acc, const std::byte* codes, std::size_t panel_bytes,
-        row_cursor<stored, Rows>& a, std::ptrdiff_t padded, [[maybe_unused]] const plan& allowed) noexcept
+        row_cursor<stored, Rows>& a, std::ptrdiff_t padded, [[maybe_unused]] const plan& allowed, std::size_t ahead) noexcept
     {
         constexpr std::size_t vector_bytes = words::size * 4;
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
@@ -143,11 +151,11 @@ struct integer_product {
             return accumulate_pairs<Bits, Rows>(acc, codes, a, padded);
 #endif
         if constexpr (Reduced) {
-            allowed.template accumulate<Rows, Panels>(acc, codes, panel_bytes, a, padded);
+            allowed.template accumulate<Rows, Panels>(acc, codes, panel_bytes, a, padded, ahead);
             a.advance(padded);
         } else if constexpr (Bits == 8) {
             for (const std::byte* end = codes + padded * panel_columns; codes != end; codes += 4 * panel_columns, a.advance(4)) {
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes); });
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
                 decltype(load8(codes)) w[Panels][panel_vectors];
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                     unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { w[p][v] = load8(codes + p * panel_bytes + v * vector_bytes); });
@@ -167,7 +175,7 @@ struct integer_product {
             }
         } else {
             const auto step = [&](chain4(&chain)[Rows][Panels][panel_vectors]) NIBBLE_UNROLLED {
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes); });
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
                 weights4 low[Panels][panel_vectors], high[Panels][panel_vectors];
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                     unroll<panel_vectors>(
@@ -208,7 +216,8 @@ struct integer_product {
     }
 
     template <int Rows, int Panels>
-    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, const plan& allowed, sum* sums) noexcept
+    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, const plan& allowed, sum* sums,
+        std::size_t ahead) noexcept
     {
         const std::ptrdiff_t stride = activation_stride<stored>(args.padded_k), padded_group = (args.group_size + 7) / 8 * 8;
         row_cursor<stored, Rows> a(
@@ -229,8 +238,8 @@ struct integer_product {
                 each([&](words& x, auto, auto, auto, const sum*) NIBBLE_UNROLLED { x = words(0); });
             else
                 each([&](words& x, auto, auto, auto, const sum* at) NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
-            accumulate<Rows, Panels>(
-                acc, read_group<Bits>(args, w).codes + k.begin * panel_columns * Bits / 8, args.panel_bytes, a, k.end - k.begin, allowed);
+            accumulate<Rows, Panels>(acc, read_group<Bits>(args, w).codes + k.begin * panel_columns * Bits / 8, args.panel_bytes, a,
+                k.end - k.begin, allowed, ahead);
             each([&](words& x, auto, auto, auto, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
             return;
         }
@@ -238,7 +247,7 @@ struct integer_product {
             each([&](words&, auto, auto, auto, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
         const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
         const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w).codes - w);
-        w += static_cast<std::size_t>(k.begin) * (head + static_cast<std::size_t>(padded_group * panel_columns * Bits / 8));
+        w += offset(args, k.begin);
         for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
             const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
             const std::ptrdiff_t padded = (length + 7) / 8 * 8;
@@ -248,7 +257,8 @@ struct integer_product {
                 unroll<Panels>(
                     [&](auto p) NIBBLE_UNROLLED { unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; }); });
             });
-            accumulate<Rows, Panels>(acc, w + head, args.panel_bytes, a, padded, allowed);
+            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w + p * args.panel_bytes, ahead); });
+            accumulate<Rows, Panels>(acc, w + head, args.panel_bytes, a, padded, allowed, ahead);
             if (correct.has_columns())
                 each([&](words& x, auto r, auto p, auto v, const sum*) NIBBLE_UNROLLED {
                     x = x + correct.of_columns(read_group<Bits>(args, w + p * args.panel_bytes), v * words::size, row_sums[r]);

@@ -66,7 +66,7 @@ public:
     // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a.
     template <int Rows, int Panels>
     NIBBLE_INLINE void accumulate(words (&acc)[Rows][Panels][panel_vectors], const std::byte* codes, std::size_t panel_bytes,
-        const row_cursor<activation7, Rows>& a, std::ptrdiff_t padded) const noexcept
+        const row_cursor<activation7, Rows>& a, std::ptrdiff_t padded, std::size_t ahead) const noexcept
     {
         const vector one = NIBBLE_MM(set1_epi16)(1);
         const auto widen = [&](words& sum, vector pairs)
@@ -83,7 +83,7 @@ public:
         };
         if (chained_count_ == 0) {
             for (std::ptrdiff_t k = 0; k < padded; k += 4) {
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + k * panel_columns + p * panel_bytes); });
+                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + k * panel_columns + p * panel_bytes, ahead); });
                 quad(k);
             }
             return;

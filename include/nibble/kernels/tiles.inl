@@ -2,8 +2,8 @@
 //   for each few panels:  for each block of k:  for each tile of rows:  sums += activations x weights
 //                         for each row: the epilogue
 // A Product has `sum`, the type kept between blocks of k; tile_rows, the height of the tile that does most of the work; panels(height);
-// extent(args) and block(args), k in a unit of its own; plan, what is found out about a block of weights before several tiles use it;
-// tile<Rows, Panels>; and finish<Panels>.
+// extent(args) and block(args), k in a unit of its own; offset(args, k), the bytes of a panel before k; plan, what is found out about a
+// block of weights before several tiles use it; tile<Rows, Panels>; and finish<Panels>.
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -14,13 +14,14 @@ inline constexpr std::size_t panel_vectors = panel_columns / floats::size;
 // activations and a tile's weights fit the first cache together.
 inline constexpr std::ptrdiff_t row_block = 48;
 
-// Asks for the weights that a panel needs some steps later. Where few rows share them they come from memory, and what the hardware fetches
+// Asks for weights that a panel needs `ahead` bytes later. Where few rows share them they come from memory, and what the hardware fetches
 // ahead by itself is not enough: four panels read side by side reach 33 GB/s without and 41 GB/s with this (Zen 5).
-NIBBLE_INLINE void fetch_ahead([[maybe_unused]] const std::byte* weights) noexcept
+inline constexpr std::size_t usual_ahead = 2048;
+NIBBLE_INLINE void fetch_ahead([[maybe_unused]] const std::byte* weights, [[maybe_unused]] std::size_t ahead) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX2 && NIBBLE_ISA < NIBBLE_ISA_NEON
     // Perhaps beyond the weights, where no pointer may be made, only an address.
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(weights) + 2048), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(weights) + ahead), _MM_HINT_T0);
 #endif
 }
 
@@ -64,14 +65,20 @@ inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrd
 {
     constexpr std::ptrdiff_t columns = Panels * panel_columns;
     alignas(64) typename Product::sum sums[Capacity * columns];
-    const std::ptrdiff_t extent = Product::extent(args), step = row_end - row_begin > Rows ? Product::block(args) : extent;
+    const bool single = row_end - row_begin <= Rows;
+    const std::size_t unit = Product::offset(args, 1);
+    const std::ptrdiff_t extent = Product::extent(args), tail = static_cast<std::ptrdiff_t>((usual_ahead - 1 + unit) / unit);
     for (range k {0, 0}; k.begin == 0 || k.begin < extent; k.begin = k.end) {
-        k.end = extent - k.begin < step ? extent : k.begin + step;
+        // A single tile takes k as a whole, but for the end, which fetches what the next panels begin with.
+        const std::ptrdiff_t left = extent - k.begin, step = !single ? Product::block(args) : left > tail ? left - tail : left;
+        k.end = left < step ? extent : k.begin + step;
+        const std::size_t ahead
+            = single && left <= tail ? static_cast<std::size_t>(Panels) * args.panel_bytes - Product::offset(args, k.begin) : usual_ahead;
         typename Product::plan plan;
         if (row_end - row_begin > 2 * Rows)
             plan.template make<Panels>(args, panel, k);
         for (std::ptrdiff_t row = row_begin; row < row_end; row += Rows)
-            Product::template tile<Rows, Panels>(args, row, panel, k, plan, sums + (row - row_begin) * columns);
+            Product::template tile<Rows, Panels>(args, row, panel, k, plan, sums + (row - row_begin) * columns, ahead);
         if (extent == 0)
             break;
     }
