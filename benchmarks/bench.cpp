@@ -66,8 +66,8 @@ std::vector<shape> shapes(const options& o)
     if (o.quick)
         return {{1, 4096, 4096, false}, {16, 4096, 4096, false}, {1024, 1024, 1024, false}};
     for (const auto& [n, k] : {std::pair<std::ptrdiff_t, std::ptrdiff_t> {4096, 4096}, {11008, 4096}, {4096, 11008}})
-        for (const std::ptrdiff_t m : {1, 2, 4, 16, 128})
-            all.push_back({m, n, k, n == k && m != 2 && m != 4});
+        for (const std::ptrdiff_t m : {1, 2, 4, 8, 16, 128})
+            all.push_back({m, n, k, n == k && (m == 1 || m >= 16)});
     for (const std::ptrdiff_t size : {256, 512, 1024, 2048})
         all.push_back({size, size, size, size == 256 || size == 1024});
     for (const auto& [m, n, k] : odd_shapes) {

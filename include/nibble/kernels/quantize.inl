@@ -212,7 +212,7 @@ private:
 
 // How a chunk of floats becomes rounded codes. The usual rule: times a reciprocal, ties to even.
 struct usual_rounding {
-    chunk_shorts operator()(const float* x, float inverse, std::ptrdiff_t) const noexcept
+    NIBBLE_INLINE chunk_shorts operator()(const float* x, float inverse, std::ptrdiff_t) const noexcept
     {
         floats t[chunk_vectors];
         unroll<chunk_vectors>([&](auto i) noexcept {
