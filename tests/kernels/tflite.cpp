@@ -544,6 +544,15 @@ TEST_CASE("pooling")
     CHECK(tflite::max_pool2d({x.data(), 1, 2, 2, 1}, square(2), {y.data(), 1, 2, 1, 1}) == status::shape_mismatch);
     CHECK(tflite::max_pool2d({x.data(), 1, 2, 2, 1}, square(2), {y.data(), 1, 1, 1, 1}, {5, 4}) == status::code_limits_invalid);
     CHECK(tflite::average_pool2d({nullptr, 1, 0, 2, 1}, square(2, 1, 1), {y.data(), 1, 1, 3, 1}) == status::shape_mismatch);
+
+    const std::vector<std::int16_t> wide {-32768, -32767, -32768, -32768, 300, -32768, 32767, 2};
+    std::vector<std::int16_t> found(2);
+    const images_view<std::int16_t> out(found.data(), 1, 1, 2, 1);
+    REQUIRE(tflite::average_pool2d({wide.data(), 1, 2, 4, 1}, square(2, 2), out) == status::ok);
+    CHECK(found == std::vector<std::int16_t> {-24501, -8192}); // -98003 / 4 and -32767 / 4
+    REQUIRE(tflite::max_pool2d({wide.data(), 1, 2, 4, 1}, square(2, 2), out, {-32768, 30000}) == status::ok);
+    CHECK(found == std::vector<std::int16_t> {300, 30000});
+    CHECK(tflite::average_pool2d({wide.data(), 1, 2, 4, 1}, square(2, 2), out, {-32769, 0}) == status::code_limits_invalid);
 }
 
 TEST_CASE("mean over height and width")

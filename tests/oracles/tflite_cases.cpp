@@ -188,18 +188,19 @@ void weighted(const std::string& folder, test::random& random, layer kind, std::
     op.write(kind == layer::fully_connected ? dims {batch * height, out} : dims {batch, out_height, out_width, out}, y, yq);
 }
 
+template <class X>
 void pool(const std::string& folder, test::random& random, bool average, tflite::window at, bool same)
 {
     const std::ptrdiff_t height = 9, width = 8, channels = 19;
     if (same)
         at = same_padding(at, height, width);
     const std::ptrdiff_t out_height = output_height(at, height), out_width = output_width(at, width);
-    const std::vector<std::int8_t> x = codes(random, height * width * channels);
-    std::vector<std::int8_t> y(static_cast<std::size_t>(out_height * out_width * channels));
-    const tflite::images_view<std::int8_t> to(y.data(), 1, out_height, out_width, channels);
+    const std::vector<X> x = codes<X>(random, height * width * channels);
+    std::vector<X> y(static_cast<std::size_t>(out_height * out_width * channels));
+    const tflite::images_view<X> to(y.data(), 1, out_height, out_width, channels);
     must(average ? tflite::average_pool2d({x.data(), 1, height, width, channels}, at, to)
                  : tflite::max_pool2d({x.data(), 1, height, width, channels}, at, to));
-    const quantization q = some_quantization(random);
+    const quantization q = some_quantization<X>(random);
     operation op(folder, average ? "AVERAGE_POOL_2D" : "MAX_POOL_2D");
     op.tensor({1, height, width, channels}, x, {q.scale}, q.zero_point).option("same", same);
     op.option("stride_width", static_cast<double>(at.stride_width)).option("stride_height", static_cast<double>(at.stride_height));
@@ -229,13 +230,15 @@ void table(const std::string& folder, test::random& random, const char* name)
     operation(folder, op).tensor({1, 1000}, x, {xq.scale}, xq.zero_point).write({1, 1000}, y, yq);
 }
 
+template <class X>
 void mean(const std::string& folder, test::random& random)
 {
     const std::ptrdiff_t height = random.integer(1, 8), width = random.integer(1, 8), channels = 37;
-    const std::vector<std::int8_t> x = codes(random, 2 * height * width * channels);
-    const quantization xq = some_quantization(random), yq = some_quantization(random);
-    std::vector<std::int8_t> y(static_cast<std::size_t>(2 * channels));
-    must(tflite::mean({x.data(), 2, height, width, channels}, xq, yq, {y.data(), 2, channels}, requantize_mode::float_ties_to_even));
+    const std::vector<X> x = codes<X>(random, 2 * height * width * channels);
+    const quantization xq = some_quantization<X>(random), yq = some_quantization<X>(random);
+    std::vector<X> y(static_cast<std::size_t>(2 * channels));
+    must(tflite::mean({x.data(), 2, height, width, channels}, xq, yq, nibble::matrix_view<X>(y.data(), 2, channels),
+        sizeof(X) == 2 ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even));
     operation op(folder, "MEAN");
     op.tensor({2, height, width, channels}, x, {xq.scale}, xq.zero_point);
     op.tensor({2}, std::vector<std::int32_t> {1, 2}, {}, 0, true).write({2, channels}, y, yq);
@@ -318,13 +321,16 @@ int main(int argc, char** argv)
         }
     for (const bool average : {false, true})
         for (const bool same : {false, true}) {
-            pool(folder, random, average, {2, 2, 2, 2}, same);
-            pool(folder, random, average, {3, 5, 1, 2}, same);
+            for (const tflite::window& at : {tflite::window {2, 2, 2, 2}, {3, 5, 1, 2}}) {
+                pool<std::int8_t>(folder, random, average, at, same);
+                pool<std::int16_t>(folder, random, average, at, same);
+            }
         }
     for (int i = 0; i < 20; ++i) {
         for (const char* name : {"LOGISTIC", "TANH", "RELU", "RELU6"})
             table(folder, random, name);
-        mean(folder, random);
+        mean<std::int8_t>(folder, random);
+        mean<std::int16_t>(folder, random);
         static const dims shapes[] = {{1, 5, 10, 20}, {1, 1, 1, 20}, {1, 1, 1, 1}, {1, 5, 1, 20}, {1, 1, 10, 1}};
         for (const bool sum : {true, false}) {
             elementwise<std::int8_t>(folder, random, sum, shapes[i % 5]);

@@ -55,13 +55,28 @@ inline words multiply_and_shift_right(words x, words multiplier, words shift) no
     return shift_right_arithmetic<1>(shift_right_by(below, shift ^ words(-1)) + words(1));
 }
 
-inline void store_codes(words v, std::uint8_t* codes) noexcept { store_low_bytes(v, codes); }
-inline void store_codes(words v, std::int16_t* codes) noexcept { store_low_shorts(v, codes); }
+template <std::size_t Vectors>
+inline void store_lanes(const words (&v)[Vectors], std::uint8_t* codes) noexcept
+{
+    if constexpr (Vectors == chunk_vectors)
+        store_codes<8>(v, codes);
+    else
+        unroll<Vectors>([&](auto i) { store_low_bytes(v[i], codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+}
+template <std::size_t Vectors>
+inline void store_lanes(const words (&v)[Vectors], std::int16_t* codes) noexcept
+{
+    unroll<Vectors>([&](auto i) { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+}
 
 // A vector of columns: what they share over all rows is loaded once.
 template <requantize_mode Mode>
 class requantizer {
 public:
+    NIBBLE_INLINE requantizer() noexcept
+        : bias_(0), multiplier_(0), shift_(0), low_(0), high_(0), zero_point_(0), scale_(0.0f), before_(0.0f)
+    {
+    }
     NIBBLE_INLINE requantizer(const requantize_params& p, std::ptrdiff_t column, std::ptrdiff_t count) noexcept
         : bias_(0), multiplier_(0), shift_(0), low_(p.low - p.zero_point), high_(p.high - p.zero_point), zero_point_(p.zero_point),
           scale_(0.0f), before_(0.0f)
@@ -102,23 +117,40 @@ private:
     bool only_right_ = false;
 };
 
+// rows x Vectors * width sums.
+template <std::size_t Vectors, requantize_mode Mode, class Q>
+inline void requantize_vectors(const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
+    std::ptrdiff_t column, Q* codes, std::ptrdiff_t codes_stride) noexcept
+{
+    requantizer<Mode> to_code[Vectors];
+    unroll<Vectors>(
+        [&](auto i) { to_code[i] = requantizer<Mode>(p, column + static_cast<std::ptrdiff_t>(std::size_t {i}) * width, width); });
+    for (std::ptrdiff_t r = 0; r < rows; ++r, sums += sums_stride, codes += codes_stride) {
+        words v[Vectors];
+        unroll<Vectors>(
+            [&](auto i) { v[i] = to_code[i](words::load_unaligned(sums + static_cast<std::ptrdiff_t>(std::size_t {i}) * width)); });
+        store_lanes(v, codes);
+    }
+}
+
 // The parameters by value: codes that are bytes might alias them.
 template <requantize_mode Mode, class Q>
 inline void requantize_in(const requantize_params p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
     std::ptrdiff_t column, std::ptrdiff_t columns, Q* codes, std::ptrdiff_t codes_stride) noexcept
 {
     std::ptrdiff_t j = 0;
-    for (; columns - j >= width; j += width) {
-        const requantizer<Mode> to_code(p, column + j, width);
-        for (std::ptrdiff_t r = 0; r < rows; ++r)
-            store_codes(to_code(words::load_unaligned(sums + r * sums_stride + j)), codes + r * codes_stride + j);
-    }
+    if constexpr (width > 1) // whole lines of memory at once, where rows are far apart
+        for (; columns - j >= chunk; j += chunk)
+            requantize_vectors<chunk_vectors, Mode>(p, sums + j, sums_stride, rows, column + j, codes + j, codes_stride);
+    for (; columns - j >= width; j += width)
+        requantize_vectors<1, Mode>(p, sums + j, sums_stride, rows, column + j, codes + j, codes_stride);
     if (width > 1 && j < columns) {
         const std::ptrdiff_t count = columns - j;
         const requantizer<Mode> to_code(p, column + j, count);
         for (std::ptrdiff_t r = 0; r < rows; ++r) {
             Q lanes[floats::size];
-            store_codes(to_code(load_columns(sums + r * sums_stride + j, count, true)), lanes);
+            const words v[1] = {to_code(load_columns(sums + r * sums_stride + j, count, true))};
+            store_lanes(v, lanes);
             std::memcpy(codes + r * codes_stride + j, lanes, static_cast<std::size_t>(count) * sizeof(Q));
         }
     }

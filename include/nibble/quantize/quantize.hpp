@@ -123,6 +123,7 @@ inline status quantize_dynamic(matrix_view<const float> x, granularity kind, std
 template <class Q, class Executor = serial_executor>
 inline status dequantize(matrix_view<const Q> q, quant_params_view p, matrix_view<float> x, Executor&& executor = Executor {})
 {
+    static_assert(sizeof(Q) == 1, "codes of 8, 4 or 2 bits");
     if (const status s = check(x); s != status::ok)
         return s;
     if (const status s = detail::check_codes(x.rows, x.cols, q); s != status::ok)

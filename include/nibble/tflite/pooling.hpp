@@ -1,4 +1,4 @@
-// Pooling of int8 images. Averages and maxima keep scale and zero point; the mean requantizes.
+// Pooling of images of int8 or int16 codes (with zero points of 0). Averages and maxima keep scale and zero point; the mean requantizes.
 //   average_pool2d  half_away(sum of the codes under the window / how many there are on the image)
 //   max_pool2d      their greatest
 //   mean            over height and width, requantization of sum - count * x_zero_point. Fixed-point modes: the multiplier is that of
@@ -25,19 +25,25 @@ NIBBLE_INLINE std::int32_t half_away(std::int32_t sum, std::int32_t count) noexc
     return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
 
-template <bool Average, class Executor>
-inline status pool(images_view<const std::int8_t> x, const window& at, code_limits bounds, images_view<std::int8_t> y, Executor&& executor)
+/// Of y, and not deduced from x, which may be a view of variables too.
+template <class Q>
+using pooled_images = images_view<std::enable_if_t<std::is_same_v<Q, std::int8_t> || std::is_same_v<Q, std::int16_t>, const Q>>;
+
+template <bool Average, class Q, class Executor>
+inline status pool(images_view<const Q> x, const window& at, code_limits bounds, images_view<Q> y, Executor&& executor)
 {
-    for (const status s : {check(x), check(images_view<const std::int8_t>(y)), check(at)})
+    constexpr std::int32_t qmin = code_traits<Q>::qmin, qmax = code_traits<Q>::qmax;
+    for (const status s : {check(x), check(images_view<const Q>(y)), check(at)})
         if (s != status::ok)
             return s;
     // Else a window could lie beside the image.
     if (at.dilation_height != 1 || at.dilation_width != 1 || at.pad_top >= at.kernel_height || at.pad_bottom >= at.kernel_height
-        || at.pad_left >= at.kernel_width || at.pad_right >= at.kernel_width || at.kernel_height > (1 << 24) / at.kernel_width)
+        || at.pad_left >= at.kernel_width || at.pad_right >= at.kernel_width
+        || at.kernel_height > (1 << (31 - 8 * sizeof(Q))) / at.kernel_width)
         return status::window_invalid;
     if (x.batch != y.batch || x.channels != y.channels || y.height != output_height(at, x.height) || y.width != output_width(at, x.width))
         return status::shape_mismatch;
-    if (bounds.qmin < -128 || bounds.qmax > 127 || bounds.qmin > bounds.qmax)
+    if (bounds.qmin < qmin || bounds.qmax > qmax || bounds.qmin > bounds.qmax)
         return status::code_limits_invalid;
     if (y.size() == 0)
         return status::ok;
@@ -56,17 +62,17 @@ inline status pool(images_view<const std::int8_t> x, const window& at, code_limi
                 const std::ptrdiff_t channels = y.channels - channel < block ? y.channels - channel : block;
                 std::int32_t found[block];
                 for (std::ptrdiff_t c = 0; c < channels; ++c)
-                    found[c] = Average ? 0 : -128;
+                    found[c] = Average ? 0 : qmin;
                 for (std::ptrdiff_t iy = y_begin; iy < y_end; ++iy)
                     for (std::ptrdiff_t ix = x_begin; ix < x_end; ++ix) {
-                        const std::int8_t* const from = &x(n, iy, ix, channel);
+                        const Q* const from = &x(n, iy, ix, channel);
                         for (std::ptrdiff_t c = 0; c < channels; ++c)
                             found[c] = Average ? found[c] + from[c] : found[c] < from[c] ? from[c] : found[c];
                     }
-                std::int8_t* const to = &y(n, oy, ox, channel);
+                Q* const to = &y(n, oy, ox, channel);
                 for (std::ptrdiff_t c = 0; c < channels; ++c) {
                     const std::int32_t q = Average ? half_away(found[c], count) : found[c];
-                    to[c] = static_cast<std::int8_t>(q < bounds.qmin ? bounds.qmin : q > bounds.qmax ? bounds.qmax : q);
+                    to[c] = static_cast<Q>(q < bounds.qmin ? bounds.qmin : q > bounds.qmax ? bounds.qmax : q);
                 }
             }
         }
@@ -76,33 +82,37 @@ inline status pool(images_view<const std::int8_t> x, const window& at, code_limi
 
 } // namespace detail
 
-/// Every window must touch the image: paddings are below the kernel's size, there is no dilation.
-template <class Executor = serial_executor>
-inline status average_pool2d(images_view<const std::int8_t> x, const window& at, images_view<std::int8_t> y,
-    code_limits bounds = {-128, 127}, Executor&& executor = Executor {})
+/// Q: int8 or int16. Every window must touch the image: paddings are below the kernel's size, there is no dilation; a window has at most
+/// 2^23 pixels, of int16 2^15.
+template <class Q = std::int8_t, class Executor = serial_executor>
+inline status average_pool2d(detail::pooled_images<Q> x, const window& at, images_view<Q> y,
+    code_limits bounds = {code_traits<Q>::qmin, code_traits<Q>::qmax}, Executor&& executor = Executor {})
 {
-    return detail::pool<true>(x, at, bounds, y, executor);
+    return detail::pool<true, Q>(x, at, bounds, y, executor);
 }
 
-template <class Executor = serial_executor>
-inline status max_pool2d(images_view<const std::int8_t> x, const window& at, images_view<std::int8_t> y, code_limits bounds = {-128, 127},
-    Executor&& executor = Executor {})
+template <class Q = std::int8_t, class Executor = serial_executor>
+inline status max_pool2d(detail::pooled_images<Q> x, const window& at, images_view<Q> y,
+    code_limits bounds = {code_traits<Q>::qmin, code_traits<Q>::qmax}, Executor&& executor = Executor {})
 {
-    return detail::pool<false>(x, at, bounds, y, executor);
+    return detail::pool<false, Q>(x, at, bounds, y, executor);
 }
 
-/// y: batch x channels. Images of at most 2^23 pixels, so that sums stay in int32.
-inline status mean(images_view<const std::int8_t> x, quantization x_params, quantization y_params, matrix_view<std::int8_t> y,
+/// y: batch x channels. Images of at most 2^23 pixels, of int16 2^15, so that sums stay in int32.
+template <class Q = std::int8_t>
+inline status mean(detail::pooled_images<Q> x, quantization x_params, quantization y_params, matrix_view<Q> y,
     requantize_mode mode = requantize_mode::double_rounding) noexcept
 {
     for (const status s : {check(x), nibble::check(y), check(x_params), check(y_params)})
         if (s != status::ok)
             return s;
+    if (sizeof(Q) == 2 && (x_params.zero_point != 0 || y_params.zero_point != 0))
+        return status::zero_point_out_of_range;
     if (y.rows != x.batch || y.cols != x.channels)
         return status::shape_mismatch;
     if (x.height == 0 || x.width == 0)
         return y.empty() ? status::ok : status::shape_mismatch;
-    if (x.height > (1 << 23) / x.width)
+    if (x.height > (1 << (31 - 8 * sizeof(Q))) / x.width)
         return status::k_too_large;
     const default_fp_mode fp_mode;
     const std::int32_t count = static_cast<std::int32_t>(x.height * x.width);
@@ -128,7 +138,7 @@ inline status mean(images_view<const std::int8_t> x, quantization x_params, quan
             std::int32_t sum = -count * x_params.zero_point;
             for (std::ptrdiff_t i = 0; i < count; ++i)
                 sum += x.data[(n * count + i) * x.channels + c];
-            y(n, c) = static_cast<std::int8_t>(reference::requantize(sum, r, 0, {-128, 127}));
+            y(n, c) = static_cast<Q>(reference::requantize(sum, r, 0, codes_of<Q>(code_range::full)));
         }
     return status::ok;
 }
