@@ -40,7 +40,8 @@ struct float_product {
             return height == 1 ? 2 : 1;
         if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
             return height >= 8 ? 2 : 4;
-        return height >= 4 ? 1 : height >= 2 ? 2 : 4;
+        // Of weights of 16 bits, which take a register each, two panels and 3 rows need more registers than there are.
+        return height >= (Weight::bytes == 2 ? 3 : 4) ? 1 : height >= 2 ? 2 : 4;
     }
     static std::ptrdiff_t extent(const gemm_args& args) noexcept { return args.k; }
     static std::ptrdiff_t block(const gemm_args&) noexcept { return 256; }
