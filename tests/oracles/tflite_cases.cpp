@@ -238,7 +238,7 @@ void mean(const std::string& folder, test::random& random)
     const quantization xq = some_quantization<X>(random), yq = some_quantization<X>(random);
     std::vector<X> y(static_cast<std::size_t>(2 * channels));
     must(tflite::mean({x.data(), 2, height, width, channels}, xq, yq, nibble::matrix_view<X>(y.data(), 2, channels),
-        sizeof(X) == 2 ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even));
+        requantize_mode::float_ties_to_even));
     operation op(folder, "MEAN");
     op.tensor({2, height, width, channels}, x, {xq.scale}, xq.zero_point);
     op.tensor({2}, std::vector<std::int32_t> {1, 2}, {}, 0, true).write({2, channels}, y, yq);
