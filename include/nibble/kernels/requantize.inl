@@ -61,12 +61,13 @@ inline void store_lanes(const words (&v)[Vectors], std::uint8_t* codes) noexcept
     if constexpr (Vectors == chunk_vectors)
         store_codes<8>(v, codes);
     else
-        unroll<Vectors>([&](auto i) { store_low_bytes(v[i], codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+        unroll<Vectors>(
+            [&](auto i) NIBBLE_UNROLLED { store_low_bytes(v[i], codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
 }
 template <std::size_t Vectors>
 inline void store_lanes(const words (&v)[Vectors], std::int16_t* codes) noexcept
 {
-    unroll<Vectors>([&](auto i) { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+    unroll<Vectors>([&](auto i) NIBBLE_UNROLLED { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
 }
 
 // A vector of columns: what they share over all rows is loaded once.
@@ -123,12 +124,14 @@ inline void requantize_vectors(const requantize_params& p, const std::int32_t* s
     std::ptrdiff_t column, Q* codes, std::ptrdiff_t codes_stride) noexcept
 {
     requantizer<Mode> to_code[Vectors];
-    unroll<Vectors>(
-        [&](auto i) { to_code[i] = requantizer<Mode>(p, column + static_cast<std::ptrdiff_t>(std::size_t {i}) * width, width); });
+    unroll<Vectors>([&](auto i) NIBBLE_UNROLLED {
+        to_code[i] = requantizer<Mode>(p, column + static_cast<std::ptrdiff_t>(std::size_t {i}) * width, width);
+    });
     for (std::ptrdiff_t r = 0; r < rows; ++r, sums += sums_stride, codes += codes_stride) {
         words v[Vectors];
-        unroll<Vectors>(
-            [&](auto i) { v[i] = to_code[i](words::load_unaligned(sums + static_cast<std::ptrdiff_t>(std::size_t {i}) * width)); });
+        unroll<Vectors>([&](auto i) NIBBLE_UNROLLED {
+            v[i] = to_code[i](words::load_unaligned(sums + static_cast<std::ptrdiff_t>(std::size_t {i}) * width));
+        });
         store_lanes(v, codes);
     }
 }
