@@ -494,6 +494,10 @@ int main(int argc, char** argv)
     all.limits = greatest(std::move(all.limits), measure_limits(all.cpu.caches, o.threads, o.quick));
     shown.end();
 
+    if (all.rows.empty()) {
+        std::fprintf(stderr, "no product matches --filter, --backend and --peer: nothing to report\n");
+        return 2;
+    }
     complete(all);
     std::error_code failed;
     std::filesystem::create_directories(o.output, failed);
