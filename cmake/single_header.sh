@@ -2,7 +2,7 @@
 # single_header.sh [FILE]: writes nibble.hpp with everything that it includes as one file, to standard output or FILE. xsimd stays a header of
 # its own. Kernel files appear once for each backend, as they are compiled.
 set -euo pipefail
-[ $# = 0 ] || exec >"$1"
+[ $# = 0 ] || { mkdir -p "$(dirname "$1")"; exec >"$1"; }
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 echo "// nibble as a single header, made by cmake/single_header.sh. Licence: Apache-2.0."
