@@ -115,7 +115,6 @@ if "${vendored[@]}" -M "$here/readme.cpp" | grep -E "/(nibble|xsimd)/" | grep -v
 fi
 
 echo "a single header"
-mkdir -p "$work/single/nibble"
 "$root/cmake/single_header.sh" "$work/single/nibble/nibble.hpp"
 "$CXX" -std=c++17 -O0 -DNIBBLE_NO_AVX512 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -I "$work/single" "$here/readme.cpp" -o "$work/readme"
 "$work/readme"
