@@ -404,10 +404,10 @@ TEST_CASE("packed blocks take as many bits as the header says")
     const struct {
         ggml_type type;
         double bits;
-    } rows[] = {{ggml_type::q4_0, 4.5}, {ggml_type::q4_1, 5}, {ggml_type::q5_0, 9.5}, {ggml_type::q5_1, 10}, {ggml_type::q8_0, 9.5},
-        {ggml_type::q8_1, 9.5}, {ggml_type::q2_K, 8}, {ggml_type::q3_K, 6}, {ggml_type::q4_K, 6}, {ggml_type::q5_K, 11},
-        {ggml_type::q6_K, 12}, {ggml_type::q8_K, 8.25}, {ggml_type::iq4_nl, 9.5}, {ggml_type::iq4_xs, 10}, {ggml_type::mxfp4, 10},
-        {ggml_type::nvfp4, 11}, {ggml_type::tq1_0, 4.0625}, {ggml_type::tq2_0, 4.0625}};
+    } rows[] = {{ggml_type::q4_0, 4.5}, {ggml_type::q4_1, 5}, {ggml_type::q5_0, 5.5}, {ggml_type::q5_1, 6}, {ggml_type::q8_0, 8.5},
+        {ggml_type::q8_1, 8.5}, {ggml_type::q2_K, 3.125}, {ggml_type::q3_K, 3.5625}, {ggml_type::q4_K, 4.625}, {ggml_type::q5_K, 5.625},
+        {ggml_type::q6_K, 6.5625}, {ggml_type::q8_K, 8.125}, {ggml_type::iq4_nl, 4.5}, {ggml_type::iq4_xs, 4.3125}, {ggml_type::mxfp4, 4.5},
+        {ggml_type::nvfp4, 5}, {ggml_type::tq1_0, 2.0625}, {ggml_type::tq2_0, 2.0625}};
     CHECK(sizeof rows / sizeof *rows == quantizable_types().size());
     for (const auto& r : rows) {
         INFO(to_string(r.type));

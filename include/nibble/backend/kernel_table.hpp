@@ -259,7 +259,8 @@ struct gemm_args {
     const std::byte* panels;
     std::size_t panel_bytes;
     std::ptrdiff_t n, k, group_size, groups, padded_k;
-    bool half_scales, has_zero_points, has_offsets;
+    bool half_scales, has_zero_points, has_offsets, has_sums;
+    ggml_type compact; // f32: not
 
     void* c;
     std::ptrdiff_t c_stride;

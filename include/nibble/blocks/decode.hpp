@@ -3,6 +3,8 @@
 // with one step and offset for each group of columns. These integers and steps are what products with blocks are computed from.
 #pragma once
 
+#include <type_traits>
+
 #include "layout.hpp"
 
 NIBBLE_BEGIN_TYPES
@@ -38,6 +40,23 @@ inline constexpr bool is_any_of = (std::is_same_v<Block, Blocks> || ...);
 template <class Block>
 inline constexpr bool has_offset = is_any_of<Block, block_q4_1, block_q5_1, block_q2_K, block_q4_K, block_q5_K>;
 
+/// Whether a step is the block's d times a factor of the group, an offset the block's dmin times another.
+template <class Block>
+inline constexpr bool has_factors = is_any_of<Block, block_q2_K, block_q3_K, block_q4_K, block_q5_K, block_q6_K, block_iq4_xs>;
+
+/// What a code stands for: an entry of this table where there is one, else the code less code_bias.
+template <class Block>
+inline constexpr const std::int8_t (*code_table)[16] = is_any_of<Block, block_iq4_nl, block_iq4_xs> ? &iq4_values
+                                                       : is_any_of<Block, block_mxfp4, block_nvfp4> ? &fp4_values
+                                                                                                    : nullptr;
+template <class Block>
+inline constexpr int code_bias = is_any_of<Block, block_q6_K>                 ? 32
+                                 : is_any_of<Block, block_q5_0>               ? 16
+                                 : is_any_of<Block, block_q4_0>               ? 8
+                                 : is_any_of<Block, block_q3_K>               ? 4
+                                 : is_any_of<Block, block_tq1_0, block_tq2_0> ? 1
+                                                                              : 0;
+
 NIBBLE_END_TYPES
 
 NIBBLE_BEGIN
@@ -58,20 +77,48 @@ NIBBLE_INLINE float nvfp4_step(std::uint8_t bits) noexcept
 }
 
 template <class Block>
-NIBBLE_INLINE void decode_codes(const Block& b, std::int8_t* integers, int bias) noexcept
+NIBBLE_INLINE void decode_codes(const Block& b, std::int8_t* integers) noexcept
 {
-    std::uint8_t codes[256];
-    unpack(b, codes);
-    for (int i = 0; i < block_traits<Block>::elements; ++i)
-        integers[i] = static_cast<std::int8_t>(codes[i] - bias);
+    if constexpr (is_any_of<Block, block_q8_0, block_q8_1, block_q8_K>) {
+        std::memcpy(integers, b.qs, sizeof b.qs);
+    } else {
+        std::uint8_t codes[256];
+        unpack(b, codes);
+        for (int i = 0; i < block_traits<Block>::elements; ++i) {
+            if constexpr (code_table<Block> != nullptr)
+                integers[i] = (*code_table<Block>)[codes[i]];
+            else
+                integers[i] = static_cast<std::int8_t>(codes[i] - code_bias<Block>);
+        }
+    }
 }
+
+/// The factors of each group; minimum[] of types with offsets alone.
 template <class Block>
-NIBBLE_INLINE void decode_codes(const Block& b, std::int8_t* integers, const std::int8_t (&values)[16]) noexcept
+NIBBLE_INLINE void group_factors(const Block& b, std::int8_t (&scale)[16], [[maybe_unused]] std::int8_t (&minimum)[16]) noexcept
 {
-    std::uint8_t codes[256];
-    unpack(b, codes);
-    for (int i = 0; i < block_traits<Block>::elements; ++i)
-        integers[i] = values[codes[i]];
+    constexpr ggml_type type = block_traits<Block>::type;
+    if constexpr (type == ggml_type::q4_K || type == ggml_type::q5_K) {
+        std::uint8_t scales[8], minimums[8];
+        unpack_scales(b.scales, scales, minimums);
+        std::memcpy(scale, scales, 8);
+        std::memcpy(minimum, minimums, 8);
+    } else if constexpr (type == ggml_type::q3_K) {
+        std::uint8_t scales[16];
+        unpack_scales(b.scales, scales);
+        for (int j = 0; j < 16; ++j)
+            scale[j] = static_cast<std::int8_t>(scales[j] - 32);
+    } else if constexpr (type == ggml_type::q2_K) {
+        for (int j = 0; j < 16; ++j) {
+            scale[j] = b.scales[j] & 15;
+            minimum[j] = static_cast<std::int8_t>(b.scales[j] >> 4);
+        }
+    } else if constexpr (type == ggml_type::iq4_xs) {
+        for (int j = 0; j < 8; ++j)
+            scale[j] = static_cast<std::int8_t>(scale_of(b, j) - 32);
+    } else {
+        std::memcpy(scale, b.scales, 16);
+    }
 }
 
 } // namespace detail
@@ -80,61 +127,27 @@ NIBBLE_INLINE void decode_codes(const Block& b, std::int8_t* integers, const std
 template <class Block>
 NIBBLE_INLINE void decode(const Block& b, decoded_block& out) noexcept
 {
-    constexpr ggml_type type = block_traits<Block>::type;
-    if constexpr (type == ggml_type::q4_0 || type == ggml_type::q5_0) {
-        detail::decode_codes(b, out.integers, type == ggml_type::q4_0 ? 8 : 16);
-        out.steps[0] = to_float(b.d);
-    } else if constexpr (type == ggml_type::q4_1 || type == ggml_type::q5_1) {
-        detail::decode_codes(b, out.integers, 0);
-        out.steps[0] = to_float(b.d);
-        out.offsets[0] = to_float(b.m);
-    } else if constexpr (type == ggml_type::q8_0 || type == ggml_type::q8_1) {
-        std::memcpy(out.integers, b.qs, 32);
-        out.steps[0] = to_float(b.d);
-    } else if constexpr (type == ggml_type::q8_K) {
-        std::memcpy(out.integers, b.qs, 256);
-        out.steps[0] = b.d;
-    } else if constexpr (type == ggml_type::iq4_nl) {
-        detail::decode_codes(b, out.integers, iq4_values);
-        out.steps[0] = to_float(b.d);
-    } else if constexpr (type == ggml_type::iq4_xs) {
-        detail::decode_codes(b, out.integers, iq4_values);
-        for (int j = 0; j < 8; ++j)
-            out.steps[j] = to_float(b.d) * static_cast<float>(scale_of(b, j) - 32);
-    } else if constexpr (type == ggml_type::mxfp4) {
-        detail::decode_codes(b, out.integers, fp4_values);
-        out.steps[0] = detail::mxfp4_step(b.e);
-    } else if constexpr (type == ggml_type::nvfp4) {
-        detail::decode_codes(b, out.integers, fp4_values);
-        for (int j = 0; j < 4; ++j)
-            out.steps[j] = detail::nvfp4_step(b.d[j]);
-    } else if constexpr (type == ggml_type::q2_K) {
-        detail::decode_codes(b, out.integers, 0);
-        for (int j = 0; j < 16; ++j) {
-            out.steps[j] = to_float(b.d) * static_cast<float>(b.scales[j] & 15);
-            out.offsets[j] = -(to_float(b.dmin) * static_cast<float>(b.scales[j] >> 4));
-        }
-    } else if constexpr (type == ggml_type::q3_K) {
-        detail::decode_codes(b, out.integers, 4);
-        std::uint8_t scale[16];
-        unpack_scales(b.scales, scale);
-        for (int j = 0; j < 16; ++j)
-            out.steps[j] = to_float(b.d) * static_cast<float>(scale[j] - 32);
-    } else if constexpr (type == ggml_type::q4_K || type == ggml_type::q5_K) {
-        detail::decode_codes(b, out.integers, 0);
-        std::uint8_t scale[8], minimum[8];
-        unpack_scales(b.scales, scale, minimum);
-        for (int j = 0; j < 8; ++j) {
+    constexpr int groups = block_traits<Block>::elements / block_group<Block>;
+    detail::decode_codes(b, out.integers);
+    if constexpr (has_factors<Block>) {
+        std::int8_t scale[16], minimum[16];
+        detail::group_factors(b, scale, minimum);
+        for (int j = 0; j < groups; ++j) {
             out.steps[j] = to_float(b.d) * static_cast<float>(scale[j]);
-            out.offsets[j] = -(to_float(b.dmin) * static_cast<float>(minimum[j]));
+            if constexpr (has_offset<Block>)
+                out.offsets[j] = -(to_float(b.dmin) * static_cast<float>(minimum[j]));
         }
-    } else if constexpr (type == ggml_type::q6_K) {
-        detail::decode_codes(b, out.integers, 32);
-        for (int j = 0; j < 16; ++j)
-            out.steps[j] = to_float(b.d) * static_cast<float>(b.scales[j]);
+    } else if constexpr (std::is_same_v<Block, block_q8_K>) {
+        out.steps[0] = b.d;
+    } else if constexpr (std::is_same_v<Block, block_mxfp4>) {
+        out.steps[0] = detail::mxfp4_step(b.e);
+    } else if constexpr (std::is_same_v<Block, block_nvfp4>) {
+        for (int j = 0; j < groups; ++j)
+            out.steps[j] = detail::nvfp4_step(b.d[j]);
     } else {
-        detail::decode_codes(b, out.integers, 1);
         out.steps[0] = to_float(b.d);
+        if constexpr (has_offset<Block>)
+            out.offsets[0] = to_float(b.m);
     }
 }
 

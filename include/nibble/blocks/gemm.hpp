@@ -19,7 +19,8 @@ inline result<std::size_t> gemm_blocks_workspace(ggml_type type, std::ptrdiff_t 
 {
     if (const result<std::size_t> whole = packed_size(type, n, k); !whole)
         return whole.error();
-    const result<packed_weights_view> w = detail::describe_blocks(type, n < detail::block_rows_at_once ? n : detail::block_rows_at_once, k);
+    const result<packed_weights_view> w
+        = detail::describe_blocks(type, n < detail::block_rows_at_once ? n : detail::block_rows_at_once, k, true);
     return 64 + detail::total_bytes(*w) + gemm_workspace(m, *w);
 }
 
@@ -35,7 +36,7 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
     const result<std::size_t> needed = gemm_blocks_workspace(type, a.rows, n, k);
     if (!needed)
         return needed.error();
-    packed_weights_view w = *detail::describe_blocks(type, n, k);
+    packed_weights_view w = *detail::describe_blocks(type, n, k, true);
     w.panels = workspace.data();
     if (const status s = detail::check_gemm(a, w, e, static_activations {}, c); s != status::ok)
         return s;
@@ -55,7 +56,7 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
         const auto part = [&](span<const float> all) noexcept {
             return all.empty() ? all : all.subspan(static_cast<std::size_t>(j), static_cast<std::size_t>(columns));
         };
-        w = *detail::describe_blocks(type, columns, k);
+        w = *detail::describe_blocks(type, columns, k, true);
         const std::size_t packed = detail::total_bytes(w);
         if (const status s = detail::begin_packed(w, aligned.subspan(0, packed)); s != status::ok)
             return s;

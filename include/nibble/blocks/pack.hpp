@@ -4,36 +4,23 @@
 // A product adds, group by group, the exact sum of integers times the step, then the sum of the activations times the offset: an offset is
 // not rounded into each weight, as dequantize_blocks does it. reference/gemm_blocks.hpp is the definition.
 //
-// What the types become, and bits a weight, packed and in the file. Values that fit neither 4 bits nor halves take more than in the file:
-//   4 bits, half scales       q4_0 4.5 (4.5)   tq1_0, tq2_0 4.06 (1.69, 2.06)        with offsets: q4_1 5 (5)
-//   4 bits, float scales      q3_K 6 (3.44)                                          with offsets: q4_K 6 (4.5)   q2_K 8 (2.63)
-//   int8, half scales         q8_0 9.5 (8.5)   q8_1 9.5 (9)   q5_0 9.5 (5.5)   iq4_nl 9.5 (4.5)   nvfp4 11 (4.5)
-//                                                                                    with offsets: q5_1 10 (6)
-//   int8, float scales        q8_K 8.25 (9.13)   mxfp4 10 (4.25)   iq4_xs 10 (4.25)   q6_K 12 (6.56)
-//                                                                                    with offsets: q5_K 11 (5.5)
+// What the types become, and bits a weight, packed and in the file:
+//   as blocks/compact.hpp says  q2_K 3.13 (2.63)   q3_K 3.56 (3.44)   q4_K 4.63 (4.5)   q5_K 5.63 (5.5)   q6_K 6.56 (6.56)
+//                               q5_0 5.5 (5.5)   q5_1 6 (6)   iq4_nl 4.5 (4.5)   iq4_xs 4.31 (4.25)   mxfp4 4.5 (4.25)
+//                               nvfp4 5 (4.5)   tq1_0, tq2_0 2.06 (1.69, 2.06)
+//   4 bits, half scales         q4_0 4.5 (4.5)   q4_1 5 (5)
+//   int8, half scales           q8_0 8.5 (8.5)   q8_1 8.5 (9);   float scales   q8_K 8.13 (9.13)
+// A matrix of a single group (k of 32, or 256) has plain panels whatever its type.
 #pragma once
 
 #include "../gemm/packed_weights.hpp"
 #include "blocks.hpp"
-
-NIBBLE_BEGIN_TYPES
-
-/// Whether a block's integers, less the least of them, are below 16. With offsets the least is 0, else it counts as -8.
-template <class Block>
-inline constexpr bool has_4_bit_integers
-    = is_any_of<Block, block_q4_0, block_q4_1, block_q2_K, block_q3_K, block_q4_K, block_tq1_0, block_tq2_0>;
-
-/// Whether every step and offset is a half: those of the others are products, or have larger exponents.
-template <class Block>
-inline constexpr bool has_half_steps = is_any_of<Block, block_q4_0, block_q4_1, block_q5_0, block_q5_1, block_q8_0, block_q8_1,
-    block_iq4_nl, block_nvfp4, block_tq1_0, block_tq2_0>;
-
-NIBBLE_END_TYPES
+#include "compact.hpp"
 
 NIBBLE_BEGIN
 namespace detail {
 
-inline result<packed_weights_view> describe_blocks(ggml_type type, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
+inline result<packed_weights_view> describe_blocks(ggml_type type, std::ptrdiff_t n, std::ptrdiff_t k, bool plain = false) noexcept
 {
     if (const status s = check_block_type(type); s != status::ok)
         return s;
@@ -42,43 +29,66 @@ inline result<packed_weights_view> describe_blocks(ggml_type type, std::ptrdiff_
     packed_weights_view w;
     w.n = n;
     w.k = k;
-    with_block(type, [&](auto block) noexcept {
-        using block_type = decltype(block);
-        w.type = has_4_bit_integers<block_type> ? weight_type::u4 : weight_type::s8;
-        w.half_scales = has_half_steps<block_type>;
-        w.has_offsets = has_offset<block_type>;
-        w.group_size = block_group<block_type>;
-    });
+    describe_groups(type, w);
+    if (k > w.group_size) {
+        w.has_sums = false;
+        if (!plain && compact_section_bytes(type) != 0)
+            w.compact = type;
+    }
     if (const status s = lay_out(w); s != status::ok)
         return s;
     return w;
 }
 
 template <class Block>
-inline void pack_block_rows(const packed_weights_view& w, const std::byte* blocks, std::byte* panels) noexcept
+inline void pack_plain_row(const packed_weights_view& w, const std::byte* blocks, std::byte* at, std::ptrdiff_t c) noexcept
 {
     constexpr bool wide = !has_4_bit_integers<Block>;
     constexpr std::int32_t bias = wide || has_offset<Block> ? 0 : 8;
     constexpr std::ptrdiff_t elements = block_traits<Block>::elements, group = block_group<Block>;
     static_assert(group % 8 == 0, "a group's codes have no padding");
-    const std::ptrdiff_t section_bytes = section_at(w, panels).codes - panels + group * (wide ? 16 : 8);
-    for (std::ptrdiff_t row = 0; row < w.n; ++row) {
-        std::byte* at = panels + static_cast<std::size_t>(row / packed_panel) * w.panel_bytes;
-        const std::ptrdiff_t c = row % packed_panel;
-        for (std::ptrdiff_t b = 0; b < w.k; b += elements, blocks += sizeof(Block)) {
-            Block block;
-            decoded_block d;
-            std::memcpy(static_cast<void*>(&block), blocks, sizeof block);
-            decode(block, d);
-            for (std::ptrdiff_t g = 0; g < elements / group; ++g, at += section_bytes) {
-                const packed_section to = section_at(w, at);
-                store_packed(w, to.scales, c, d.steps[g]);
-                if constexpr (has_offset<Block>)
-                    store_packed(w, to.offsets, c, d.offsets[g]);
-                store_packed_codes<wide>(
-                    to, c, group, [&](std::ptrdiff_t i) noexcept { return std::int32_t {d.integers[g * group + i]} + bias; });
-            }
+    const std::ptrdiff_t section_bytes = section_at(w, at).codes - at + group * (wide ? 16 : 8);
+    for (std::ptrdiff_t b = 0; b < w.k; b += elements, blocks += sizeof(Block)) {
+        Block block;
+        decoded_block d;
+        std::memcpy(static_cast<void*>(&block), blocks, sizeof block);
+        decode(block, d);
+        for (std::ptrdiff_t g = 0; g < elements / group; ++g, at += section_bytes) {
+            const packed_section to = section_at(w, at);
+            store_packed(w, to.scales, c, d.steps[g]);
+            if constexpr (has_offset<Block>)
+                store_packed(w, to.offsets, c, d.offsets[g]);
+            const std::uint32_t sum = store_packed_codes<wide>(
+                to, c, group, [&](std::ptrdiff_t i) noexcept { return std::int32_t {d.integers[g * group + i]} + bias; });
+            if (wide && w.has_sums)
+                std::memcpy(to.sums + 4 * c, &sum, 4);
         }
+    }
+}
+
+template <class Block>
+inline void pack_compact_row(const packed_weights_view& w, const std::byte* blocks, std::byte* at, std::ptrdiff_t c) noexcept
+{
+    for (std::ptrdiff_t b = 0; b < w.k; b += block_traits<Block>::elements, blocks += sizeof(Block)) {
+        Block block;
+        std::memcpy(static_cast<void*>(&block), blocks, sizeof block);
+        store_compact(block, at, c);
+        at += compact_section<Block>::bytes;
+    }
+}
+
+template <class Block>
+inline void pack_block_rows(const packed_weights_view& w, const std::byte* blocks, std::byte* panels) noexcept
+{
+    const std::ptrdiff_t row_bytes = w.k / block_traits<Block>::elements * static_cast<std::ptrdiff_t>(sizeof(Block));
+    for (std::ptrdiff_t row = 0; row < w.n; ++row, blocks += row_bytes) {
+        std::byte* const at = panels + static_cast<std::size_t>(row / packed_panel) * w.panel_bytes;
+        if constexpr (compact_bits<Block> != 0)
+            if (w.compact != not_compact) {
+                pack_compact_row<Block>(w, blocks, at, row % packed_panel);
+                continue;
+            }
+        pack_plain_row<Block>(w, blocks, at, row % packed_panel);
     }
 }
 

@@ -150,6 +150,8 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.half_scales = w.half_scales;
     args.has_zero_points = w.has_zero_points;
     args.has_offsets = w.has_offsets;
+    args.has_sums = w.has_sums;
+    args.compact = w.compact;
     args.c = c.data;
     args.c_stride = c.stride;
     args.output = output_of<C>;

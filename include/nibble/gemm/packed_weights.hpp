@@ -4,13 +4,14 @@
 //   64-byte header     packed_header below
 //   panels             ceil(n / 16) panels of 16 channels; channels beyond n are zero, their scales are zero
 //   int8, 4 bits       a panel holds one section a group, groups in ascending k:
-//                        16 scales (float, or half); with offsets: 16 of them, stored as the scales are; int8 only: 16 int32 sums of the
-//                        codes; with zero points: 16 of int32 (int8) or uint8 (4 bits); then the codes, k padded with zeros to a
-//                        multiple of 8:
+//                        16 scales (float, or half); with offsets: 16 of them, stored as the scales are; int8 only, unless the header
+//                        says that there are none: 16 int32 sums of the codes; with zero points: 16 of int32 (int8) or uint8 (4 bits);
+//                        then the codes, k padded with zeros to a multiple of 8:
 //                        int8    for every 4 k: 16 channels x 4 codes
 //                        4 bits  for every 8 k: 16 channels x 4 bytes, k ... k + 3 in the low halves, k + 4 ... k + 7 in the high ones;
 //                                stored as code - qmin, so int4 as q + 8 with zero point 8 unless zero points or offsets are given
 //   float, half, bfloat16   for every k: 16 values
+//   compact            ggml's blocks: blocks/compact.hpp
 //
 // A group's weights are (code - zero point) * scale or, with offsets, code * scale + offset: formats that store a group's minimum have
 // these (blocks/pack.hpp).
@@ -18,6 +19,7 @@
 
 #include <cstring>
 
+#include "../blocks/compact.hpp"
 #include "../core/memory.hpp"
 #include "../core/numeric.hpp"
 #include "../core/status.hpp"
@@ -34,12 +36,15 @@ struct packed_header {
     weight_type type;
     std::uint8_t half_scales, has_zero_points, has_offsets;
     std::int64_t n, k, group_size;
-    std::uint8_t unused[24];
+    std::uint8_t without_sums;
+    std::uint8_t compact; // a ggml_type, or 0
+    std::uint8_t unused[22];
 };
 static_assert(sizeof(packed_header) == 64, "the packed header is 64 bytes");
 
 inline constexpr std::uint32_t packed_layout = 1;
 inline constexpr std::ptrdiff_t packed_panel = 16;
+inline constexpr ggml_type not_compact = ggml_type::f32;
 
 struct packing_options {
     bool half_scales = false; ///< keep scales as half: 2 bytes instead of 4 a group; every scale must be exactly a half
@@ -51,6 +56,8 @@ struct packed_weights_view {
     std::size_t panel_bytes = 0;
     weight_type type = weight_type::f32;
     bool half_scales = false, has_zero_points = false, has_offsets = false;
+    bool has_sums = true; // of int8 codes
+    ggml_type compact = not_compact;
     std::ptrdiff_t n = 0, k = 0, group_size = 1, groups = 0, padded_k = 0;
 
     NIBBLE_INLINE bool quantized() const noexcept { return type == weight_type::s8 || type == weight_type::u4; }
@@ -89,6 +96,33 @@ NIBBLE_BEGIN
 
 namespace detail {
 
+/// What the groups of a type's blocks become.
+inline void describe_groups(ggml_type type, packed_weights_view& w) noexcept
+{
+    switch (type) {
+#define NIBBLE_BLOCK(name)                                                             \
+    case ggml_type::name:                                                              \
+        w.type = has_4_bit_integers<block_##name> ? weight_type::u4 : weight_type::s8; \
+        w.half_scales = has_half_steps<block_##name>;                                  \
+        w.has_offsets = has_offset<block_##name>;                                      \
+        w.group_size = block_group<block_##name>;                                      \
+        break;
+        NIBBLE_BLOCKS
+#undef NIBBLE_BLOCK
+    default: break;
+    }
+}
+
+/// Whether the view says of compact panels what describe_groups() says.
+inline bool is_compact(const packed_weights_view& w) noexcept
+{
+    packed_weights_view of_type;
+    describe_groups(w.compact, of_type);
+    return compact_section_bytes(w.compact) != 0 && w.type == of_type.type && w.half_scales == of_type.half_scales
+           && w.has_offsets == of_type.has_offsets && w.group_size == of_type.group_size && w.k > w.group_size
+           && w.k % block_elements(w.compact) == 0 && !w.has_zero_points && !w.has_sums;
+}
+
 /// Fills the derived fields; the sizes are checked for overflow.
 inline status lay_out(packed_weights_view& w) noexcept
 {
@@ -106,8 +140,11 @@ inline status lay_out(packed_weights_view& w) noexcept
         return status::size_overflow;
     w.padded_k = w.quantized() ? whole * padded_group + (last + 7) / 8 * 8 : w.k;
     std::ptrdiff_t bytes = 0;
-    if (w.quantized()) {
-        const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * (w.has_offsets ? 32 : 16) + (w.type == weight_type::s8 ? 64 : 0)
+    if (w.compact != not_compact) {
+        bytes = w.k / block_elements(w.compact) * compact_section_bytes(w.compact);
+    } else if (w.quantized()) {
+        const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * (w.has_offsets ? 32 : 16)
+                                       + (w.type == weight_type::s8 && w.has_sums ? 64 : 0)
                                        + (w.has_zero_points ? (w.type == weight_type::s8 ? 64 : 16) : 0);
         bytes = w.groups * section + w.padded_k * (w.type == weight_type::s8 ? 16 : 8);
     } else {
@@ -158,6 +195,8 @@ inline status begin_packed(packed_weights_view& view, span<std::byte> out) noexc
     header.n = view.n;
     header.k = view.k;
     header.group_size = view.group_size;
+    header.without_sums = !view.has_sums;
+    header.compact = static_cast<std::uint8_t>(view.compact);
     std::memcpy(out.data(), &header, sizeof header);
     std::memset(out.data() + sizeof header, 0, total_bytes(view) - sizeof header);
     return status::ok;
@@ -175,7 +214,7 @@ NIBBLE_INLINE packed_section section_at(const packed_weights_view& w, std::byte*
     s.scales = at;
     s.offsets = s.scales + scales;
     s.sums = s.offsets + (w.has_offsets ? scales : 0);
-    s.zero_points = s.sums + (wide ? 4 * packed_panel : 0);
+    s.zero_points = s.sums + (wide && w.has_sums ? 4 * packed_panel : 0);
     s.codes = s.zero_points + (w.has_zero_points ? (wide ? 4 : 1) * packed_panel : 0);
     return s;
 }
@@ -191,9 +230,9 @@ NIBBLE_INLINE void store_packed(const packed_weights_view& w, std::byte* to, std
     }
 }
 
-/// The codes of channel c, and the sum of int8 ones. code(i): as it is stored; the section's bytes are zero before.
+/// The codes of channel c; returns their sum. code(i): as it is stored; the section's bytes are zero before.
 template <bool Wide, class Code>
-NIBBLE_INLINE void store_packed_codes(const packed_section& to, std::ptrdiff_t c, std::ptrdiff_t length, Code code) noexcept
+NIBBLE_INLINE std::uint32_t store_packed_codes(const packed_section& to, std::ptrdiff_t c, std::ptrdiff_t length, Code code) noexcept
 {
     std::uint32_t sum = 0;
     for (std::ptrdiff_t i = 0; i < length; ++i) {
@@ -204,8 +243,7 @@ NIBBLE_INLINE void store_packed_codes(const packed_section& to, std::ptrdiff_t c
         else
             to.codes[i / 8 * 64 + c * 4 + i % 4] |= static_cast<std::byte>(i % 8 < 4 ? q : q << 4);
     }
-    if constexpr (Wide)
-        std::memcpy(to.sums + 4 * c, &sum, 4);
+    return sum;
 }
 
 template <class W>
@@ -244,7 +282,7 @@ inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noex
     if (header.layout != packed_layout)
         return status::packed_version;
     if (header.type > weight_type::bf16 || header.half_scales > 1 || header.has_zero_points > 1
-        || header.has_offsets + header.has_zero_points > 1)
+        || header.has_offsets + header.has_zero_points > 1 || header.without_sums > 1)
         return status::packed_damaged;
     packed_weights_view w;
     w.type = header.type;
@@ -254,7 +292,11 @@ inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noex
     w.n = header.n;
     w.k = header.k;
     w.group_size = header.group_size;
-    if (detail::lay_out(w) != status::ok)
+    w.has_sums = header.without_sums == 0;
+    w.compact = static_cast<ggml_type>(header.compact);
+    if (w.compact != not_compact && !detail::is_compact(w))
+        return status::packed_damaged;
+    if (detail::lay_out(w) != status::ok || (!w.has_sums && w.groups < 2))
         return status::packed_damaged;
     if (bytes.size() < detail::total_bytes(w))
         return status::buffer_too_small;
@@ -307,8 +349,10 @@ inline status pack(
                     else
                         to.zero_points[c] = static_cast<std::byte>(zero_point - code_traits<W>::qmin);
                 }
-                detail::store_packed_codes<wide>(
+                const std::uint32_t sum = detail::store_packed_codes<wide>(
                     to, c, length, [&](std::ptrdiff_t i) noexcept { return detail::code_at(w.row(panel + c), begin + i); });
+                if (wide)
+                    std::memcpy(to.sums + 4 * c, &sum, 4);
             }
             at = to.codes + (length + 7) / 8 * 8 * (wide ? 16 : 8);
         }

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "../backend/kernel_table.hpp"
-#include "../blocks/decode.hpp"
+#include "../blocks/compact.hpp"
 #include "../core/formats.hpp"
 #include "../core/minifloat.hpp"
 #include "../core/numeric.hpp"

@@ -3,6 +3,9 @@
 //   8-bit weights  AVX2, AVX-512: int16 operands for vpmaddwd; VNNI: vpdpbusd with weights + 128; NEON: bytes as they are
 //   4-bit weights  u in [0, 15]; a chain of 8 quads fits int16, since 8 * 2 * 15 * 128 = 30720
 // Activations are int8, uint8 ones minus 128.
+// Bytes by themselves, a vector of them:
+//   bits_of<Count, Mask>   v >> Count & Mask, v << -Count & Mask where Count is negative
+//   look_up                of codes below 16
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -58,6 +61,43 @@ inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
         high.u[i] = static_cast<std::uint8_t>(b[i] >> 4);
     }
 }
+// 64 bytes.
+struct vector {
+    std::uint8_t v[64];
+};
+inline vector load_vector(const std::byte* p) noexcept
+{
+    vector x;
+    std::memcpy(x.v, p, sizeof x.v);
+    return x;
+}
+inline void store_vector(vector x, std::byte* p) noexcept { std::memcpy(p, x.v, sizeof x.v); }
+template <class Step>
+inline vector of_bytes(Step step) noexcept
+{
+    vector x;
+    for (int i = 0; i < 64; ++i)
+        x.v[i] = static_cast<std::uint8_t>(step(i));
+    return x;
+}
+inline vector or_vector(const vector& a, const vector& b) noexcept
+{
+    return of_bytes([&](int i) { return a.v[i] | b.v[i]; });
+}
+template <int Count, int Mask>
+inline vector bits_of(const vector& a) noexcept
+{
+    return of_bytes([&](int i) { return (Count < 0 ? a.v[i] << -Count : a.v[i] >> Count) & Mask; });
+}
+inline vector add_bytes(const vector& a, int by) noexcept
+{
+    return of_bytes([&](int i) { return a.v[i] + by; });
+}
+inline vector look_up(const std::int8_t (&table)[16], const vector& codes) noexcept
+{
+    return of_bytes([&](int i) { return table[codes.v[i]]; });
+}
+
 using chain4 = words;
 inline chain4 dot4(chain4 acc, quad q, weights4 w) noexcept
 {
@@ -99,6 +139,25 @@ inline words dot8(words acc, int8x16_t a, int8x16_t w) noexcept
 #endif
 }
 
+using vector = uint8x16_t;
+inline vector load_vector(const std::byte* p) noexcept { return vld1q_u8(reinterpret_cast<const std::uint8_t*>(p)); }
+inline void store_vector(vector v, std::byte* p) noexcept { vst1q_u8(reinterpret_cast<std::uint8_t*>(p), v); }
+inline vector or_vector(vector a, vector b) noexcept { return vorrq_u8(a, b); }
+template <int Count, int Mask>
+inline vector bits_of(vector v) noexcept
+{
+    if constexpr (Count > 0)
+        v = vshrq_n_u8(v, Count);
+    else if constexpr (Count < 0)
+        v = vshlq_n_u8(v, -Count);
+    return vandq_u8(v, vdupq_n_u8(Mask));
+}
+inline vector add_bytes(vector v, int by) noexcept { return vaddq_u8(v, vdupq_n_u8(static_cast<std::uint8_t>(by))); }
+inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
+{
+    return vreinterpretq_u8_s8(vqtbl1q_s8(vld1q_s8(table), codes));
+}
+
 using weights4 = int8x16_t;
 inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
 {
@@ -132,7 +191,13 @@ inline words end_chain(words acc, chain4 chain) noexcept
 using vector = __m512i;
 #define NIBBLE_MM(operation) _mm512_##operation
 inline vector load_vector(const std::byte* p) noexcept { return _mm512_loadu_si512(p); }
+inline void store_vector(vector v, std::byte* p) noexcept { _mm512_storeu_si512(p, v); }
 inline vector and_vector(vector a, vector b) noexcept { return _mm512_and_si512(a, b); }
+inline vector or_vector(vector a, vector b) noexcept { return _mm512_or_si512(a, b); }
+inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
+{
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), codes);
+}
 inline vector kept(vector v) noexcept
 {
     __asm__("" : "+v"(v));
@@ -142,7 +207,13 @@ inline vector kept(vector v) noexcept
 using vector = __m256i;
 #define NIBBLE_MM(operation) _mm256_##operation
 inline vector load_vector(const std::byte* p) noexcept { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+inline void store_vector(vector v, std::byte* p) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 inline vector and_vector(vector a, vector b) noexcept { return _mm256_and_si256(a, b); }
+inline vector or_vector(vector a, vector b) noexcept { return _mm256_or_si256(a, b); }
+inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
+{
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), codes);
+}
 // v itself, finished here: left to itself GCC does all products of a step first and all additions after, for which 16 registers are too
 // few (6 rows x 16 columns of int8: 134 GOP/s instead of 172).
 inline vector kept(vector v) noexcept
@@ -151,6 +222,19 @@ inline vector kept(vector v) noexcept
     return v;
 }
 #endif
+
+template <int Count, int Mask>
+inline vector bits_of(vector v) noexcept
+{
+    // Bits come in from the neighbouring byte: the mask leaves none of them.
+    static_assert(Count < 0 ? (Mask & ((1 << -Count) - 1)) == 0 : Mask >> (8 - Count) == 0);
+    if constexpr (Count > 0)
+        v = NIBBLE_MM(srli_epi16)(v, Count);
+    else if constexpr (Count < 0)
+        v = NIBBLE_MM(slli_epi16)(v, -Count);
+    return and_vector(v, NIBBLE_MM(set1_epi8)(static_cast<char>(Mask)));
+}
+inline vector add_bytes(vector v, int by) noexcept { return NIBBLE_MM(add_epi8)(v, NIBBLE_MM(set1_epi8)(static_cast<char>(by))); }
 
 inline vector spread_quad(const void* p) noexcept
 {
@@ -199,9 +283,9 @@ inline words dot8(words acc, vector a, vector w) noexcept { return words(kept(NI
 using weights4 = vector;
 inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
 {
-    const vector mask = NIBBLE_MM(set1_epi8)(15), b = load_vector(p);
-    low = and_vector(b, mask);
-    high = and_vector(NIBBLE_MM(srli_epi16)(b, 4), mask);
+    const vector b = load_vector(p);
+    low = bits_of<0, 15>(b);
+    high = bits_of<4, 15>(b);
 }
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512VNNI
 using chain4 = words;

@@ -28,6 +28,7 @@ template <class Weight>
 struct float_product {
     using sum = float;
     using plan = no_plan;
+    static constexpr bool expands = false;
     // A fused multiply-add takes 4 cycles and two start in each, so 8 chains at least.
     static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? 6
                                      : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 12
@@ -51,8 +52,7 @@ struct float_product {
     }
 
     template <int Rows, int Panels>
-    static void tile(
-        const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, no_plan, float* sums, std::size_t ahead) noexcept
+    static void tile(const gemm_args& args, std::ptrdiff_t row, weight_block w, range k, no_plan, float* sums, std::size_t ahead) noexcept
     {
         floats acc[Rows][Panels][panel_vectors];
         const auto each = [&](auto step) NIBBLE_UNROLLED {
@@ -69,13 +69,12 @@ struct float_product {
         else
             each([&](floats& x, const float* from) NIBBLE_UNROLLED { x = floats::load_unaligned(from); });
         row_cursor<float, Rows> a(reinterpret_cast<const float*>(args.a) + row * args.a_stride + k.begin, args.a_stride);
-        const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes + k.begin * panel_columns * Weight::bytes;
-        for (std::ptrdiff_t i = k.begin; i < k.end; ++i, w += panel_columns * Weight::bytes, a.advance(1)) {
-            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w + p * args.panel_bytes, ahead); });
+        for (std::ptrdiff_t i = k.begin; i < k.end; ++i, w.at += panel_columns * Weight::bytes, a.advance(1)) {
+            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
             floats weight[Panels][panel_vectors];
             unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                 unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                    weight[p][v] = Weight::load(w + p * args.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
+                    weight[p][v] = Weight::load(w.at + p * w.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
                 });
             });
             unroll<Rows>([&](auto r) NIBBLE_UNROLLED {

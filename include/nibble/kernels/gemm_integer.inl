@@ -4,7 +4,7 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// One group of one panel: scales, offsets where there are some, column sums (8 bits), zero points where there are some, then the codes.
+// One group of one panel: scales, then what there is of offsets, column sums (8 bits) and zero points, then the codes.
 struct group_cursor {
     const std::byte* scales;
     const std::byte* offsets;
@@ -23,7 +23,7 @@ inline group_cursor read_group(const gemm_args& args, const std::byte* p) noexce
         group.offsets = at;
         at += (args.half_scales ? 2 : 4) * panel_columns;
     }
-    if constexpr (Bits == 8) {
+    if (Bits == 8 && args.has_sums) {
         group.column_sums = at;
         at += 4 * panel_columns;
     }
@@ -128,17 +128,44 @@ struct integer_product {
     template <int Rows, int Panels>
     using accumulators = words[Rows][Panels][panel_vectors];
 
+    static constexpr bool expands = true;
+    static constexpr std::ptrdiff_t expanded_k = expanded_columns;
+    static constexpr std::size_t expanded_bytes = expanded_panel_bytes;
+    static void expand(const gemm_args& args, std::ptrdiff_t panel, std::ptrdiff_t panels, range k, std::byte* to) noexcept
+    {
+        expand_panels<Bits == 4>(args, panel, panels, k.begin, k.end, to);
+    }
     struct plan : std::conditional_t<Reduced, block_plan, no_plan> {
         template <int Panels>
-        void make(const gemm_args& args, std::ptrdiff_t panel, range k) noexcept
+        void make(const gemm_args& args, weight_block w, range k) noexcept
         {
-            const std::byte* const w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
             if constexpr (Reduced)
                 if (args.groups == 1)
-                    this->template find<Panels>(
-                        read_group<Bits>(args, w).codes + k.begin * panel_columns, args.panel_bytes, k.end - k.begin);
+                    this->template find<Panels>(read_group<Bits>(args, w.at).codes, w.panel_bytes, k.end - k.begin);
         }
     };
+
+    // Of `padded` k of each panel, where the weights have none.
+    template <int Panels>
+    static void sum_columns(weight_block codes, std::ptrdiff_t padded, std::int32_t* sums) noexcept
+    {
+        activation8 ones[4];
+        for (activation8& one : ones)
+            one = 1;
+        for (int p = 0; p < Panels; ++p)
+            for (std::size_t v = 0; v < panel_vectors; ++v) {
+                words sum(static_cast<std::int32_t>(-weight_offset8 * padded));
+                for (std::ptrdiff_t k = 0; k < padded; k += 4) {
+                    const auto w
+                        = load8(codes.at + static_cast<std::size_t>(p) * codes.panel_bytes + k * panel_columns + v * (words::size * 4));
+                    unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
+                        constexpr std::size_t half = decltype(part)::value;
+                        sum = dot8(sum, spread8<half>(ones), part8<half>(w));
+                    });
+                }
+                sum.store_unaligned(sums + p * panel_columns + v * words::size);
+            }
+    }
 
     // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on.
     template <int Rows, int Panels>
@@ -216,13 +243,12 @@ struct integer_product {
     }
 
     template <int Rows, int Panels>
-    static void tile(const gemm_args& args, std::ptrdiff_t row, std::ptrdiff_t panel, range k, const plan& allowed, sum* sums,
-        std::size_t ahead) noexcept
+    static void tile(
+        const gemm_args& args, std::ptrdiff_t row, weight_block w, range k, const plan& allowed, sum* sums, std::size_t ahead) noexcept
     {
         const std::ptrdiff_t stride = activation_stride<stored>(args.padded_k), padded_group = (args.group_size + 7) / 8 * 8;
         row_cursor<stored, Rows> a(
             reinterpret_cast<const stored*>(args.a) + row * stride + k.begin * (args.groups > 1 ? padded_group : 1), stride);
-        const std::byte* w = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
         accumulators<Rows, Panels> acc;
         const auto each = [&](auto step) NIBBLE_UNROLLED {
             unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
@@ -238,16 +264,14 @@ struct integer_product {
                 each([&](words& x, auto, auto, auto, const sum*) NIBBLE_UNROLLED { x = words(0); });
             else
                 each([&](words& x, auto, auto, auto, const sum* at) NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
-            accumulate<Rows, Panels>(acc, read_group<Bits>(args, w).codes + k.begin * panel_columns * Bits / 8, args.panel_bytes, a,
-                k.end - k.begin, allowed, ahead);
+            accumulate<Rows, Panels>(acc, read_group<Bits>(args, w.at).codes, w.panel_bytes, a, k.end - k.begin, allowed, ahead);
             each([&](words& x, auto, auto, auto, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
             return;
         }
         if (k.begin == 0)
             each([&](words&, auto, auto, auto, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
         const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
-        const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w).codes - w);
-        w += offset(args, k.begin);
+        const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w.at).codes - w.at);
         for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
             const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
             const std::ptrdiff_t padded = (length + 7) / 8 * 8;
@@ -257,28 +281,35 @@ struct integer_product {
                 unroll<Panels>(
                     [&](auto p) NIBBLE_UNROLLED { unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; }); });
             });
-            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w + p * args.panel_bytes, ahead); });
-            accumulate<Rows, Panels>(acc, w + head, args.panel_bytes, a, padded, allowed, ahead);
-            if (correct.has_columns())
+            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
+            accumulate<Rows, Panels>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
+            if (correct.has_columns()) {
+                [[maybe_unused]] std::int32_t sums_of[Panels * panel_columns];
+                if (Bits == 8 && !args.has_sums)
+                    sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
                 each([&](words& x, auto r, auto p, auto v, const sum*) NIBBLE_UNROLLED {
-                    x = x + correct.of_columns(read_group<Bits>(args, w + p * args.panel_bytes), v * words::size, row_sums[r]);
+                    group_cursor group = read_group<Bits>(args, w.at + p * w.panel_bytes);
+                    if (Bits == 8 && !args.has_sums)
+                        group.column_sums = reinterpret_cast<const std::byte*>(sums_of + p * std::size_t {panel_columns});
+                    x = x + correct.of_columns(group, v * words::size, row_sums[r]);
                 });
+            }
             // Kept in memory: in registers there is no room for them and a tile.
             __asm__ volatile("" : : : "memory");
             floats scale[Panels][panel_vectors];
             unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                 unroll<panel_vectors>(
-                    [&](auto v) NIBBLE_UNROLLED { scale[p][v] = load_scales(args, w + p * args.panel_bytes, v * words::size); });
+                    [&](auto v) NIBBLE_UNROLLED { scale[p][v] = load_scales(args, w.at + p * w.panel_bytes, v * words::size); });
             });
             each([&](const words& x, auto, auto p, auto v, sum* at)
                      NIBBLE_UNROLLED { fused(to_float(x), scale[p][v], floats::load_unaligned(&at->real)).store_unaligned(&at->real); });
             if (args.has_offsets) {
                 each([&](const words&, auto r, auto p, auto v, sum* at) NIBBLE_UNROLLED {
-                    const floats offset = load_scales(args, read_group<Bits>(args, w + p * args.panel_bytes).offsets, v * words::size);
+                    const floats offset = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).offsets, v * words::size);
                     fused(to_float(words(row_sums[r])), offset, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
                 });
             }
-            w += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
+            w.at += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
         }
     }
 

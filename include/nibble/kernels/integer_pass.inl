@@ -5,5 +5,6 @@
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
 #include "neon_i8mm/matrix_products.inl"
 #endif
+#include "expand_blocks.inl"
 #include "gemm_integer.inl"
 #include "table.inl"

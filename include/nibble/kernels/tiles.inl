@@ -3,7 +3,8 @@
 //                         for each row: the epilogue
 // A Product has `sum`, the type kept between blocks of k; tile_rows, the height of the tile that does most of the work; panels(height);
 // extent(args) and block(args), k in a unit of its own; offset(args, k), the bytes of a panel before k; plan, what is found out about a
-// block of weights before several tiles use it; tile<Rows, Panels>; and finish<Panels>.
+// block of weights before several tiles use it; tile<Rows, Panels>; finish<Panels>; and expands, whether weights may be compact: then
+// expand() writes expanded_k columns of panels out, expanded_bytes each, before tiles use them (expand_blocks.inl).
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -52,9 +53,15 @@ struct range {
     std::ptrdiff_t begin, end;
 };
 
+// A block of k of some panels: where the first panel's begins, and how far it is to the next one's.
+struct weight_block {
+    const std::byte* at;
+    std::size_t panel_bytes;
+};
+
 struct no_plan {
     template <int Panels>
-    void make(const gemm_args&, std::ptrdiff_t, range) noexcept
+    void make(const gemm_args&, weight_block, range) noexcept
     {
     }
 };
@@ -66,6 +73,20 @@ inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrd
     constexpr std::ptrdiff_t columns = Panels * panel_columns;
     alignas(64) typename Product::sum sums[Capacity * columns];
     const bool single = row_end - row_begin <= Rows;
+    if constexpr (Product::expands)
+        if (args.compact != ggml_type::f32) {
+            alignas(64) std::byte expanded[Panels * Product::expanded_bytes];
+            const std::ptrdiff_t step = Product::expanded_k / args.group_size;
+            for (range k {0, 0}; k.begin < args.groups; k.begin = k.end) {
+                k.end = args.groups - k.begin < step ? args.groups : k.begin + step;
+                Product::expand(args, panel, Panels, k, expanded);
+                for (std::ptrdiff_t row = row_begin; row < row_end; row += Rows)
+                    Product::template tile<Rows, Panels>(
+                        args, row, {expanded, Product::expanded_bytes}, k, {}, sums + (row - row_begin) * columns, 0);
+            }
+            return Product::template finish<Panels>(args, {row_begin, row_end}, panel, sums);
+        }
+    const std::byte* const weights = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
     const std::size_t unit = Product::offset(args, 1);
     const std::ptrdiff_t extent = Product::extent(args), tail = static_cast<std::ptrdiff_t>((usual_ahead - 1 + unit) / unit);
     for (range k {0, 0}; k.begin == 0 || k.begin < extent; k.begin = k.end) {
@@ -74,11 +95,12 @@ inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrd
         k.end = left < step ? extent : k.begin + step;
         const std::size_t ahead
             = single && left <= tail ? static_cast<std::size_t>(Panels) * args.panel_bytes - Product::offset(args, k.begin) : usual_ahead;
+        const weight_block w {weights + Product::offset(args, k.begin), args.panel_bytes};
         typename Product::plan plan;
         if (row_end - row_begin > 2 * Rows)
-            plan.template make<Panels>(args, panel, k);
+            plan.template make<Panels>(args, w, k);
         for (std::ptrdiff_t row = row_begin; row < row_end; row += Rows)
-            Product::template tile<Rows, Panels>(args, row, panel, k, plan, sums + (row - row_begin) * columns, ahead);
+            Product::template tile<Rows, Panels>(args, row, w, k, plan, sums + (row - row_begin) * columns, ahead);
         if (extent == 0)
             break;
     }
