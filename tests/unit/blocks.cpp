@@ -453,6 +453,35 @@ TEST_CASE("packing blocks refuses what it cannot do")
     CHECK(view_packed(damaged).error() == status::packed_damaged);
 }
 
+TEST_CASE("a damaged header of compact panels is found")
+{
+    const auto packed = make_packed_blocks(ggml_type::q6_K, mixed_blocks(ggml_type::q6_K, 3, 512), 3, 512);
+    REQUIRE(packed);
+    packed_header header;
+    std::memcpy(&header, packed->bytes().data(), sizeof header);
+    CHECK(header.compact == static_cast<std::uint8_t>(ggml_type::q6_K));
+    const auto with = [&](auto change) {
+        std::vector<std::byte> bytes(packed->bytes().begin(), packed->bytes().end());
+        packed_header changed = header;
+        change(changed);
+        std::memcpy(bytes.data(), &changed, sizeof changed);
+        return view_packed(bytes).error();
+    };
+    CHECK(with([](packed_header&) {}) == status::ok);
+    for (const ggml_type other : {ggml_type::q4_K, ggml_type::q5_K, ggml_type::q4_0, ggml_type::q8_0, ggml_type::iq2_xxs})
+        CHECK(with([&](packed_header& h) { h.compact = static_cast<std::uint8_t>(other); }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.compact = 255; }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.k = 511; }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.k = 0; }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.k = 768; }) == status::buffer_too_small);
+    CHECK(with([](packed_header& h) { h.without_sums = 0; }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.without_sums = 2; }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.has_zero_points = 1; }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.half_scales = 1; }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.group_size = 32; }) == status::packed_damaged);
+    CHECK(with([](packed_header& h) { h.type = weight_type::u4; }) == status::packed_damaged);
+}
+
 TEST_CASE("codebook types become ggml's floats")
 {
     // Hashes of what ggml makes of the same bytes.

@@ -152,6 +152,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.has_offsets = w.has_offsets;
     args.has_sums = w.has_sums;
     args.compact = w.compact;
+    args.one_row = float_a && w.compact != not_compact && a.rows == 1 && !s.reduced_range;
     args.c = c.data;
     args.c_stride = c.stride;
     args.output = output_of<C>;
@@ -181,7 +182,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         pack.group_size = w.group_size;
         pack.groups = w.groups;
         pack.padded_k = w.padded_k;
-        pack.weight_bits = w.type == weight_type::s8 ? 8 : 4;
+        pack.weight_bits = w.type == weight_type::s8 && !args.one_row ? 8 : 4;
         pack.zero_point = s.zero_point;
         pack.reduced_range = s.reduced_range;
         pack.packed = at;

@@ -6,6 +6,7 @@
 // Bytes by themselves, a vector of them:
 //   bits_of<Count, Mask>   v >> Count & Mask, v << -Count & Mask where Count is negative
 //   look_up                of codes below 16
+//   dot_wide               of activations and weights in [-127, 127], plus weight_offset8 as look_up's table has them
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -49,59 +50,54 @@ inline words dot8(words acc, quad q, weights8 w) noexcept
     return acc + words(q.a[0] * w.w[0] + q.a[1] * w.w[1] + q.a[2] * w.w[2] + q.a[3] * w.w[3]);
 }
 
-struct weights4 {
-    std::uint8_t u[4];
-};
-inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
-{
-    std::uint8_t b[4];
-    std::memcpy(b, p, 4);
-    for (int i = 0; i < 4; ++i) {
-        low.u[i] = b[i] & 15;
-        high.u[i] = static_cast<std::uint8_t>(b[i] >> 4);
-    }
-}
-// 64 bytes.
 struct vector {
-    std::uint8_t v[64];
+    std::uint8_t v[4];
 };
-inline vector load_vector(const std::byte* p) noexcept
-{
-    vector x;
-    std::memcpy(x.v, p, sizeof x.v);
-    return x;
-}
-inline void store_vector(vector x, std::byte* p) noexcept { std::memcpy(p, x.v, sizeof x.v); }
 template <class Step>
 inline vector of_bytes(Step step) noexcept
 {
     vector x;
-    for (int i = 0; i < 64; ++i)
+    for (int i = 0; i < 4; ++i)
         x.v[i] = static_cast<std::uint8_t>(step(i));
     return x;
 }
-inline vector or_vector(const vector& a, const vector& b) noexcept
+inline vector load_vector(const std::byte* p) noexcept
+{
+    vector x;
+    std::memcpy(x.v, p, 4);
+    return x;
+}
+inline void store_vector(vector x, std::byte* p) noexcept { std::memcpy(p, x.v, 4); }
+inline vector or_vector(vector a, vector b) noexcept
 {
     return of_bytes([&](int i) { return a.v[i] | b.v[i]; });
 }
 template <int Count, int Mask>
-inline vector bits_of(const vector& a) noexcept
+inline vector bits_of(vector a) noexcept
 {
     return of_bytes([&](int i) { return (Count < 0 ? a.v[i] << -Count : a.v[i] >> Count) & Mask; });
 }
-inline vector add_bytes(const vector& a, int by) noexcept
+inline vector add_bytes(vector a, int by) noexcept
 {
     return of_bytes([&](int i) { return a.v[i] + by; });
 }
-inline vector look_up(const std::int8_t (&table)[16], const vector& codes) noexcept
+inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
 {
     return of_bytes([&](int i) { return table[codes.v[i]]; });
 }
 
+using weights4 = vector;
+inline weights4 as_weights4(vector v) noexcept { return v; }
+inline words dot_wide(words acc, quad q, vector w) noexcept
+{
+    weights8 signed_bytes;
+    std::memcpy(signed_bytes.w, w.v, 4);
+    return dot8(acc, q, signed_bytes);
+}
 using chain4 = words;
 inline chain4 dot4(chain4 acc, quad q, weights4 w) noexcept
 {
-    return acc + words(q.a[0] * w.u[0] + q.a[1] * w.u[1] + q.a[2] * w.u[2] + q.a[3] * w.u[3]);
+    return acc + words(q.a[0] * w.v[0] + q.a[1] * w.v[1] + q.a[2] * w.v[2] + q.a[3] * w.v[3]);
 }
 inline chain4 begin_chain(words acc) noexcept { return acc; }
 inline words end_chain(words, chain4 chain) noexcept { return chain; }
@@ -159,12 +155,8 @@ inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
 }
 
 using weights4 = int8x16_t;
-inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
-{
-    const uint8x16_t b = vld1q_u8(reinterpret_cast<const std::uint8_t*>(p));
-    low = vreinterpretq_s8_u8(vandq_u8(b, vdupq_n_u8(15)));
-    high = vreinterpretq_s8_u8(vshrq_n_u8(b, 4));
-}
+inline weights4 as_weights4(vector v) noexcept { return vreinterpretq_s8_u8(v); }
+inline words dot_wide(words acc, int8x16_t a, vector w) noexcept { return dot8(acc, a, as_weights4(w)); }
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_DOTPROD
 using chain4 = words;
 inline chain4 begin_chain(words acc) noexcept { return acc; }
@@ -281,17 +273,13 @@ inline words dot8(words acc, vector a, vector w) noexcept { return words(kept(NI
 #endif
 
 using weights4 = vector;
-inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
-{
-    const vector b = load_vector(p);
-    low = bits_of<0, 15>(b);
-    high = bits_of<4, 15>(b);
-}
+inline weights4 as_weights4(vector v) noexcept { return v; }
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512VNNI
 using chain4 = words;
 inline chain4 begin_chain(words acc) noexcept { return acc; }
 inline chain4 dot4(chain4 acc, vector a, weights4 w) noexcept { return dot8(acc, a, w); }
 inline words end_chain(words, chain4 chain) noexcept { return chain; }
+inline words dot_wide(words acc, vector a, vector w) noexcept { return dot8(acc, a, w); }
 #else
 struct chain4 {
     vector v;
@@ -305,9 +293,25 @@ inline words end_chain(words acc, chain4 chain) noexcept
 {
     return words(kept(NIBBLE_MM(add_epi32)(acc, NIBBLE_MM(madd_epi16)(chain.v, NIBBLE_MM(set1_epi16)(1)))));
 }
+inline words dot_wide(words acc, vector a, vector w) noexcept
+{
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX512
+    const vector with_sign = _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(w), _mm512_setzero_si512(), a);
+#else
+    const vector with_sign = _mm256_sign_epi8(a, w);
+#endif
+    return end_chain(acc, {NIBBLE_MM(maddubs_epi16)(NIBBLE_MM(abs_epi8)(w), with_sign)});
+}
 #endif
 #undef NIBBLE_MM
 #endif
+
+inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept
+{
+    const vector b = load_vector(p);
+    low = as_weights4(bits_of<0, 15>(b));
+    high = as_weights4(bits_of<4, 15>(b));
+}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -58,20 +58,29 @@ NIBBLE_INLINE vector plane_bits(const std::byte* plane) noexcept
     return bits_of<Quad * Bits % 8 - To, ((1 << Bits) - 1) << To>(load_vector(plane + 64 * (Quad * Bits / 8)));
 }
 
-// 32 columns' stored integers; quad_at(i): where the i-th 4 of them go, the second of a pair at half a quad of bytes.
+// The codes of 32 columns, in a vector for each quad of them.
+template <class Block>
+NIBBLE_INLINE void read_codes(const std::byte* planes, vector (&codes)[8]) noexcept
+{
+    constexpr int bits = compact_bits<Block>, first = bits >= 4 ? 4 : 2, rest = bits - first;
+    unroll<8>([&](auto q) NIBBLE_UNROLLED {
+        constexpr int quad = static_cast<int>(decltype(q)::value);
+        codes[q] = plane_bits<first, quad, 0>(planes);
+        if constexpr (rest != 0)
+            codes[q] = or_vector(codes[q], plane_bits<rest, quad, first>(planes + 64 * first));
+    });
+}
+
+// Writes the integers of 32 columns; quad_at(i): where those of quad i go, of 4 bits where a pair of them goes.
 template <class Block, class QuadAt>
 NIBBLE_INLINE void expand_codes(const std::byte* planes, QuadAt quad_at) noexcept
 {
-    constexpr int bits = compact_bits<Block>, first = bits >= 4 ? 4 : 2, rest = bits - first;
     constexpr int add = (has_4_bit_integers<Block> && !has_offset<Block> ? 8 : 0) - code_bias<Block>;
     constexpr std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(sizeof(vector));
     for (std::ptrdiff_t v = 0; v < 64; v += bytes) {
         vector codes[8];
+        read_codes<Block>(planes + v, codes);
         unroll<8>([&](auto q) NIBBLE_UNROLLED {
-            constexpr int quad = static_cast<int>(decltype(q)::value);
-            codes[q] = plane_bits<first, quad, 0>(planes + v);
-            if constexpr (rest != 0)
-                codes[q] = or_vector(codes[q], plane_bits<rest, quad, first>(planes + 64 * first + v));
             if constexpr (code_table<Block> != nullptr)
                 codes[q] = look_up(*code_table<Block>, codes[q]);
             else if constexpr (add != 0)

@@ -359,9 +359,17 @@ struct integer_product {
     }
 };
 
-inline void gemm_w8(const gemm_args& args) noexcept { run_product<integer_product<8>>(args); }
+inline void gemm_w8(const gemm_args& args) noexcept
+{
+    if (!multiplied_row<integer_product<8>, false>(args))
+        run_product<integer_product<8>>(args);
+}
 inline void gemm_w8_reduced(const gemm_args& args) noexcept { run_product<integer_product<8, multiplies_bytes>>(args); }
-inline void gemm_w4(const gemm_args& args) noexcept { run_product<integer_product<4>>(args); }
+inline void gemm_w4(const gemm_args& args) noexcept
+{
+    if (!multiplied_row<integer_product<4>, true>(args))
+        run_product<integer_product<4>>(args);
+}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

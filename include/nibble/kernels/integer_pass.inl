@@ -6,5 +6,6 @@
 #include "neon_i8mm/matrix_products.inl"
 #endif
 #include "expand_blocks.inl"
+#include "gemv_blocks.inl"
 #include "gemm_integer.inl"
 #include "table.inl"
