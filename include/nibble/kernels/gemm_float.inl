@@ -29,6 +29,9 @@ struct float_product {
     using sum = float;
     using plan = no_plan;
     static constexpr bool expands = false;
+    static constexpr std::ptrdiff_t expanded_k = 0;
+    static constexpr std::size_t expanded_bytes = 0;
+    static void expand(const gemm_args&, std::ptrdiff_t, std::ptrdiff_t, range, std::byte*) noexcept {}
     // A fused multiply-add takes 4 cycles and two start in each, so 8 chains at least.
     static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? 6
                                      : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 12

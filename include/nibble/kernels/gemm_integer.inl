@@ -14,7 +14,7 @@ struct group_cursor {
 };
 
 template <int Bits>
-inline group_cursor read_group(const gemm_args& args, const std::byte* p) noexcept
+NIBBLE_INLINE group_cursor read_group(const gemm_args& args, const std::byte* p) noexcept
 {
     group_cursor group {};
     group.scales = p;
@@ -46,7 +46,7 @@ inline words load_words(const std::byte* p) noexcept
 #endif
 }
 
-inline floats load_scales(const gemm_args& args, const std::byte* scales, std::size_t lane) noexcept
+NIBBLE_INLINE floats load_scales(const gemm_args& args, const std::byte* scales, std::size_t lane) noexcept
 {
     return args.half_scales ? load_half(scales + 2 * lane) : as_floats(load_words(scales + 4 * lane));
 }

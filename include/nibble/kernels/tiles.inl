@@ -72,30 +72,27 @@ inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrd
 {
     constexpr std::ptrdiff_t columns = Panels * panel_columns;
     alignas(64) typename Product::sum sums[Capacity * columns];
+    alignas(64) std::byte expanded[Product::expands ? Panels * Product::expanded_bytes : 1];
     const bool single = row_end - row_begin <= Rows;
-    if constexpr (Product::expands)
-        if (args.compact != ggml_type::f32) {
-            alignas(64) std::byte expanded[Panels * Product::expanded_bytes];
-            const std::ptrdiff_t step = Product::expanded_k / args.group_size;
-            for (range k {0, 0}; k.begin < args.groups; k.begin = k.end) {
-                k.end = args.groups - k.begin < step ? args.groups : k.begin + step;
-                Product::expand(args, panel, Panels, k, expanded);
-                for (std::ptrdiff_t row = row_begin; row < row_end; row += Rows)
-                    Product::template tile<Rows, Panels>(
-                        args, row, {expanded, Product::expanded_bytes}, k, {}, sums + (row - row_begin) * columns, 0);
-            }
-            return Product::template finish<Panels>(args, {row_begin, row_end}, panel, sums);
-        }
     const std::byte* const weights = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
     const std::size_t unit = Product::offset(args, 1);
     const std::ptrdiff_t extent = Product::extent(args), tail = static_cast<std::ptrdiff_t>((usual_ahead - 1 + unit) / unit);
     for (range k {0, 0}; k.begin == 0 || k.begin < extent; k.begin = k.end) {
-        // A single tile takes k as a whole, but for the end, which fetches what the next panels begin with.
-        const std::ptrdiff_t left = extent - k.begin, step = !single ? Product::block(args) : left > tail ? left - tail : left;
-        k.end = left < step ? extent : k.begin + step;
-        const std::size_t ahead
-            = single && left <= tail ? static_cast<std::size_t>(Panels) * args.panel_bytes - Product::offset(args, k.begin) : usual_ahead;
-        const weight_block w {weights + Product::offset(args, k.begin), args.panel_bytes};
+        const std::ptrdiff_t left = extent - k.begin;
+        weight_block w {expanded, Product::expanded_bytes};
+        std::size_t ahead = 0;
+        if (Product::expands && args.compact != ggml_type::f32) {
+            const std::ptrdiff_t step = Product::expanded_k / args.group_size;
+            k.end = left < step ? extent : k.begin + step;
+            Product::expand(args, panel, Panels, k, expanded);
+        } else {
+            // A single tile takes k as a whole, but for the end, which fetches what the next panels begin with.
+            const std::ptrdiff_t step = !single ? Product::block(args) : left > tail ? left - tail : left;
+            k.end = left < step ? extent : k.begin + step;
+            const std::size_t offset = Product::offset(args, k.begin);
+            w = {weights + offset, args.panel_bytes};
+            ahead = single && left <= tail ? static_cast<std::size_t>(Panels) * args.panel_bytes - offset : usual_ahead;
+        }
         typename Product::plan plan;
         if (row_end - row_begin > 2 * Rows)
             plan.template make<Panels>(args, w, k);
