@@ -298,6 +298,8 @@ TEST_CASE("products with blocks in memory check what they are given, and read no
     };
     const span<const std::byte> whole(in.data(), in.size());
     CHECK(run(ggml_type::q4_K, 250, whole, workspace.size()) == status::cols_not_whole_blocks);
+    // Packed with float scales they would be too large, though the file, and compact panels, would not.
+    CHECK(gemm_blocks_workspace(ggml_type::q6_K, 1, PTRDIFF_MAX / 16000, 16384).error() == status::size_overflow);
     CHECK(run(ggml_type::f16, k, whole, workspace.size()) == status::ggml_type_unsupported);
     CHECK(run(ggml_type::q4_K, k, whole.subspan(0, in.size() - 1), workspace.size()) == status::buffer_too_small);
     CHECK(run(ggml_type::q4_K, k, whole, workspace.size() - 1) == status::buffer_too_small);

@@ -259,7 +259,7 @@ struct gemm_args {
     const std::byte* panels;
     std::size_t panel_bytes;
     std::ptrdiff_t n, k, group_size, groups, padded_k;
-    bool half_scales, has_zero_points, has_offsets, has_sums;
+    bool half_scales, has_zero_points, has_offsets, without_sums;
     ggml_type compact; // f32: not
     bool one_row;      // of float activations, with compact weights; packed as for 4 bits
 

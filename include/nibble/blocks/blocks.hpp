@@ -15,19 +15,6 @@
 NIBBLE_BEGIN
 namespace detail {
 
-/// f(block type {}) for the type's block.
-template <class F>
-inline void with_block(ggml_type type, F f) noexcept
-{
-    switch (type) {
-#define NIBBLE_BLOCK(name) \
-    case ggml_type::name: return f(block_##name {});
-        NIBBLE_BLOCKS
-#undef NIBBLE_BLOCK
-    default: return;
-    }
-}
-
 inline status check_block_type(ggml_type type) noexcept
 {
     return !is_known(type) ? status::ggml_type_unknown : !is_quantizable(type) ? status::ggml_type_unsupported : status::ok;
@@ -131,7 +118,7 @@ inline status check_blocks(ggml_type type, span<const std::byte> blocks) noexcep
         for (std::size_t at = 0; at < blocks.size(); at += sizeof block) {
             std::memcpy(static_cast<void*>(&block), blocks.data() + at, sizeof block);
             decoded_block d;
-            decode(block, d);
+            detail::decode_steps(block, d);
             constexpr int groups = block_traits<decltype(block)>::elements / block_group<decltype(block)>;
             finite = finite && detail::all_finite(d.steps, groups);
             if constexpr (has_offset<decltype(block)>)

@@ -10,7 +10,8 @@
 //                 4 bits     of vector q / 2:  4 (q % 2) and up
 //                 2 bits     of vector q / 4:  2 (q % 4) and up
 //                 1 bit      q
-// Kernels expand a section at a time to what plain panels have (kernels/expand_blocks.inl), while it is in the first cache.
+// One row is multiplied from here (kernels/gemv_blocks.inl); for more rows kernels write sections out as plain panels have them, into the
+// first cache (kernels/expand_blocks.inl).
 #pragma once
 
 #include "decode.hpp"
@@ -41,7 +42,8 @@ struct compact_section {
     static constexpr int elements = block_traits<Block>::elements, groups = elements / block_group<Block>, bits = compact_bits<Block>;
     static constexpr int step_bytes = 32 * (has_offset<Block> ? 2 : 1) * (has_factors<Block> ? 1 : groups);
     static constexpr int factor_bytes = has_factors<Block> ? 16 * groups * (has_offset<Block> ? 2 : 1) : 0;
-    static constexpr int bytes = step_bytes + factor_bytes + 2 * bits * elements;
+    static constexpr int head = step_bytes + factor_bytes, plane_bytes = 64 * bits; // plane_bytes: of 32 columns
+    static constexpr int bytes = head + elements / 32 * plane_bytes;
 };
 
 /// The bytes of a section, 0 if there are no compact panels of this type.
@@ -81,7 +83,7 @@ NIBBLE_INLINE void store_compact(const Block& block, std::byte* section, std::pt
         }
     } else {
         decoded_block d;
-        decode(block, d);
+        decode_steps(block, d);
         for (int g = 0; g < layout::groups; ++g) {
             if constexpr (has_half_steps<Block>) {
                 store_half(g, to_half(d.steps[g]));
@@ -96,9 +98,9 @@ NIBBLE_INLINE void store_compact(const Block& block, std::byte* section, std::pt
 
     std::uint8_t codes[256];
     unpack(block, codes);
-    std::byte* const planes = section + layout::step_bytes + layout::factor_bytes + 4 * c;
+    std::byte* const planes = section + layout::head + 4 * c;
     for (int i = 0; i < layout::elements; ++i) {
-        std::byte* at = planes + i / 32 * (64 * layout::bits) + i % 4;
+        std::byte* at = planes + i / 32 * layout::plane_bytes + i % 4;
         const int quad = i % 32 / 4;
         int code = codes[i];
         for (const int plane : {4, 2, 1})

@@ -121,17 +121,13 @@ NIBBLE_INLINE void group_factors(const Block& b, std::int8_t (&scale)[16], [[may
     }
 }
 
-} // namespace detail
-
-/// block_q4_K, for example; offsets are written for types that have them.
 template <class Block>
-NIBBLE_INLINE void decode(const Block& b, decoded_block& out) noexcept
+NIBBLE_INLINE void decode_steps(const Block& b, decoded_block& out) noexcept
 {
     constexpr int groups = block_traits<Block>::elements / block_group<Block>;
-    detail::decode_codes(b, out.integers);
     if constexpr (has_factors<Block>) {
         std::int8_t scale[16], minimum[16];
-        detail::group_factors(b, scale, minimum);
+        group_factors(b, scale, minimum);
         for (int j = 0; j < groups; ++j) {
             out.steps[j] = to_float(b.d) * static_cast<float>(scale[j]);
             if constexpr (has_offset<Block>)
@@ -140,15 +136,25 @@ NIBBLE_INLINE void decode(const Block& b, decoded_block& out) noexcept
     } else if constexpr (std::is_same_v<Block, block_q8_K>) {
         out.steps[0] = b.d;
     } else if constexpr (std::is_same_v<Block, block_mxfp4>) {
-        out.steps[0] = detail::mxfp4_step(b.e);
+        out.steps[0] = mxfp4_step(b.e);
     } else if constexpr (std::is_same_v<Block, block_nvfp4>) {
         for (int j = 0; j < groups; ++j)
-            out.steps[j] = detail::nvfp4_step(b.d[j]);
+            out.steps[j] = nvfp4_step(b.d[j]);
     } else {
         out.steps[0] = to_float(b.d);
         if constexpr (has_offset<Block>)
             out.offsets[0] = to_float(b.m);
     }
+}
+
+} // namespace detail
+
+/// block_q4_K, for example; offsets are written for types that have them.
+template <class Block>
+NIBBLE_INLINE void decode(const Block& b, decoded_block& out) noexcept
+{
+    detail::decode_codes(b, out.integers);
+    detail::decode_steps(b, out);
 }
 
 NIBBLE_END

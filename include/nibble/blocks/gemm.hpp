@@ -17,7 +17,7 @@ inline constexpr std::ptrdiff_t block_rows_at_once = 128;
 /// Scratch bytes of gemm_blocks for m rows of activations and n x k weights; any alignment of 64.
 inline result<std::size_t> gemm_blocks_workspace(ggml_type type, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
 {
-    if (const result<std::size_t> whole = packed_size(type, n, k); !whole)
+    if (const result<packed_weights_view> whole = detail::describe_blocks(type, n, k, true); !whole)
         return whole.error();
     const result<packed_weights_view> w
         = detail::describe_blocks(type, n < detail::block_rows_at_once ? n : detail::block_rows_at_once, k, true);

@@ -134,6 +134,19 @@ NIBBLE_END_TYPES
 NIBBLE_BEGIN
 namespace detail {
 
+/// f(block type {}) for the type's block.
+template <class F>
+inline void with_block(ggml_type type, F f) noexcept
+{
+    switch (type) {
+#define NIBBLE_BLOCK(name) \
+    case ggml_type::name: return f(block_##name {});
+        NIBBLE_BLOCKS
+#undef NIBBLE_BLOCK
+    default: return;
+    }
+}
+
 // Codes i and i + Distance share a byte, in spans of 2 * Distance codes; more than 4 bits of a code are cut off.
 template <int Distance, int Codes>
 NIBBLE_INLINE void pack_nibbles(const std::uint8_t* codes, std::uint8_t* bytes) noexcept

@@ -31,7 +31,7 @@ inline result<packed_weights_view> describe_blocks(ggml_type type, std::ptrdiff_
     w.k = k;
     describe_groups(type, w);
     if (k > w.group_size) {
-        w.has_sums = false;
+        w.without_sums = true;
         if (!plain && compact_section_bytes(type) != 0)
             w.compact = type;
     }
@@ -60,7 +60,7 @@ inline void pack_plain_row(const packed_weights_view& w, const std::byte* blocks
                 store_packed(w, to.offsets, c, d.offsets[g]);
             const std::uint32_t sum = store_packed_codes<wide>(
                 to, c, group, [&](std::ptrdiff_t i) noexcept { return std::int32_t {d.integers[g * group + i]} + bias; });
-            if (wide && w.has_sums)
+            if (wide && !w.without_sums)
                 std::memcpy(to.sums + 4 * c, &sum, 4);
         }
     }

@@ -150,7 +150,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.half_scales = w.half_scales;
     args.has_zero_points = w.has_zero_points;
     args.has_offsets = w.has_offsets;
-    args.has_sums = w.has_sums;
+    args.without_sums = w.without_sums;
     args.compact = w.compact;
     args.one_row = float_a && w.compact != not_compact && a.rows == 1 && !s.reduced_range;
     args.c = c.data;

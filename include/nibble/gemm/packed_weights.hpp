@@ -56,7 +56,7 @@ struct packed_weights_view {
     std::size_t panel_bytes = 0;
     weight_type type = weight_type::f32;
     bool half_scales = false, has_zero_points = false, has_offsets = false;
-    bool has_sums = true; // of int8 codes
+    bool without_sums = false; // of int8 codes
     ggml_type compact = not_compact;
     std::ptrdiff_t n = 0, k = 0, group_size = 1, groups = 0, padded_k = 0;
 
@@ -99,18 +99,13 @@ namespace detail {
 /// What the groups of a type's blocks become.
 inline void describe_groups(ggml_type type, packed_weights_view& w) noexcept
 {
-    switch (type) {
-#define NIBBLE_BLOCK(name)                                                             \
-    case ggml_type::name:                                                              \
-        w.type = has_4_bit_integers<block_##name> ? weight_type::u4 : weight_type::s8; \
-        w.half_scales = has_half_steps<block_##name>;                                  \
-        w.has_offsets = has_offset<block_##name>;                                      \
-        w.group_size = block_group<block_##name>;                                      \
-        break;
-        NIBBLE_BLOCKS
-#undef NIBBLE_BLOCK
-    default: break;
-    }
+    with_block(type, [&](auto block) noexcept {
+        using block_type = decltype(block);
+        w.type = has_4_bit_integers<block_type> ? weight_type::u4 : weight_type::s8;
+        w.half_scales = has_half_steps<block_type>;
+        w.has_offsets = has_offset<block_type>;
+        w.group_size = block_group<block_type>;
+    });
 }
 
 /// Whether the view says of compact panels what describe_groups() says.
@@ -120,7 +115,7 @@ inline bool is_compact(const packed_weights_view& w) noexcept
     describe_groups(w.compact, of_type);
     return compact_section_bytes(w.compact) != 0 && w.type == of_type.type && w.half_scales == of_type.half_scales
            && w.has_offsets == of_type.has_offsets && w.group_size == of_type.group_size && w.k > w.group_size
-           && w.k % block_elements(w.compact) == 0 && !w.has_zero_points && !w.has_sums;
+           && w.k % block_elements(w.compact) == 0 && !w.has_zero_points && w.without_sums;
 }
 
 /// Fills the derived fields; the sizes are checked for overflow.
@@ -144,7 +139,7 @@ inline status lay_out(packed_weights_view& w) noexcept
         bytes = w.k / block_elements(w.compact) * compact_section_bytes(w.compact);
     } else if (w.quantized()) {
         const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * (w.has_offsets ? 32 : 16)
-                                       + (w.type == weight_type::s8 && w.has_sums ? 64 : 0)
+                                       + (w.type == weight_type::s8 && !w.without_sums ? 64 : 0)
                                        + (w.has_zero_points ? (w.type == weight_type::s8 ? 64 : 16) : 0);
         bytes = w.groups * section + w.padded_k * (w.type == weight_type::s8 ? 16 : 8);
     } else {
@@ -195,7 +190,7 @@ inline status begin_packed(packed_weights_view& view, span<std::byte> out) noexc
     header.n = view.n;
     header.k = view.k;
     header.group_size = view.group_size;
-    header.without_sums = !view.has_sums;
+    header.without_sums = view.without_sums;
     header.compact = static_cast<std::uint8_t>(view.compact);
     std::memcpy(out.data(), &header, sizeof header);
     std::memset(out.data() + sizeof header, 0, total_bytes(view) - sizeof header);
@@ -214,7 +209,7 @@ NIBBLE_INLINE packed_section section_at(const packed_weights_view& w, std::byte*
     s.scales = at;
     s.offsets = s.scales + scales;
     s.sums = s.offsets + (w.has_offsets ? scales : 0);
-    s.zero_points = s.sums + (wide && w.has_sums ? 4 * packed_panel : 0);
+    s.zero_points = s.sums + (wide && !w.without_sums ? 4 * packed_panel : 0);
     s.codes = s.zero_points + (w.has_zero_points ? (wide ? 4 : 1) * packed_panel : 0);
     return s;
 }
@@ -292,11 +287,11 @@ inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noex
     w.n = header.n;
     w.k = header.k;
     w.group_size = header.group_size;
-    w.has_sums = header.without_sums == 0;
+    w.without_sums = header.without_sums != 0;
     w.compact = static_cast<ggml_type>(header.compact);
     if (w.compact != not_compact && !detail::is_compact(w))
         return status::packed_damaged;
-    if (detail::lay_out(w) != status::ok || (!w.has_sums && w.groups < 2))
+    if (detail::lay_out(w) != status::ok || (w.without_sums && w.groups < 2))
         return status::packed_damaged;
     if (bytes.size() < detail::total_bytes(w))
         return status::buffer_too_small;

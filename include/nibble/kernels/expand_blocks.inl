@@ -23,31 +23,48 @@ inline void fetch_lines_ahead(const std::byte* from, std::ptrdiff_t bytes, std::
         fetch_ahead(from + i, ahead);
 }
 
+// f(block type {}) for a type whose compact panels expand to FourBits, or to int8.
+template <bool FourBits, class F>
+NIBBLE_INLINE void with_compact(ggml_type type, F f) noexcept
+{
+    switch (type) {
+#define NIBBLE_BLOCK(name)                                                                             \
+    case ggml_type::name:                                                                              \
+        if constexpr (compact_bits<block_##name> != 0 && has_4_bit_integers<block_##name> == FourBits) \
+            f(block_##name {});                                                                        \
+        break;
+        NIBBLE_BLOCKS
+#undef NIBBLE_BLOCK
+    default: break;
+    }
+}
+
+// The step of group g, part 1: its offset, of some channels.
+template <class Block>
+NIBBLE_INLINE floats read_step(const std::byte* section, int g, int part, std::ptrdiff_t lane) noexcept
+{
+    using layout = compact_section<Block>;
+    if constexpr (has_factors<Block>)
+        return load_half(section + 32 * part + 2 * lane)
+               * to_float(load_s8(section + layout::step_bytes + 16 * (layout::groups * part + g) + lane));
+    else if constexpr (has_half_steps<Block>)
+        return load_half(section + 32 * (layout::groups * part + g) + 2 * lane);
+    else
+        return load_bfloat16(section + 32 * g + 2 * lane);
+}
+
 // The scales, and the offsets, of a block's groups.
 template <class Block>
 inline void expand_steps(const std::byte* from, std::byte* to) noexcept
 {
-    using layout = compact_section<Block>;
     using plain = plain_section<Block>;
-    if constexpr (has_half_steps<Block>) {
-        for (int g = 0; g < layout::groups; ++g)
-            std::memcpy(to + g * plain::bytes, from + 32 * g, plain::head);
-    } else {
-        for (std::ptrdiff_t lane = 0; lane < panel_columns; lane += width) {
-            float* const out = reinterpret_cast<float*>(to) + lane;
-            if constexpr (has_factors<Block>) {
-                const std::byte* const factors = from + layout::step_bytes + lane;
-                for (int part = 0; part < (has_offset<Block> ? 2 : 1); ++part) {
-                    const floats d = load_half(from + 32 * part + 2 * lane);
-                    for (int g = 0; g < layout::groups; ++g)
-                        (d * to_float(load_s8(factors + 16 * (layout::groups * part + g))))
-                            .store_unaligned(out + (g * plain::bytes + part * plain::scale_bytes) / 4);
-                }
-            } else {
-                for (int g = 0; g < layout::groups; ++g)
-                    load_bfloat16(from + 32 * g + 2 * lane).store_unaligned(out + g * plain::bytes / 4);
-            }
-        }
+    for (int g = 0; g < compact_section<Block>::groups; ++g, to += plain::bytes) {
+        if constexpr (has_half_steps<Block>)
+            std::memcpy(to, from + 32 * g, plain::head);
+        else
+            for (int part = 0; part < (has_offset<Block> ? 2 : 1); ++part)
+                for (std::ptrdiff_t lane = 0; lane < panel_columns; lane += width)
+                    read_step<Block>(from, g, part, lane).store_unaligned(reinterpret_cast<float*>(to + part * plain::scale_bytes) + lane);
     }
 }
 
@@ -101,13 +118,12 @@ inline void expand_sections(const std::byte* from, std::ptrdiff_t blocks, std::b
 {
     using layout = compact_section<Block>;
     using plain = plain_section<Block>;
-    constexpr std::ptrdiff_t head = layout::step_bytes + layout::factor_bytes, plane_bytes = 64 * layout::bits;
     for (std::ptrdiff_t b = 0; b < blocks; ++b, to += layout::groups * plain::bytes) {
-        fetch_lines_ahead(from, head, ahead);
+        fetch_lines_ahead(from, layout::head, ahead);
         expand_steps<Block>(from, to);
-        from += head;
-        for (std::ptrdiff_t column = 0; column < layout::elements; column += 32, from += plane_bytes) {
-            fetch_lines_ahead(from, plane_bytes, ahead);
+        from += layout::head;
+        for (std::ptrdiff_t column = 0; column < layout::elements; column += 32, from += layout::plane_bytes) {
+            fetch_lines_ahead(from, layout::plane_bytes, ahead);
             std::byte* const out
                 = to + column / plain::columns * plain::bytes + plain::head + column % plain::columns / 4 * plain::quad_bytes;
             expand_codes<Block>(from, [&](std::size_t quad) NIBBLE_UNROLLED {
@@ -130,18 +146,8 @@ inline void expand_panels(
     const std::byte* from = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes + offset;
     // At the end of the panels, what the next ones begin with.
     const std::size_t ahead = end == args.groups ? static_cast<std::size_t>(count) * args.panel_bytes - offset : usual_ahead;
-    for (std::ptrdiff_t p = 0; p < count; ++p, from += args.panel_bytes, to += expanded_panel_bytes) {
-        switch (args.compact) {
-#define NIBBLE_BLOCK(name)                                                                             \
-    case ggml_type::name:                                                                              \
-        if constexpr (compact_bits<block_##name> != 0 && has_4_bit_integers<block_##name> == FourBits) \
-            expand_sections<block_##name>(from, blocks, to, ahead);                                    \
-        break;
-            NIBBLE_BLOCKS
-#undef NIBBLE_BLOCK
-        default: break;
-        }
-    }
+    for (std::ptrdiff_t p = 0; p < count; ++p, from += args.panel_bytes, to += expanded_panel_bytes)
+        with_compact<FourBits>(args.compact, [&](auto block) noexcept { expand_sections<decltype(block)>(from, blocks, to, ahead); });
 }
 
 } // namespace NIBBLE_BACKEND_NAME

@@ -23,7 +23,7 @@ NIBBLE_INLINE group_cursor read_group(const gemm_args& args, const std::byte* p)
         group.offsets = at;
         at += (args.half_scales ? 2 : 4) * panel_columns;
     }
-    if (Bits == 8 && args.has_sums) {
+    if (Bits == 8 && !args.without_sums) {
         group.column_sums = at;
         at += 4 * panel_columns;
     }
@@ -285,11 +285,11 @@ struct integer_product {
             accumulate<Rows, Panels>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
             if (correct.has_columns()) {
                 [[maybe_unused]] std::int32_t sums_of[Panels * panel_columns];
-                if (Bits == 8 && !args.has_sums)
+                if (Bits == 8 && args.without_sums)
                     sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
                 each([&](words& x, auto r, auto p, auto v, const sum*) NIBBLE_UNROLLED {
                     group_cursor group = read_group<Bits>(args, w.at + p * w.panel_bytes);
-                    if (Bits == 8 && !args.has_sums)
+                    if (Bits == 8 && args.without_sums)
                         group.column_sums = reinterpret_cast<const std::byte*>(sums_of + p * std::size_t {panel_columns});
                     x = x + correct.of_columns(group, v * words::size, row_sums[r]);
                 });

@@ -34,24 +34,14 @@ inline void add_section(
     using layout = compact_section<Block>;
     using weights = row_weights<Block>;
     constexpr int group = block_group<Block>, quads = group < 32 ? group / 4 : 8, chain = weights::chain < quads ? weights::chain : quads;
-    constexpr std::ptrdiff_t head = layout::step_bytes + layout::factor_bytes, plane_bytes = 64 * layout::bits;
-    fetch_lines_ahead(section, head, ahead);
+    fetch_lines_ahead(section, layout::head, ahead);
     for (std::ptrdiff_t lane = 0; lane < panel_columns; lane += width) {
-        const std::byte* planes = section + head + 4 * lane;
-        const std::byte* const factors = section + layout::step_bytes + lane;
-        const auto step = [&](int g, int part) NIBBLE_UNROLLED {
-            if constexpr (has_factors<Block>)
-                return load_half(section + 32 * part + 2 * lane) * to_float(load_s8(factors + 16 * (layout::groups * part + g)));
-            else if constexpr (has_half_steps<Block>)
-                return load_half(section + 32 * (layout::groups * part + g) + 2 * lane);
-            else
-                return load_bfloat16(section + 32 * g + 2 * lane);
-        };
+        const std::byte* planes = section + layout::head + 4 * lane;
         floats sum = floats::load_unaligned(sums + lane);
         words whole(0);
-        for (int column = 0; column < layout::elements; column += 32, planes += plane_bytes) {
+        for (int column = 0; column < layout::elements; column += 32, planes += layout::plane_bytes) {
             if (lane == 0)
-                fetch_lines_ahead(planes, plane_bytes, ahead);
+                fetch_lines_ahead(planes, layout::plane_bytes, ahead);
             vector codes[8];
             read_codes<Block>(planes, codes);
             unroll<8 / quads>([&](auto part) NIBBLE_UNROLLED {
@@ -74,9 +64,9 @@ inline void add_section(
                         whole = end_chain(whole, products);
                 });
                 if ((begin + 4 * quads) % group == 0) {
-                    sum = fused(to_float(whole), step(g, 0), sum);
+                    sum = fused(to_float(whole), read_step<Block>(section, g, 0, lane), sum);
                     if constexpr (has_offset<Block>)
-                        sum = fused(to_float(words(group_sums[g])), step(g, 1), sum);
+                        sum = fused(to_float(words(group_sums[g])), read_step<Block>(section, g, 1, lane), sum);
                 }
             });
         }
@@ -94,6 +84,7 @@ inline void multiply_row(const gemm_args& args) noexcept
     for (std::ptrdiff_t panel = args.panel_begin; panel < args.panel_end; panel += side_by_side) {
         const std::ptrdiff_t count = args.panel_end - panel < side_by_side ? args.panel_end - panel : side_by_side;
         const std::byte* const first = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
+        // Floats, not Product::sum: with GCC 12 adding to the union's floats costs mxfp4 in caches a tenth of its speed.
         float sums[side_by_side][panel_columns] = {};
         for (std::ptrdiff_t b = 0; b < blocks; ++b) {
             const std::size_t at = static_cast<std::size_t>(b * layout::bytes);
@@ -119,16 +110,7 @@ inline bool multiplied_row(const gemm_args& args) noexcept
 {
     if (!args.one_row)
         return false;
-    switch (args.compact) {
-#define NIBBLE_BLOCK(name)                                                                             \
-    case ggml_type::name:                                                                              \
-        if constexpr (compact_bits<block_##name> != 0 && has_4_bit_integers<block_##name> == FourBits) \
-            multiply_row<block_##name, Product>(args);                                                 \
-        break;
-        NIBBLE_BLOCKS
-#undef NIBBLE_BLOCK
-    default: break;
-    }
+    with_compact<FourBits>(args.compact, [&](auto block) noexcept { multiply_row<decltype(block), Product>(args); });
     return true;
 }
 

@@ -177,7 +177,6 @@ private:
         product.signed_activations = true;
         product.panels = filter.panels + static_cast<std::size_t>(first / packed_panel) * filter.panel_bytes;
         product.panel_bytes = filter.panel_bytes;
-        product.has_sums = true;
         product.panel_end = (last - first + packed_panel - 1) / packed_panel;
         product.n = last - first;
         product.k = product.group_size = k_;
