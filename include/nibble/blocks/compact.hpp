@@ -46,6 +46,11 @@ struct compact_section {
     static constexpr int bytes = head + elements / 32 * plane_bytes;
 };
 
+NIBBLE_END_TYPES
+
+NIBBLE_BEGIN
+namespace detail {
+
 /// The bytes of a section, 0 if there are no compact panels of this type.
 constexpr std::ptrdiff_t compact_section_bytes(ggml_type type) noexcept
 {
@@ -57,11 +62,6 @@ constexpr std::ptrdiff_t compact_section_bytes(ggml_type type) noexcept
     default: return 0;
     }
 }
-
-NIBBLE_END_TYPES
-
-NIBBLE_BEGIN
-namespace detail {
 
 /// The steps and codes of one block, of channel c; the section's bytes are zero before.
 template <class Block>
