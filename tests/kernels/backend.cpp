@@ -5,14 +5,14 @@
 
 using namespace nibble;
 
-TEST_CASE("scalar is always there, and the best backend is the one that the test run expects")
+TEST_CASE("scalar is always there, and the best backend is the one that the test run expects", "[choice]")
 {
     REQUIRE(check_backend(backend::scalar) == status::ok);
     if (const char* expected = std::getenv("NIBBLE_EXPECT_BACKEND"))
         REQUIRE(std::string(to_string(best_backend())) == expected);
 }
 
-TEST_CASE("names that cannot be used give a status and change nothing")
+TEST_CASE("names that cannot be used give a status and change nothing", "[choice]")
 {
     const backend before = active_backend();
     CHECK(force_backend("sse9") == status::backend_unknown);
@@ -29,4 +29,4 @@ TEST_CASE("names that cannot be used give a status and change nothing")
     CHECK(force_backend(before) == status::ok);
 }
 
-TEST_CASE("cpuinfo, where it is linked, and the probe agree") { CHECK(runnable_backends().bits == probe_cpu().bits); }
+TEST_CASE("cpuinfo, where it is linked, and the probe agree", "[choice]") { CHECK(runnable_backends().bits == probe_cpu().bits); }

@@ -142,7 +142,7 @@ inline void expand_panels(
     const gemm_args& args, std::ptrdiff_t panel, std::ptrdiff_t count, std::ptrdiff_t begin, std::ptrdiff_t end, std::byte* to) noexcept
 {
     const std::ptrdiff_t block_groups = block_elements(args.compact) / args.group_size, blocks = (end - begin) / block_groups;
-    const std::size_t offset = static_cast<std::size_t>(begin / block_groups * compact_section_bytes(args.compact));
+    const std::size_t offset = static_cast<std::size_t>(begin / block_groups * detail::compact_section_bytes(args.compact));
     const std::byte* from = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes + offset;
     // At the end of the panels, what the next ones begin with.
     const std::size_t ahead = end == args.groups ? static_cast<std::size_t>(count) * args.panel_bytes - offset : usual_ahead;
