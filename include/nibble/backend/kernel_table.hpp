@@ -169,6 +169,14 @@ struct pack_activations_args {
     std::int32_t* group_sums; // [groups][rows]: the sum of (a - zero_point)
 };
 
+/// Codes one after the other, as gemm_w8 reads them where there is one group of k, without their sums. packed: room for `count` rounded up
+/// to a multiple of 32, twice as many bytes.
+struct pack_codes_args {
+    const std::int8_t* a;
+    std::ptrdiff_t count;
+    std::byte* packed;
+};
+
 /// How int32 becomes int8 or uint8; quantize/requantize.hpp states the modes.
 enum class requantize_mode : std::uint8_t { float_ties_to_even, double_rounding, single_rounding };
 
@@ -247,11 +255,11 @@ enum class activation : std::uint8_t { none, relu, gelu, gelu_tanh, silu };
 
 /// Rows [row_begin, row_end) x panels [panel_begin, panel_end) of one product.
 struct gemm_args {
-    const std::byte* a; // packed activations, or rows of floats
-    std::ptrdiff_t a_stride;
+    const std::byte* a;      // packed activations, or rows of floats
+    std::ptrdiff_t a_stride; // in elements; of packed activations 0: as pack_f32, pack_s8 and pack_u8 place rows, else a multiple of 4
     const float* row_scales;
-    const std::int32_t* group_sums;
-    std::ptrdiff_t rows; // of the whole product
+    const std::int32_t* group_sums; // null: weights have one group, and neither zero points nor offsets
+    std::ptrdiff_t rows;            // of the whole product
     std::int32_t zero_point;
     bool signed_activations;
     std::ptrdiff_t row_begin, row_end, panel_begin, panel_end;

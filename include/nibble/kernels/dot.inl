@@ -1,6 +1,7 @@
 // Integer products of one quad (4 consecutive k) of activations, the same for every column, with a quad of each of words::size columns.
 // All are exact: nothing saturates, and int32 sums that fit are right even where a step on the way wraps.
-//   8-bit weights  AVX2, AVX-512: int16 operands for vpmaddwd; VNNI: vpdpbusd with weights + 128; NEON: bytes as they are
+//   8-bit weights  AVX2, AVX-512: int16 operands for vpmaddwd; VNNI: vpdpbusd, of activations + 128 with one group of k, so that sums lack
+//                  nothing that depends on the row, of weights + 128 with more; NEON: bytes as they are
 //   4-bit weights  u in [0, 15]; a chain of 8 quads fits int16, since 8 * 2 * 15 * 128 = 30720
 // Activations are int8, uint8 ones minus 128.
 // Bytes by themselves, a vector of them:
@@ -14,6 +15,7 @@ inline constexpr std::ptrdiff_t chain_quads = 8; // a multiple of 2
 
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
 using activation8 = std::int8_t;
+using group_activation8 = activation8;
 inline constexpr std::size_t quad_parts = 1;
 inline constexpr std::int32_t weight_offset8 = 0;
 
@@ -104,6 +106,7 @@ inline words end_chain(words, chain4 chain) noexcept { return chain; }
 
 #elif NIBBLE_ISA >= NIBBLE_ISA_NEON
 using activation8 = std::int8_t;
+using group_activation8 = activation8;
 inline constexpr std::size_t quad_parts = 1;
 inline constexpr std::int32_t weight_offset8 = 0;
 
@@ -237,6 +240,7 @@ inline vector spread_quad(const void* p) noexcept
 
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512VNNI
 using activation8 = std::int8_t;
+using group_activation8 = std::uint8_t;
 inline constexpr std::size_t quad_parts = 1;
 inline constexpr std::int32_t weight_offset8 = 128;
 
@@ -252,9 +256,11 @@ inline vector part8(vector w) noexcept
     return w;
 }
 inline words dot8(words acc, vector a, vector w) noexcept { return words(kept(_mm512_dpbusd_epi32(acc, w, a))); }
+inline words dot8_of_group(words acc, vector a, vector w) noexcept { return words(kept(_mm512_dpbusd_epi32(acc, a, w))); }
 #else
 // A 16-bit half of a column's quad holds (k0, k1) or (k2, k3) as bytes, so the even k and the odd k make two operands.
 using activation8 = std::int16_t;
+using group_activation8 = activation8;
 inline constexpr std::size_t quad_parts = 2;
 inline constexpr std::int32_t weight_offset8 = 0;
 

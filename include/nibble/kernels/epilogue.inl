@@ -28,20 +28,19 @@ public:
             float* c = static_cast<float*>(args_.c) + row * args_.c_stride + column_;
             // The sign and payload of a NaN that an operation makes differ from CPU to CPU.
             v = select(v == v, v, floats(float_from_bits(0x7fc00000u)));
-            if (count_ == width) {
+            if (count_ == width)
                 v.store_unaligned(c);
-            } else {
-                float lanes[floats::size];
-                v.store_unaligned(lanes);
-                std::memcpy(c, lanes, static_cast<std::size_t>(count_) * sizeof(float));
-            }
+            else
+                store_part(v, c, count_);
         } else {
             const std::int32_t qmin = args_.output == gemm_output::s8 ? -128 : 0;
             const quantizer rule {1.0f / args_.output_scale, static_cast<float>(qmin - args_.output_zero_point),
                 static_cast<float>(qmin + 255 - args_.output_zero_point), args_.output_zero_point};
-            std::uint8_t codes[floats::size];
-            store_low_bytes(rule(v, 0), codes);
-            std::memcpy(static_cast<std::uint8_t*>(args_.c) + row * args_.c_stride + column_, codes, static_cast<std::size_t>(count_));
+            std::uint8_t* const c = static_cast<std::uint8_t*>(args_.c) + row * args_.c_stride + column_;
+            if (count_ == width)
+                store_low_bytes(rule(v, 0), c);
+            else
+                store_codes_part(rule(v, 0), c, count_);
         }
     }
 

@@ -51,20 +51,29 @@ NIBBLE_INLINE floats load_scales(const gemm_args& args, const std::byte* scales,
     return args.half_scales ? load_half(scales + 2 * lane) : as_floats(load_words(scales + 4 * lane));
 }
 
+// Whether activations are stored as bytes from 0 to 255 where there is one group of k.
+template <int Bits>
+inline constexpr bool stores_unsigned = Bits == 8 && !std::is_same_v<group_activation8, activation8>;
+
 // What a sum of stored activations x stored weights lacks, with Z = weight zero point, A = sum of (a - zero_point) over the group:
 //   sum of (a - zero_point) * (w - Z) = sum of stored products - weight_offset * (A - shift * length) - Z * A + shift * column_sum
 // where activations are stored as a - zero_point - shift and weights as w + weight_offset.
 template <int Bits>
 struct correction {
-    std::int32_t shift;
+    std::int32_t shift, weight_offset;
     bool zero_points, offsets;
 
     // Activations are stored minus `offset`.
     correction(const gemm_args& args, std::int32_t offset) noexcept
-        : shift(offset - args.zero_point), zero_points(args.has_zero_points), offsets(args.has_offsets)
+        : shift(offset - args.zero_point), weight_offset(weight_offset8), zero_points(args.has_zero_points), offsets(args.has_offsets)
     {
+        if (stores_unsigned<Bits> && args.groups == 1) {
+            shift -= 128;
+            weight_offset = 0;
+        }
     }
 
+    bool has_rows() const noexcept { return zero_points || (Bits == 4 ? !offsets : weight_offset != 0); }
     // The part that is the same for all columns.
     NIBBLE_INLINE words of_row(std::int32_t row_sum, std::ptrdiff_t length) const noexcept
     {
@@ -73,15 +82,17 @@ struct correction {
         if (weight_offset8 == 0)
             return words(0);
         const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);
-        return words(0) - words(static_cast<std::int32_t>(stored * static_cast<std::uint32_t>(weight_offset8)));
+        return words(0) - words(static_cast<std::int32_t>(stored * static_cast<std::uint32_t>(weight_offset)));
     }
     bool has_columns() const noexcept { return zero_points || (Bits == 8 && shift != 0); }
-    NIBBLE_INLINE words of_columns(const group_cursor& group, std::size_t lane, std::int32_t row_sum) const noexcept
+    // The part that is the same for all rows, and the rest.
+    NIBBLE_INLINE words of_column(const group_cursor& group, std::size_t lane) const noexcept
     {
-        words sum = Bits == 8 ? words(shift) * load_words(group.column_sums + 4 * lane) : words(0);
-        if (zero_points)
-            sum = sum - (Bits == 8 ? load_words(group.zero_points + 4 * lane) : load_u8(group.zero_points + lane)) * words(row_sum);
-        return sum;
+        return Bits == 8 && shift != 0 ? words(shift) * load_words(group.column_sums + 4 * lane) : words(0);
+    }
+    NIBBLE_INLINE words zero_points_of(const group_cursor& group, std::size_t lane) const noexcept
+    {
+        return Bits == 8 ? load_words(group.zero_points + 4 * lane) : load_u8(group.zero_points + lane);
     }
 };
 
@@ -167,8 +178,9 @@ struct integer_product {
             }
     }
 
-    // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on.
-    template <int Rows, int Panels>
+    // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on. Unsigned:
+    // these are bytes from 0 to 255.
+    template <int Rows, int Panels, bool Unsigned = false>
     NIBBLE_INLINE static void accumulate(accumulators<Rows, Panels>& acc, const std::byte* codes, std::size_t panel_bytes,
         row_cursor<stored, Rows>& a, std::ptrdiff_t padded, [[maybe_unused]] const plan& allowed, std::size_t ahead) noexcept
     {
@@ -185,7 +197,13 @@ struct integer_product {
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
                 decltype(load8(codes)) w[Panels][panel_vectors];
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { w[p][v] = load8(codes + p * panel_bytes + v * vector_bytes); });
+                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
+                        const std::byte* const at = codes + p * panel_bytes + v * vector_bytes;
+                        if constexpr (Unsigned)
+                            w[p][v] = load_vector(at);
+                        else
+                            w[p][v] = load8(at);
+                    });
                 });
                 unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
                     decltype(part8<0>(w[0][0])) weights[Panels][panel_vectors];
@@ -195,7 +213,12 @@ struct integer_product {
                     unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
                         const auto x = spread8<decltype(part)::value>(a[r]);
                         unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                            unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = dot8(acc[r][p][v], x, weights[p][v]); });
+                            unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
+                                if constexpr (Unsigned)
+                                    acc[r][p][v] = dot8_of_group(acc[r][p][v], x, weights[p][v]);
+                                else
+                                    acc[r][p][v] = dot8(acc[r][p][v], x, weights[p][v]);
+                            });
                         });
                     });
                 });
@@ -246,7 +269,8 @@ struct integer_product {
     static void tile(
         const gemm_args& args, std::ptrdiff_t row, weight_block w, range k, const plan& allowed, sum* sums, std::size_t ahead) noexcept
     {
-        const std::ptrdiff_t stride = activation_stride<stored>(args.padded_k), padded_group = (args.group_size + 7) / 8 * 8;
+        const std::ptrdiff_t stride = args.a_stride != 0 ? args.a_stride : activation_stride<stored>(args.padded_k);
+        const std::ptrdiff_t padded_group = (args.group_size + 7) / 8 * 8;
         row_cursor<stored, Rows> a(
             reinterpret_cast<const stored*>(args.a) + row * stride + k.begin * (args.groups > 1 ? padded_group : 1), stride);
         accumulators<Rows, Panels> acc;
@@ -264,7 +288,8 @@ struct integer_product {
                 each([&](words& x, auto, auto, auto, const sum*) NIBBLE_UNROLLED { x = words(0); });
             else
                 each([&](words& x, auto, auto, auto, const sum* at) NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
-            accumulate<Rows, Panels>(acc, read_group<Bits>(args, w.at).codes, w.panel_bytes, a, k.end - k.begin, allowed, ahead);
+            accumulate<Rows, Panels, stores_unsigned<Bits>>(
+                acc, read_group<Bits>(args, w.at).codes, w.panel_bytes, a, k.end - k.begin, allowed, ahead);
             each([&](words& x, auto, auto, auto, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
             return;
         }
@@ -291,7 +316,9 @@ struct integer_product {
                     group_cursor group = read_group<Bits>(args, w.at + p * w.panel_bytes);
                     if (Bits == 8 && args.without_sums)
                         group.column_sums = reinterpret_cast<const std::byte*>(sums_of + p * std::size_t {panel_columns});
-                    x = x + correct.of_columns(group, v * words::size, row_sums[r]);
+                    x = x + correct.of_column(group, v * words::size);
+                    if (correct.zero_points)
+                        x = x - correct.zero_points_of(group, v * words::size) * words(row_sums[r]);
                 });
             }
             // Kept in memory: in registers there is no room for them and a tile.
@@ -318,7 +345,8 @@ struct integer_product {
     {
         constexpr std::ptrdiff_t stride = Panels * panel_columns;
         const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
-        const bool whole = args.output == gemm_output::s32 || args.requantize;
+        const bool whole = args.output == gemm_output::s32 || args.requantize, by_column = args.requantize && !correct.has_rows();
+        alignas(64) std::int32_t lacking[stride];
         for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
             const epilogue_columns finish_one(args, column);
             if (args.groups != 1 && whole)
@@ -327,16 +355,23 @@ struct integer_product {
             const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);
             const group_cursor group = read_group<Bits>(args, w);
             const floats scale = args.groups == 1 ? load_scales(args, group.scales, in_panel) : floats(1.0f);
+            const words column_part = args.groups == 1 ? correct.of_column(group, in_panel) : words(0);
+            if (by_column) {
+                column_part.store_unaligned(lacking + lane);
+                return;
+            }
             for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row) {
                 sum* const at = sums + (row - rows.begin) * stride + lane;
                 if (args.groups != 1) {
                     finish_one(floats::load_unaligned(&at->real), row);
                     continue;
                 }
-                const std::int32_t row_sum = args.group_sums[row];
-                words x = words::load_unaligned(&at->whole) + correct.of_row(row_sum, args.k);
-                if (correct.has_columns())
-                    x = x + correct.of_columns(group, in_panel, row_sum);
+                words x = words::load_unaligned(&at->whole) + column_part;
+                const std::int32_t row_sum = args.group_sums ? args.group_sums[row] : 0;
+                if (correct.has_rows())
+                    x = x + correct.of_row(row_sum, args.k);
+                if (correct.zero_points)
+                    x = x - correct.zero_points_of(group, in_panel) * words(row_sum);
                 if (whole)
                     x.store_unaligned(&at->whole);
                 else if (args.has_offsets)
@@ -352,7 +387,7 @@ struct integer_product {
         const std::ptrdiff_t column = panel * panel_columns, columns = columns_left(args, panel, Panels);
         if (args.requantize)
             return requantize_block(*args.requantize, &sums->whole, stride, rows.end - rows.begin, column, columns,
-                static_cast<std::uint8_t*>(args.c) + rows.begin * args.c_stride + column, args.c_stride);
+                static_cast<std::uint8_t*>(args.c) + rows.begin * args.c_stride + column, args.c_stride, by_column ? lacking : nullptr);
         for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row)
             std::memcpy(static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, &sums[(row - rows.begin) * stride].whole,
                 static_cast<std::size_t>(columns) * sizeof(std::int32_t));

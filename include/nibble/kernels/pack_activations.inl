@@ -32,17 +32,22 @@ inline void store_activations(const words (&codes)[chunk_vectors], std::int8_t* 
 {
     store_codes<8>(codes, reinterpret_cast<std::uint8_t*>(out));
 }
-#if NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512
-inline void store_activations(const words (&codes)[chunk_vectors], std::uint8_t* out) noexcept { store_codes<8>(codes, out); }
-// Even k first in each quad, see part8.
-inline void store_activations(const words (&codes)[chunk_vectors], std::int16_t* out) noexcept
+#if NIBBLE_ISA == NIBBLE_ISA_AVX512VNNI
+inline void store_activations(const words (&codes)[chunk_vectors], std::uint8_t* out) noexcept
 {
-    const __m256i order
-        = _mm256_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
-    const __m256i bytes = _mm256_shuffle_epi8(narrow(codes), order);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out) + 1, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(bytes, 1)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_xor_si256(narrow(codes), _mm256_set1_epi8(-128)));
 }
+#elif NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512
+inline void store_activations(const words (&codes)[chunk_vectors], std::uint8_t* out) noexcept { store_codes<8>(codes, out); }
+// 32 codes, even k first in each quad, see part8.
+inline void store_evens_first(__m256i codes, std::int16_t* out) noexcept
+{
+    const __m128i order = _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+    codes = _mm256_shuffle_epi8(codes, _mm256_broadcastsi128_si256(order));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_cvtepi8_epi16(_mm256_castsi256_si128(codes)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out) + 1, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(codes, 1)));
+}
+inline void store_activations(const words (&codes)[chunk_vectors], std::int16_t* out) noexcept { store_evens_first(narrow(codes), out); }
 #endif
 
 // Where codes come from. load(i, count, codes) gives the chunk at column i, `padding` from `count` on.
@@ -125,8 +130,10 @@ inline void pack_rows(const pack_activations_args& args, MakeSource make_source)
 {
     for (std::ptrdiff_t row = args.row_begin; row < args.row_end; ++row)
         make_source(row, [&](const auto& source) noexcept {
-            if (args.reduced_range)
+            if (multiplies_bytes && args.reduced_range)
                 row_packer<activation7, multiplies_bytes>::pack(args, source, row);
+            else if (args.weight_bits == 8 && args.groups == 1)
+                row_packer<group_activation8>::pack(args, source, row);
             else if (args.weight_bits == 8)
                 row_packer<activation8>::pack(args, source, row);
             else
@@ -178,6 +185,32 @@ inline void pack_static(const pack_activations_args& args) noexcept
 }
 inline void pack_s8(const pack_activations_args& args) noexcept { pack_static<std::int8_t>(args); }
 inline void pack_u8(const pack_activations_args& args) noexcept { pack_static<std::uint8_t>(args); }
+
+// A chunk of codes as products with one group of k read them.
+inline void copy_activations(const std::int8_t* from, group_activation8* to) noexcept
+{
+#if NIBBLE_ISA == NIBBLE_ISA_AVX512VNNI
+    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_xor_si256(codes, _mm256_set1_epi8(-128)));
+#elif NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512
+    store_evens_first(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)), to);
+#else
+    std::memcpy(to, from, chunk);
+#endif
+}
+
+inline void pack_codes(const pack_codes_args& args) noexcept
+{
+    group_activation8* to = reinterpret_cast<group_activation8*>(args.packed);
+    std::ptrdiff_t i = 0;
+    for (; i + chunk <= args.count; i += chunk)
+        copy_activations(args.a + i, to + i);
+    if (i < args.count) {
+        std::int8_t part[chunk] = {};
+        std::memcpy(part, args.a + i, static_cast<std::size_t>(args.count - i));
+        copy_activations(part, to + i);
+    }
+}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

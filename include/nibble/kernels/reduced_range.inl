@@ -121,7 +121,7 @@ using block_plan = no_plan;
 
 #endif
 
-// What activations are stored less of: bytes from 0 to 127 if Reduced, else int8.
+// What activations are stored less of: int8; bytes from 0 to 127 if Reduced.
 template <bool Reduced>
 constexpr std::int32_t activation_offset(bool is_signed) noexcept
 {

@@ -2,26 +2,73 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// Lanes p[0 ... count), the rest zero; or p[0] in every lane.
-inline words load_columns(const std::int32_t* p, std::ptrdiff_t count, bool each) noexcept
+// Lanes [0, count), at most all: loads give zero in the others, stores leave what is there.
+#if NIBBLE_ISA == NIBBLE_ISA_AVX512
+inline __mmask16 lanes_below(std::ptrdiff_t count) noexcept { return static_cast<__mmask16>((std::uint32_t {1} << count) - 1); }
+inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
 {
-    if (!each)
-        return words(*p);
-    if (count >= width)
-        return words::load_unaligned(p);
+    return words(_mm512_maskz_loadu_epi32(lanes_below(count), p));
+}
+inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm512_maskz_loadu_ps(lanes_below(count), p)); }
+inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_ps(p, lanes_below(count), v); }
+inline void store_codes_part(words v, std::uint8_t* p, std::ptrdiff_t count) noexcept
+{
+    _mm512_mask_cvtepi32_storeu_epi8(p, lanes_below(count), v);
+}
+inline void store_codes_part(words v, std::int16_t* p, std::ptrdiff_t count) noexcept
+{
+    _mm512_mask_cvtepi32_storeu_epi16(p, lanes_below(count), v);
+}
+#else
+#if NIBBLE_ISA == NIBBLE_ISA_AVX2
+inline __m256i lanes_below(std::ptrdiff_t count) noexcept
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return words(_mm256_maskload_epi32(p, lanes_below(count))); }
+inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm256_maskload_ps(p, lanes_below(count))); }
+inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_ps(p, lanes_below(count), v); }
+#else
+inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
+{
     std::int32_t lanes[words::size] = {};
     std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
     return words::load_unaligned(lanes);
 }
-inline floats load_columns(const float* p, std::ptrdiff_t count, bool each) noexcept
+inline floats load_part(const float* p, std::ptrdiff_t count) noexcept
 {
-    if (!each)
-        return floats(*p);
-    if (count >= width)
-        return floats::load_unaligned(p);
     float lanes[floats::size] = {};
     std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
     return floats::load_unaligned(lanes);
+}
+inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept
+{
+    float lanes[floats::size];
+    v.store_unaligned(lanes);
+    std::memcpy(p, lanes, static_cast<std::size_t>(count) * sizeof *p);
+}
+#endif
+template <class Q>
+inline void store_codes_part(words v, Q* p, std::ptrdiff_t count) noexcept
+{
+    Q lanes[words::size];
+    if constexpr (sizeof(Q) == 1)
+        store_low_bytes(v, lanes);
+    else
+        store_low_shorts(v, lanes);
+    for (std::ptrdiff_t i = 0; i < count; ++i)
+        p[i] = lanes[i];
+}
+#endif
+
+// Lanes p[0 ... count), the rest zero; or p[0] in every lane.
+inline words load_columns(const std::int32_t* p, std::ptrdiff_t count, bool each) noexcept
+{
+    return !each ? words(*p) : count >= width ? words::load_unaligned(p) : load_part(p, count);
+}
+inline floats load_columns(const float* p, std::ptrdiff_t count, bool each) noexcept
+{
+    return !each ? floats(*p) : count >= width ? floats::load_unaligned(p) : load_part(p, count);
 }
 
 // x * 2^n, saturated.
@@ -78,13 +125,16 @@ public:
         : bias_(0), multiplier_(0), shift_(0), low_(0), high_(0), zero_point_(0), scale_(0.0f), before_(0.0f)
     {
     }
-    NIBBLE_INLINE requantizer(const requantize_params& p, std::ptrdiff_t column, std::ptrdiff_t count) noexcept
+    // also: a whole vector that adds to the biases, or null.
+    NIBBLE_INLINE requantizer(const requantize_params& p, std::ptrdiff_t column, std::ptrdiff_t count, const std::int32_t* also) noexcept
         : bias_(0), multiplier_(0), shift_(0), low_(p.low - p.zero_point), high_(p.high - p.zero_point), zero_point_(p.zero_point),
           scale_(0.0f), before_(0.0f)
     {
         const std::ptrdiff_t at = column * p.step;
         if (p.bias)
             bias_ = load_columns(p.bias + column, count, true);
+        if (also)
+            bias_ = bias_ + words::load_unaligned(also);
         if constexpr (Mode == requantize_mode::float_ties_to_even) {
             scale_ = load_columns(p.scale + at, count, p.step != 0);
             if (p.zero_point_first) {
@@ -121,11 +171,12 @@ private:
 // rows x Vectors * width sums.
 template <std::size_t Vectors, requantize_mode Mode, class Q>
 inline void requantize_vectors(const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
-    std::ptrdiff_t column, Q* codes, std::ptrdiff_t codes_stride) noexcept
+    std::ptrdiff_t column, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also) noexcept
 {
     requantizer<Mode> to_code[Vectors];
     unroll<Vectors>([&](auto i) NIBBLE_UNROLLED {
-        to_code[i] = requantizer<Mode>(p, column + static_cast<std::ptrdiff_t>(std::size_t {i}) * width, width);
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
+        to_code[i] = requantizer<Mode>(p, column + at, width, also ? also + at : nullptr);
     });
     for (std::ptrdiff_t r = 0; r < rows; ++r, sums += sums_stride, codes += codes_stride) {
         words v[Vectors];
@@ -139,35 +190,32 @@ inline void requantize_vectors(const requantize_params& p, const std::int32_t* s
 // The parameters by value: codes that are bytes might alias them.
 template <requantize_mode Mode, class Q>
 inline void requantize_in(const requantize_params p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
-    std::ptrdiff_t column, std::ptrdiff_t columns, Q* codes, std::ptrdiff_t codes_stride) noexcept
+    std::ptrdiff_t column, std::ptrdiff_t columns, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also) noexcept
 {
+    const auto also_at = [&](std::ptrdiff_t j) { return also ? also + j : nullptr; };
     std::ptrdiff_t j = 0;
     if constexpr (width > 1) // whole lines of memory at once, where rows are far apart
         for (; columns - j >= chunk; j += chunk)
-            requantize_vectors<chunk_vectors, Mode>(p, sums + j, sums_stride, rows, column + j, codes + j, codes_stride);
+            requantize_vectors<chunk_vectors, Mode>(p, sums + j, sums_stride, rows, column + j, codes + j, codes_stride, also_at(j));
     for (; columns - j >= width; j += width)
-        requantize_vectors<1, Mode>(p, sums + j, sums_stride, rows, column + j, codes + j, codes_stride);
+        requantize_vectors<1, Mode>(p, sums + j, sums_stride, rows, column + j, codes + j, codes_stride, also_at(j));
     if (width > 1 && j < columns) {
         const std::ptrdiff_t count = columns - j;
-        const requantizer<Mode> to_code(p, column + j, count);
-        for (std::ptrdiff_t r = 0; r < rows; ++r) {
-            Q lanes[floats::size];
-            const words v[1] = {to_code(load_columns(sums + r * sums_stride + j, count, true))};
-            store_lanes(v, lanes);
-            std::memcpy(codes + r * codes_stride + j, lanes, static_cast<std::size_t>(count) * sizeof(Q));
-        }
+        const requantizer<Mode> to_code(p, column + j, count, also_at(j));
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+            store_codes_part(to_code(load_part(sums + r * sums_stride + j, count)), codes + r * codes_stride + j, count);
     }
 }
 
-// rows x columns sums to codes of 8 or 16 bits; the first column is `column` of the parameters.
+// rows x columns sums to codes of 8 or 16 bits; the first column is `column` of the parameters. also: more biases, as whole vectors.
 template <class Q>
 inline void requantize_block(const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
-    std::ptrdiff_t column, std::ptrdiff_t columns, Q* codes, std::ptrdiff_t codes_stride) noexcept
+    std::ptrdiff_t column, std::ptrdiff_t columns, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also = nullptr) noexcept
 {
     const auto run = p.mode == requantize_mode::float_ties_to_even ? requantize_in<requantize_mode::float_ties_to_even, Q>
                      : p.mode == requantize_mode::double_rounding  ? requantize_in<requantize_mode::double_rounding, Q>
                                                                    : requantize_in<requantize_mode::single_rounding, Q>;
-    run(p, sums, sums_stride, rows, column, columns, codes, codes_stride);
+    run(p, sums, sums_stride, rows, column, columns, codes, codes_stride, also);
 }
 
 inline void requantize_s32(const requantize_args& args) noexcept

@@ -56,12 +56,16 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
     const std::ptrdiff_t units = tiles * parts, threads = room < units ? room : units;
     std::byte* const base = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
     const window& at = geometry.at;
+    const std::ptrdiff_t stride = conv_stride(w.k());
     const bool in_place = !geometry.transposed && w.kernel_height() == 1 && w.kernel_width() == 1 && at.stride_height == 1
-                          && at.stride_width == 1 && at.pad_top == 0 && at.pad_left == 0 && x.height == y.height && x.width == y.width;
+                          && at.stride_width == 1 && at.pad_top == 0 && at.pad_left == 0 && x.height == y.height && x.width == y.width
+                          && x.channels == stride;
 
     executor.parallel_for(static_cast<std::size_t>(threads), [&](std::size_t thread) {
         std::byte* const own = base + thread * scratch.all();
-        X* const gathered = reinterpret_cast<X*>(own + scratch.products * (scratch.packed + scratch.sums + scratch.wide));
+        X* const gathered = reinterpret_cast<X*>(own + scratch.products * (scratch.packed + scratch.wide));
+        if (!in_place)
+            std::memset(gathered, 0, scratch.gathered); // What is between rows is multiplied by zeros.
         conv_product product(own, w, x_zero_point, requantize);
         const std::ptrdiff_t t = static_cast<std::ptrdiff_t>(thread);
         const default_fp_mode mode;
@@ -71,13 +75,20 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
                                  end = panels * (part + 1) / parts * packed_panel;
             for (std::ptrdiff_t g = 0; g < w.groups(); ++g) {
                 if (in_place) {
-                    product.set_rows(scratch, x.data + first * x.channels + g * in, x.channels, rows);
+                    product.set_rows(scratch, x.data + first * x.channels, rows);
                 } else {
+                    std::ptrdiff_t image = first / y.width / y.height, oy = first / y.width % y.height, ox = first % y.width;
                     for (std::ptrdiff_t i = 0; i < rows; ++i) {
-                        const std::ptrdiff_t pixel = first + i, row = pixel / y.width;
-                        geometry.gather(x, x_zero_point, row / y.height, row % y.height, pixel % y.width, g * in, in, gathered + i * w.k());
+                        geometry.gather(x, x_zero_point, image, oy, ox, g * in, in, gathered + i * stride);
+                        if (++ox == y.width) {
+                            ox = 0;
+                            if (++oy == y.height) {
+                                oy = 0;
+                                ++image;
+                            }
+                        }
                     }
-                    product.set_rows(scratch, gathered, w.k(), rows);
+                    product.set_rows(scratch, gathered, rows);
                 }
                 product.run(scratch, w.group(g), g * out, column, end < out ? end : out, y.data + first * y.channels + g * out, y.channels);
             }

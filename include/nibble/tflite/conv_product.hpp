@@ -1,5 +1,6 @@
-// What a convolution does for 48 output pixels: rows of inputs are gathered, one a pixel, and multiplied by gemm's kernels. int16 is 256
-// times a signed byte and an unsigned one: two products, whose exact sums are put together.
+// What a convolution does for 48 output pixels: rows of inputs are gathered, one a pixel, and multiplied by gemm's kernels. Filters have no
+// zero points, so sums lack nothing that depends on the row, only what a column's weights sum up to. int16 is 256 times a signed byte and
+// an unsigned one: two products, whose exact sums are put together.
 #pragma once
 
 #include "../gemm/gemm.hpp"
@@ -16,25 +17,41 @@ inline constexpr std::ptrdiff_t conv_tile = 48; // output pixels: the block of t
 
 inline constexpr std::ptrdiff_t wide_columns = 128; // output channels whose two sums are kept
 
-/// What one thread needs. For int8: packed rows, their sums, rows as they are gathered. For int16: packed rows and sums of upper and of
-/// lower bytes, rows as they are gathered, their bytes, and two sums an output.
+/// From gathered row to row, in elements: whole quads, and not so that the rows of a tile compete for the same lines of the cache.
+inline std::ptrdiff_t conv_stride(std::ptrdiff_t k) noexcept
+{
+    const std::ptrdiff_t quads = (k + 3) / 4 * 4;
+    return quads % 512 == 0 ? quads + 64 : quads;
+}
+
+/// What one thread needs. For int8: packed rows, and rows as they are gathered. For int16: packed rows of upper and of lower bytes, rows as
+/// they are gathered, their bytes, and two sums an output.
 template <class X>
 struct conv_scratch {
     static constexpr std::size_t products = sizeof(X);
-    std::size_t packed, sums, gathered, bytes, wide;
+    std::size_t packed, gathered, bytes, wide;
 
-    explicit conv_scratch(const packed_filter& w) noexcept
-        : packed(round_up(static_cast<std::size_t>(conv_tile * (2 * ((w.k() + 7) / 8 * 8) + 128)))), sums(round_up(conv_tile * 4)),
-          gathered(round_up(static_cast<std::size_t>(conv_tile * w.k()) * sizeof(X))),
-          bytes(products == 1 ? 0 : round_up(static_cast<std::size_t>(conv_tile * w.k()))),
-          wide(products == 1 ? 0 : round_up(static_cast<std::size_t>(conv_tile * wide_columns) * 4))
-    {
-    }
-    std::size_t all() const noexcept { return products * (packed + sums + wide) + gathered + bytes; }
+    explicit conv_scratch(const packed_filter& w) noexcept : conv_scratch(static_cast<std::size_t>(conv_tile * conv_stride(w.k()))) {}
+    std::size_t all() const noexcept { return products * (packed + wide) + gathered + bytes; }
 
 private:
-    static std::size_t round_up(std::size_t bytes) noexcept { return (bytes + 63) / 64 * 64; }
+    // Products read up to 7 codes behind the last row, short copies write up to 15 bytes behind what they should.
+    explicit conv_scratch(std::size_t codes) noexcept
+        : packed(round_up(2 * codes)), gathered(round_up(codes * sizeof(X))), bytes(products == 1 ? 0 : round_up(codes)),
+          wide(products == 1 ? 0 : static_cast<std::size_t>(conv_tile * wide_columns) * 4)
+    {
+    }
+    static std::size_t round_up(std::size_t bytes) noexcept { return bytes / 64 * 64 + 128; }
 };
+
+/// `bytes` bytes; if they are few, as a copy of 16, which may write up to 15 more behind them. end: of what may be read.
+inline void copy_run(void* to, const void* from, std::size_t bytes, const void* end) noexcept
+{
+    if (bytes <= 16 && static_cast<const std::byte*>(end) - static_cast<const std::byte*>(from) >= 16)
+        std::memcpy(to, from, 16);
+    else
+        std::memcpy(to, from, bytes);
+}
 
 /// Where the taps of an output pixel fall.
 struct conv_geometry {
@@ -55,7 +72,7 @@ struct conv_geometry {
         return in < 0 || in >= size ? -1 : in;
     }
 
-    /// The inputs of output pixel (oy, ox), in the order of a filter.
+    /// The inputs of output pixel (oy, ox), in the order of a filter; up to 15 more bytes may be written.
     template <class X>
     void gather(images_view<const X> x, std::int32_t zero_point, std::ptrdiff_t image, std::ptrdiff_t oy, std::ptrdiff_t ox,
         std::ptrdiff_t channel, std::ptrdiff_t channels, X* to) const noexcept
@@ -64,10 +81,11 @@ struct conv_geometry {
         const std::ptrdiff_t left = ox * at.stride_width - at.pad_left;
         const bool whole_rows
             = !transposed && at.dilation_width == 1 && channels == x.channels && left >= 0 && left + at.kernel_width <= x.width;
+        const X* const end = x.data + x.size();
         for (std::ptrdiff_t ky = 0; ky < at.kernel_height; ++ky) {
             const std::ptrdiff_t iy = tap(oy, ky, at.stride_height, at.dilation_height, at.pad_top, x.height);
             if (whole_rows && iy >= 0) {
-                std::memcpy(to, &x(image, iy, left, 0), bytes * static_cast<std::size_t>(at.kernel_width));
+                copy_run(to, &x(image, iy, left, 0), bytes * static_cast<std::size_t>(at.kernel_width), end);
                 to += channels * at.kernel_width;
                 continue;
             }
@@ -76,7 +94,7 @@ struct conv_geometry {
                 if (ix < 0)
                     std::memset(to, zero_point, bytes); // 0 for int16
                 else
-                    std::memcpy(to, &x(image, iy, ix, channel), bytes);
+                    copy_run(to, &x(image, iy, ix, channel), bytes, end);
             }
         }
     }
@@ -86,32 +104,31 @@ struct conv_geometry {
 class conv_product {
 public:
     conv_product(std::byte* scratch, const packed_filter& w, std::int32_t x_zero_point, const requantize_params& r) noexcept
-        : at_(scratch), k_(w.k()), zero_point_(x_zero_point), narrow_(r)
+        : at_(scratch), k_(w.k()), stride_(conv_stride(k_)), zero_point_(x_zero_point), narrow_(r)
     {
     }
     conv_product(std::byte* scratch, const packed_filter& w, std::int32_t, const requantize_16x8_params& r) noexcept
-        : at_(scratch), k_(w.k()), wide_(r)
+        : at_(scratch), k_(w.k()), stride_(conv_stride(k_)), wide_(r)
     {
     }
 
-    void set_rows(const conv_scratch<std::int8_t>& scratch, const std::int8_t* x, std::ptrdiff_t stride, std::ptrdiff_t rows) noexcept
+    /// x: rows, conv_stride(k) from one to the next.
+    void set_rows(const conv_scratch<std::int8_t>&, const std::int8_t* x, std::ptrdiff_t rows) noexcept
     {
         rows_ = rows;
-        pack(0, x, stride, zero_point_, scratch.packed, scratch.sums);
+        pack(x, 0);
     }
     /// x = 256 * upper + (lower + 128)
-    void set_rows(const conv_scratch<std::int16_t>& scratch, const std::int16_t* x, std::ptrdiff_t stride, std::ptrdiff_t rows) noexcept
+    void set_rows(const conv_scratch<std::int16_t>& scratch, const std::int16_t* x, std::ptrdiff_t rows) noexcept
     {
         rows_ = rows;
-        std::int8_t* const bytes
-            = reinterpret_cast<std::int8_t*>(at_ + 2 * (scratch.packed + scratch.sums + scratch.wide) + scratch.gathered);
+        std::int8_t* const bytes = reinterpret_cast<std::int8_t*>(at_ + 2 * (scratch.packed + scratch.wide) + scratch.gathered);
         for (const int lower : {0, 1}) {
-            for (std::ptrdiff_t r = 0; r < rows; ++r)
-                for (std::ptrdiff_t i = 0; i < k_; ++i) {
-                    const std::int32_t code = x[r * stride + i];
-                    bytes[r * k_ + i] = static_cast<std::int8_t>(lower ? (code & 255) - 128 : code >> 8);
-                }
-            pack(lower, bytes, k_, lower ? -128 : 0, scratch.packed, scratch.sums);
+            for (std::ptrdiff_t i = 0; i < rows * stride_; ++i) {
+                const std::int32_t code = x[i];
+                bytes[i] = static_cast<std::int8_t>(lower ? (code & 255) - 128 : code >> 8);
+            }
+            pack(bytes, static_cast<std::size_t>(lower) * scratch.packed);
         }
     }
 
@@ -130,48 +147,25 @@ public:
     void run(const conv_scratch<std::int16_t>& scratch, const packed_weights_view& filter, std::ptrdiff_t channel, std::ptrdiff_t first,
         std::ptrdiff_t last, std::int16_t* y, std::ptrdiff_t y_stride) const noexcept
     {
-        std::int32_t* const high = reinterpret_cast<std::int32_t*>(at_ + 2 * (scratch.packed + scratch.sums));
+        std::int32_t* const high = reinterpret_cast<std::int32_t*>(at_ + 2 * scratch.packed);
         std::int32_t* const low = high + conv_tile * wide_columns;
         for (std::ptrdiff_t j = first; j < last; j += wide_columns) {
             const std::ptrdiff_t end = last - j < wide_columns ? last : j + wide_columns;
             multiply(0, filter, j, end, 0, high, wide_columns, nullptr);
-            multiply(1, filter, j, end, -128, low, wide_columns, nullptr);
+            multiply(scratch.packed, filter, j, end, -128, low, wide_columns, nullptr);
             table_.requantize_16x8({high, low, wide_columns, rows_, channel + j, end - j, y + j, y_stride, wide_});
         }
     }
 
 private:
-    struct packed_rows {
-        const std::byte* codes;
-        const std::int32_t* sums;
-    };
+    void pack(const std::int8_t* x, std::size_t packed) noexcept { table_.pack_codes({x, rows_ * stride_, at_ + packed}); }
 
-    void pack(
-        int which, const std::int8_t* x, std::ptrdiff_t stride, std::int32_t zero_point, std::size_t packed, std::size_t sums) noexcept
-    {
-        std::byte* const to = at_ + static_cast<std::size_t>(which) * (packed + sums);
-        std::int32_t* const row_sums = reinterpret_cast<std::int32_t*>(to + packed);
-        pack_activations_args args {};
-        args.a = x;
-        args.a_stride = stride;
-        args.row_end = args.rows = rows_;
-        args.k = args.group_size = k_;
-        args.groups = 1;
-        args.padded_k = (k_ + 7) / 8 * 8;
-        args.weight_bits = 8;
-        args.zero_point = zero_point;
-        args.packed = to;
-        args.group_sums = row_sums;
-        table_.pack_s8(args);
-        rows_of_[which] = {to, row_sums};
-    }
-
-    void multiply(int which, const packed_weights_view& filter, std::ptrdiff_t first, std::ptrdiff_t last, std::int32_t zero_point, void* c,
-        std::ptrdiff_t c_stride, const requantize_params* requantize) const noexcept
+    void multiply(std::size_t packed, const packed_weights_view& filter, std::ptrdiff_t first, std::ptrdiff_t last, std::int32_t zero_point,
+        void* c, std::ptrdiff_t c_stride, const requantize_params* requantize) const noexcept
     {
         gemm_args product {};
-        product.a = rows_of_[which].codes;
-        product.group_sums = rows_of_[which].sums;
+        product.a = at_ + packed;
+        product.a_stride = stride_;
         product.rows = product.row_end = rows_;
         product.zero_point = zero_point;
         product.signed_activations = true;
@@ -191,11 +185,10 @@ private:
 
     const kernel_table& table_ = kernels();
     std::byte* at_;
-    std::ptrdiff_t k_, rows_ = 0;
+    std::ptrdiff_t k_, stride_, rows_ = 0;
     std::int32_t zero_point_ = 0;
     requantize_params narrow_ {};
     requantize_16x8_params wide_ {};
-    packed_rows rows_of_[2] {};
 };
 
 } // namespace detail
