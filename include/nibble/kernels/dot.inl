@@ -256,6 +256,8 @@ inline vector part8(vector w) noexcept
     return w;
 }
 inline words dot8(words acc, vector a, vector w) noexcept { return words(kept(_mm512_dpbusd_epi32(acc, w, a))); }
+// several: rows use the weights. Left to itself GCC reads them again for each row.
+inline vector load8_of_group(const std::byte* p, bool several) noexcept { return several ? kept(load_vector(p)) : load_vector(p); }
 inline words dot8_of_group(words acc, vector a, vector w) noexcept { return words(kept(_mm512_dpbusd_epi32(acc, a, w))); }
 #else
 // A 16-bit half of a column's quad holds (k0, k1) or (k2, k3) as bytes, so the even k and the odd k make two operands.
@@ -310,6 +312,15 @@ inline words dot_wide(words acc, vector a, vector w) noexcept
 }
 #endif
 #undef NIBBLE_MM
+#endif
+
+#if NIBBLE_ISA != NIBBLE_ISA_AVX512VNNI
+inline auto load8_of_group(const std::byte* p, bool) noexcept { return load8(p); }
+template <class Activations, class Weights>
+inline words dot8_of_group(words acc, Activations a, Weights w) noexcept
+{
+    return dot8(acc, a, w);
+}
 #endif
 
 inline void load4(const std::byte* p, weights4& low, weights4& high) noexcept

@@ -178,9 +178,8 @@ struct integer_product {
             }
     }
 
-    // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on. Unsigned:
-    // these are bytes from 0 to 255.
-    template <int Rows, int Panels, bool Unsigned = false>
+    // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on.
+    template <int Rows, int Panels, bool OneGroup>
     NIBBLE_INLINE static void accumulate(accumulators<Rows, Panels>& acc, const std::byte* codes, std::size_t panel_bytes,
         row_cursor<stored, Rows>& a, std::ptrdiff_t padded, [[maybe_unused]] const plan& allowed, std::size_t ahead) noexcept
     {
@@ -199,10 +198,7 @@ struct integer_product {
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                     unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
                         const std::byte* const at = codes + p * panel_bytes + v * vector_bytes;
-                        if constexpr (Unsigned)
-                            w[p][v] = load_vector(at);
-                        else
-                            w[p][v] = load8(at);
+                        w[p][v] = OneGroup ? load8_of_group(at, Rows > 1) : load8(at);
                     });
                 });
                 unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
@@ -214,10 +210,8 @@ struct integer_product {
                         const auto x = spread8<decltype(part)::value>(a[r]);
                         unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                             unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                                if constexpr (Unsigned)
-                                    acc[r][p][v] = dot8_of_group(acc[r][p][v], x, weights[p][v]);
-                                else
-                                    acc[r][p][v] = dot8(acc[r][p][v], x, weights[p][v]);
+                                acc[r][p][v]
+                                    = OneGroup ? dot8_of_group(acc[r][p][v], x, weights[p][v]) : dot8(acc[r][p][v], x, weights[p][v]);
                             });
                         });
                     });
@@ -288,8 +282,7 @@ struct integer_product {
                 each([&](words& x, auto, auto, auto, const sum*) NIBBLE_UNROLLED { x = words(0); });
             else
                 each([&](words& x, auto, auto, auto, const sum* at) NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
-            accumulate<Rows, Panels, stores_unsigned<Bits>>(
-                acc, read_group<Bits>(args, w.at).codes, w.panel_bytes, a, k.end - k.begin, allowed, ahead);
+            accumulate<Rows, Panels, true>(acc, read_group<Bits>(args, w.at).codes, w.panel_bytes, a, k.end - k.begin, allowed, ahead);
             each([&](words& x, auto, auto, auto, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
             return;
         }
@@ -307,7 +300,7 @@ struct integer_product {
                     [&](auto p) NIBBLE_UNROLLED { unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; }); });
             });
             unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
-            accumulate<Rows, Panels>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
+            accumulate<Rows, Panels, false>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
             if (correct.has_columns()) {
                 [[maybe_unused]] std::int32_t sums_of[Panels * panel_columns];
                 if (Bits == 8 && args.without_sums)
