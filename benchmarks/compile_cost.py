@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 include = Path(__file__).resolve().parent.parent / "include"
-BACKENDS = ["scalar", "avx2", "avx512", "avx512vnni", "neon", "neon_dotprod", "neon_i8mm"]
+BACKENDS = ["scalar", "avx2", "avx512", "avx512vnni", "avx512amx", "neon", "neon_dotprod", "neon_i8mm"]
 KERNELS = "#define NIBBLE_DEFINE_KERNELS\n#include <nibble/nibble.hpp>\n"
 
 

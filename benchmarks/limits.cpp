@@ -162,6 +162,28 @@ LOOP(avxvnni_dot, "avx2,avxvnni", __m256i, __m256i, 12, DOT)
 #undef DOT
 #undef OPAQUE
 
+// Six tiles of sums, as many as products leave room for.
+void amx_dot(long steps)
+{
+    struct alignas(64) {
+        unsigned char palette, start_row, reserved[14];
+        unsigned short row_bytes[16];
+        unsigned char rows[16];
+    } config {};
+    config.palette = 1;
+    for (int i = 0; i < 8; ++i) {
+        config.row_bytes[i] = 64;
+        config.rows[i] = 16;
+    }
+    __asm__ volatile("ldtilecfg %0" : : "m"(config));
+    for (; steps > 0; --steps)
+        __asm__ volatile("tdpbusd %%tmm7, %%tmm6, %%tmm0\n\ttdpbusd %%tmm7, %%tmm6, %%tmm1\n\ttdpbusd %%tmm7, %%tmm6, %%tmm2\n\t"
+                         "tdpbusd %%tmm7, %%tmm6, %%tmm3\n\ttdpbusd %%tmm7, %%tmm6, %%tmm4\n\ttdpbusd %%tmm7, %%tmm6, %%tmm5"
+                         :
+                         :);
+    __asm__ volatile("tilerelease" : :);
+}
+
 bool has_avx_vnni()
 {
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -203,7 +225,8 @@ std::vector<loop> loops()
     const std::vector<std::string> floats {"f32", "half", "bfloat16"}, bytes {"int8", "u8s8s32", "s8s8s32", "q8_0", "iq4_nl"},
         nibbles {"int4_channel", "int4_group128"}, grouped {"int4_group32", "q4_0", "q4_K", "q6_K", "mxfp4"},
         integers {"int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32", "int4_channel", "int4_group128"},
-        reduced {"int8_reduced", "u7s8s32"}, all_grouped {"int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
+        reduced {"int8_reduced", "u7s8s32"}, tiled {"int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32"},
+        all_grouped {"int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
 #if defined(__x86_64__)
     all.push_back({backend::avx2, "f32 vfmadd", floats, 12 * 8, avx2_fma});
     all.push_back({backend::avx2, "int16 vpmaddwd + vpaddd", bytes, 8 * 16, avx2_madd});
@@ -213,14 +236,17 @@ std::vector<loop> loops()
     all.push_back({backend::avx2, "int4, groups of 32 into f32", grouped, 4 * 8 * 32, avx2_group});
     if (has_avx_vnni())
         all.push_back({backend::avx2, "AVX-VNNI vpdpbusd, 256 bits", {}, 12 * 32, avxvnni_dot});
-    for (const backend b : {backend::avx512, backend::avx512vnni})
+    for (const backend b : {backend::avx512, backend::avx512vnni, backend::avx512amx})
         all.push_back({b, "f32 vfmadd", floats, 12 * 16, avx512_fma});
     all.push_back({backend::avx512, "int16 vpmaddwd + vpaddd", bytes, 8 * 32, avx512_madd});
     all.push_back({backend::avx512, "saturating: vpmaddubsw + vpmaddwd + vpaddd", reduced, 8 * 64, avx512_saturating});
     all.push_back({backend::avx512, "int4, 8 vpmaddubsw in int16", nibbles, 4 * 8 * 64, avx512_chain});
     all.push_back({backend::avx512, "int4, groups of 32 into f32", grouped, 4 * 8 * 64, avx512_group});
-    all.push_back({backend::avx512vnni, "int8 vpdpbusd", integers, 12 * 64, avx512vnni_dot});
-    all.push_back({backend::avx512vnni, "groups of 32 into f32", all_grouped, 12 * 8 * 64, avx512vnni_group});
+    for (const backend b : {backend::avx512vnni, backend::avx512amx}) {
+        all.push_back({b, "int8 vpdpbusd", integers, 12 * 64, avx512vnni_dot});
+        all.push_back({b, "groups of 32 into f32", all_grouped, 12 * 8 * 64, avx512vnni_group});
+    }
+    all.push_back({backend::avx512amx, "int8 tdpbusd", tiled, 6 * 16 * 16 * 64, amx_dot});
 #elif defined(__aarch64__)
     for (const backend b : {backend::neon, backend::neon_dotprod, backend::neon_i8mm})
         all.push_back({b, "f32 fmla", floats, 12 * 4, neon_fma});

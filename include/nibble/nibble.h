@@ -42,7 +42,7 @@ typedef struct nibble_threads {
 NIBBLE_C_API const char* nibble_version(void);                     /* "0.1.0" */
 NIBBLE_C_API const char* nibble_status_text(nibble_status status); /* one sentence a person can act on; never NULL */
 
-/* Which kernels run: "scalar", "avx2", "avx512", "avx512vnni", "neon", "neon_dotprod", "neon_i8mm". */
+/* Which kernels run: "scalar", "avx2", "avx512", "avx512vnni", "avx512amx", "neon", "neon_dotprod", "neon_i8mm". */
 NIBBLE_C_API const char* nibble_active_backend(void);
 NIBBLE_C_API nibble_status nibble_force_backend(const char* name);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # support_table.sh [--write]: README.md's table of kernels and backends is the one that kernels.inc (what there is), all.hpp, pass.inl and
-# integer_pass.inl (what each backend compiles for itself) give; --write puts it there.
+# integer_pass.inl (what each backend compiles for itself) and gemm_amx.inl give; --write puts it there.
 set -euo pipefail
 readme=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/README.md
 kernels=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../include/nibble/kernels" && pwd)
@@ -17,12 +17,19 @@ table() {
         }
       close(folder file)
     }
+    function own(backend, kernel) {
+      return !(backend in base) || (backend in integers ? home[kernel] in integer : kernel in tiles)
+    }
+    function runs_on(backend, kernel) { return own(backend, kernel) ? backend : runs_on(base[backend], kernel) }
     FILENAME ~ /kernels.inc$/ && /^NIBBLE_KERNEL\(/ {
       split($0, part, /[(,) ]+/)
       kernel[++kernels] = part[2]
       arguments[kernels] = part[3]
     }
     FILENAME ~ /all.hpp$/ && /^#define NIBBLE_BACKEND_NAME/ { backend[++backends] = $3 }
+    FILENAME ~ /all.hpp$/ && /^#include "integer_pass.inl"/ { integers[backend[backends]] = 1 }
+    FILENAME ~ /gemm_amx.inl$/ && /^inline void / { split($3, part, "("); tiles[part[1]] = 1 }
+    FILENAME ~ /gemm_amx.inl$/ && /^    t\.[a-z0-9_]+ = gemm_/ { split($1, part, "."); tiles[part[2]] = 1 }
     FILENAME ~ /all.hpp$/ && /^using namespace / { base[backend[backends]] = substr($3, 1, length($3) - 1) }
     END {
       includes("integer_pass.inl", integer)
@@ -47,7 +54,7 @@ table() {
         }
         cells = ""
         for (b = 1; b <= backends; ++b)
-          cells = cells " | " (backend[b] in base && !(home[kernel[k]] in integer) ? base[backend[b]] : "own")
+          cells = cells " | " (own(backend[b], kernel[k]) ? "own" : runs_on(base[backend[b]], kernel[k]))
         if (arguments[k] cells == last) # those that take the same arguments share a row
           printf ", %s", kernel[k]
         else
@@ -56,7 +63,7 @@ table() {
         end = cells " |"
       }
       print end
-    }' "$kernels/kernels.inc" "$kernels/all.hpp"
+    }' "$kernels/kernels.inc" "$kernels/all.hpp" "$kernels/gemm_amx.inl"
 }
 
 made=$(table)

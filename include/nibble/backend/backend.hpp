@@ -14,7 +14,8 @@
 
 NIBBLE_BEGIN_TYPES
 
-inline constexpr const char* backend_names[backend_count] = {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neon_dotprod", "neon_i8mm"};
+inline constexpr const char* backend_names[backend_count]
+    = {"scalar", "avx2", "avx512", "avx512vnni", "avx512amx", "neon", "neon_dotprod", "neon_i8mm"};
 
 /// The program's choice: -1 before it is made.
 inline std::atomic<int> chosen_backend {-1};

@@ -23,11 +23,12 @@ enum class backend : std::uint8_t {
     avx2,         ///< AVX2, FMA, F16C
     avx512,       ///< AVX-512 F, CD, BW, DQ, VL
     avx512vnni,   ///< avx512 and AVX-512 VNNI
+    avx512amx,    ///< avx512vnni and AMX tiles of int8
     neon,         ///< Armv8 Advanced SIMD
     neon_dotprod, ///< neon and the dot-product instructions
     neon_i8mm,    ///< neon_dotprod and the int8 matrix instructions
 };
-inline constexpr int backend_count = 7;
+inline constexpr int backend_count = 8;
 
 NIBBLE_END_TYPES
 
@@ -39,6 +40,24 @@ struct backend_set {
     NIBBLE_INLINE bool has(backend b) const noexcept { return bits >> static_cast<int>(b) & 1; }
     NIBBLE_INLINE void add(backend b) noexcept { bits = static_cast<std::uint8_t>(bits | 1 << static_cast<int>(b)); }
 };
+
+namespace detail {
+
+#if defined(__x86_64__)
+/// Linux keeps AMX tiles from a process until it asks: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA). For all threads, at any time.
+inline bool may_use_tiles() noexcept
+{
+#if defined(__linux__)
+    long answer = 158; // SYS_arch_prctl
+    __asm__ volatile("syscall" : "+a"(answer) : "D"(0x1023l), "S"(18l) : "rcx", "r11", "memory");
+    return answer == 0;
+#else
+    return false;
+#endif
+}
+#endif
+
+} // namespace detail
 
 /// What the CPU says of itself, without any library: CPUID and XGETBV on x86, the kernel's hardware capabilities on Arm.
 inline backend_set probe_cpu() noexcept
@@ -60,8 +79,12 @@ inline backend_set probe_cpu() noexcept
     if ((xcr0 & 0xe6u) != 0xe6u || (b & needed) != needed)
         return set;
     set.add(backend::avx512);
-    if (c >> 11 & 1)
+    if (c >> 11 & 1) {
         set.add(backend::avx512vnni);
+        const bool tiles = (d >> 24 & 3) == 3; // AMX-TILE, AMX-INT8
+        if (tiles && (xcr0 & 0x60000u) == 0x60000u && detail::may_use_tiles())
+            set.add(backend::avx512amx);
+    }
 #elif defined(__aarch64__)
     set.add(backend::neon);
 #if defined(__linux__)
@@ -88,8 +111,11 @@ inline backend_set ask_cpuinfo() noexcept
         if (cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512cd() && cpuinfo_has_x86_avx512bw() && cpuinfo_has_x86_avx512dq()
             && cpuinfo_has_x86_avx512vl()) {
             set.add(backend::avx512);
-            if (cpuinfo_has_x86_avx512vnni())
+            if (cpuinfo_has_x86_avx512vnni()) {
                 set.add(backend::avx512vnni);
+                if (probe_cpu().has(backend::avx512amx)) // older releases cannot be asked
+                    set.add(backend::avx512amx);
+            }
         }
     }
 #elif defined(__aarch64__)

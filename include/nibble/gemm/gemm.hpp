@@ -220,15 +220,19 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
                         : w.type == weight_type::f32 ? table.gemm_f32
                         : w.type == weight_type::f16 ? table.gemm_half
                                                      : table.gemm_bfloat16;
-    // Tasks of at most 48 rows, the block of the kernels (kernels/tiles.inl), by 8 panels.
+    // Tasks of at most 48 rows, the block of the kernels (kernels/tiles.inl), by 8 panels. Where all weights do not fit the second-level
+    // cache, three tasks in a row share their panels, since reading weights is what bounds the fastest kernels (docs/performance.md).
     constexpr std::ptrdiff_t task_rows = 48, task_panels = 8;
     const std::ptrdiff_t panels = (w.n + packed_panel - 1) / packed_panel;
+    const std::ptrdiff_t together = static_cast<std::size_t>(panels) * w.panel_bytes > std::size_t {2} << 20 ? 3 : 1;
     const std::ptrdiff_t row_tasks = (m + task_rows - 1) / task_rows, panel_tasks = (panels + task_panels - 1) / task_panels;
     executor.parallel_for(static_cast<std::size_t>(row_tasks * panel_tasks), [&](std::size_t i) {
+        const std::ptrdiff_t task = static_cast<std::ptrdiff_t>(i), first = task / (together * panel_tasks) * together;
+        const std::ptrdiff_t rows = row_tasks - first < together ? row_tasks - first : together, at = task - first * panel_tasks;
         gemm_args part = args;
-        part.row_begin = static_cast<std::ptrdiff_t>(i) / panel_tasks * task_rows;
+        part.row_begin = (first + at % rows) * task_rows;
         part.row_end = m - part.row_begin < task_rows ? m : part.row_begin + task_rows;
-        part.panel_begin = static_cast<std::ptrdiff_t>(i) % panel_tasks * task_panels;
+        part.panel_begin = at / rows * task_panels;
         part.panel_end = panels - part.panel_begin < task_panels ? panels : part.panel_begin + task_panels;
         const default_fp_mode mode;
         kernel(part);

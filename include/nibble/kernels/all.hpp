@@ -102,6 +102,22 @@ NIBBLE_END
 NIBBLE_REGION_END
 #endif
 
+#if NIBBLE_COMPILE_AVX512AMX
+NIBBLE_REGION_BEGIN(NIBBLE_OPTIONS_AVX512AMX)
+#define NIBBLE_ISA NIBBLE_ISA_AVX512VNNI
+#define NIBBLE_BACKEND_NAME avx512amx
+NIBBLE_BEGIN
+namespace avx512amx {
+using namespace avx512vnni;
+}
+NIBBLE_END
+#include "unroll.inl"
+#include "gemm_amx.inl"
+#undef NIBBLE_BACKEND_NAME
+#undef NIBBLE_ISA
+NIBBLE_REGION_END
+#endif
+
 #if NIBBLE_COMPILE_NEON
 NIBBLE_STRICT_BEGIN
 #define NIBBLE_ISA NIBBLE_ISA_NEON
@@ -171,6 +187,11 @@ const kernel_table* const* compiled_tables() noexcept
         &avx512vnni::table,
 #else
         nullptr,
+        nullptr,
+#endif
+#if NIBBLE_COMPILE_AVX512AMX
+        &avx512amx::table,
+#else
         nullptr,
 #endif
 #if NIBBLE_COMPILE_NEON

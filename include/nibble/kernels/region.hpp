@@ -38,6 +38,12 @@
 #define NIBBLE_COMPILE_AVX512 0
 #endif
 
+#if NIBBLE_COMPILE_AVX512 && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define NIBBLE_COMPILE_AVX512AMX 1
+#else
+#define NIBBLE_COMPILE_AVX512AMX 0
+#endif
+
 // Clang before 16 declares vdotq_s32 only where the whole file has it.
 #if NIBBLE_COMPILE_NEON && (!defined(__clang__) || __clang_major__ >= 16)
 #define NIBBLE_COMPILE_NEON_DOTPROD 1
@@ -60,6 +66,7 @@
 #define NIBBLE_OPTIONS_AVX2 "sse3,ssse3,sse4.1,sse4.2,popcnt,avx,avx2,fma,f16c"
 #define NIBBLE_OPTIONS_AVX512 NIBBLE_OPTIONS_AVX2 ",avx512f,avx512cd,avx512bw,avx512dq,avx512vl"
 #define NIBBLE_OPTIONS_AVX512VNNI NIBBLE_OPTIONS_AVX512 ",avx512vnni"
+#define NIBBLE_OPTIONS_AVX512AMX NIBBLE_OPTIONS_AVX512VNNI ",amx-tile,amx-int8"
 #if defined(__clang__)
 #define NIBBLE_OPTIONS_NEON_DOTPROD "dotprod"
 #define NIBBLE_OPTIONS_NEON_I8MM "dotprod,i8mm"

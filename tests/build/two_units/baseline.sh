@@ -8,7 +8,7 @@ shift
 "$objdump" -dC --no-show-raw-insn "$@" | awk '
   /^[0-9a-f]+ <.*>:$/ {
     name = substr($0, index($0, "<") + 1)
-    backend = name ~ /::(avx2|avx512|avx512vnni)::|nibble_xsimd_|abi_[01]+(4avx2|6avx512|10avx512vnni)/ # the last: names that c++filt gives up on
+    backend = name ~ /::(avx2|avx512|avx512vnni|avx512amx)::|nibble_xsimd_|abi_[01]+(4avx2|6avx512|10avx512vnni|9avx512amx)/ # the last: names that c++filt gives up on
     functions += !backend
     vector += backend
     next
