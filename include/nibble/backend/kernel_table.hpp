@@ -167,6 +167,7 @@ struct pack_activations_args {
     float* row_scales;        // [rows]; pack_f32 writes it; of reduced range, pack_s8 and pack_u8 write 1, or 0 for a row that leaves it
     std::ptrdiff_t rows;      // of the whole product
     std::int32_t* group_sums; // [groups][rows]: the sum of (a - zero_point)
+    bool without_sums;        // of static activations: nobody reads the sums
 };
 
 /// Codes one after the other, as gemm_w8 reads them where there is one group of k, without their sums. packed: room for `count` rounded up

@@ -189,6 +189,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         pack.row_scales = row_scales;
         pack.rows = m;
         pack.group_sums = group_sums;
+        pack.without_sums = !w.has_zero_points && !w.has_offsets;
         executor.parallel_for(static_cast<std::size_t>((m + pack_rows - 1) / pack_rows), [&](std::size_t i) {
             pack_activations_args part = pack;
             part.row_begin = static_cast<std::ptrdiff_t>(i) * pack_rows;

@@ -338,35 +338,37 @@ struct integer_product {
     {
         constexpr std::ptrdiff_t stride = Panels * panel_columns;
         const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
-        const bool whole = args.output == gemm_output::s32 || args.requantize, by_column = args.requantize && !correct.has_rows();
+        const bool one_group = args.groups == 1, whole = args.output == gemm_output::s32 || args.requantize;
+        // Then what the sums of a column lack is one more bias.
+        const bool by_column = args.requantize && one_group && !correct.has_rows();
         alignas(64) std::int32_t lacking[stride];
         for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
-            const epilogue_columns finish_one(args, column);
-            if (args.groups != 1 && whole)
-                return;
             const std::byte* const w = args.panels + static_cast<std::size_t>(panel + lane / panel_columns) * args.panel_bytes;
             const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);
             const group_cursor group = read_group<Bits>(args, w);
-            const floats scale = args.groups == 1 ? load_scales(args, group.scales, in_panel) : floats(1.0f);
-            const words column_part = args.groups == 1 ? correct.of_column(group, in_panel) : words(0);
+            const words column_part = one_group ? correct.of_column(group, in_panel) : words(0);
             if (by_column) {
                 column_part.store_unaligned(lacking + lane);
                 return;
             }
+            const epilogue_columns finish_one(args, column);
+            const floats scale = one_group ? load_scales(args, group.scales, in_panel) : floats(1.0f);
             for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row) {
                 sum* const at = sums + (row - rows.begin) * stride + lane;
-                if (args.groups != 1) {
+                if (!one_group && !whole) {
                     finish_one(floats::load_unaligned(&at->real), row);
                     continue;
                 }
                 words x = words::load_unaligned(&at->whole) + column_part;
-                const std::int32_t row_sum = args.group_sums ? args.group_sums[row] : 0;
-                if (correct.has_rows())
+                const std::int32_t row_sum = one_group && args.group_sums ? args.group_sums[row] : 0;
+                if (one_group && correct.has_rows())
                     x = x + correct.of_row(row_sum, args.k);
-                if (correct.zero_points)
+                if (one_group && correct.zero_points)
                     x = x - correct.zero_points_of(group, in_panel) * words(row_sum);
-                if (whole)
+                if (args.requantize)
                     x.store_unaligned(&at->whole);
+                else if (whole)
+                    store_columns(x, static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, args.n - column);
                 else if (args.has_offsets)
                     finish_one(fused(to_float(words(row_sum)), load_scales(args, group.offsets, in_panel),
                                    fused(to_float(x), scale, floats(0.0f))),
@@ -375,15 +377,11 @@ struct integer_product {
                     finish_one(fused(to_float(x), scale, floats(0.0f)), row);
             }
         });
-        if (!whole)
+        if (!args.requantize)
             return;
-        const std::ptrdiff_t column = panel * panel_columns, columns = columns_left(args, panel, Panels);
-        if (args.requantize)
-            return requantize_block(*args.requantize, &sums->whole, stride, rows.end - rows.begin, column, columns,
-                static_cast<std::uint8_t*>(args.c) + rows.begin * args.c_stride + column, args.c_stride, by_column ? lacking : nullptr);
-        for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row)
-            std::memcpy(static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, &sums[(row - rows.begin) * stride].whole,
-                static_cast<std::size_t>(columns) * sizeof(std::int32_t));
+        const std::ptrdiff_t column = panel * panel_columns;
+        requantize_block(*args.requantize, &sums->whole, stride, rows.end - rows.begin, column, columns_left(args, panel, Panels),
+            static_cast<std::uint8_t*>(args.c) + rows.begin * args.c_stride + column, args.c_stride, by_column ? lacking : nullptr);
     }
 };
 

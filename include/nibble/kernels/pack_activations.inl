@@ -173,6 +173,44 @@ inline bool fits_reduced_range(const Code* x, std::ptrdiff_t count) noexcept
     return (highest_lane(all & words(128)) | (rest & 128)) == 0;
 }
 
+// A chunk of codes as products with one group of k read them: int8, or uint8 less 128.
+template <class Code>
+inline void copy_activations(const Code* from, group_activation8* to) noexcept
+{
+    [[maybe_unused]] constexpr bool is_signed = Code(-1) < 0;
+#if NIBBLE_ISA >= NIBBLE_ISA_AVX2 && NIBBLE_ISA < NIBBLE_ISA_NEON
+    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    const __m256i other = _mm256_xor_si256(codes, _mm256_set1_epi8(-128));
+#if NIBBLE_ISA == NIBBLE_ISA_AVX512VNNI
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), is_signed ? other : codes);
+#else
+    store_evens_first(is_signed ? codes : other, to);
+#endif
+#else
+    std::memcpy(to, from, chunk);
+    if constexpr (!is_signed)
+        for (std::ptrdiff_t i = 0; i < chunk; ++i)
+            to[i] = static_cast<group_activation8>(to[i] ^ -128);
+#endif
+}
+
+// Writes whole chunks.
+template <class Code>
+inline void copy_row(const Code* from, std::ptrdiff_t count, group_activation8* to) noexcept
+{
+    for (; count >= chunk; count -= chunk, from += chunk, to += chunk)
+        copy_activations(from, to);
+    if (count > 0) {
+        Code part[chunk] = {};
+        std::memcpy(part, from, static_cast<std::size_t>(count));
+        copy_activations(part, to);
+    }
+}
+inline void pack_codes(const pack_codes_args& args) noexcept
+{
+    copy_row(args.a, args.count, reinterpret_cast<group_activation8*>(args.packed));
+}
+
 template <class Code>
 inline void pack_static(const pack_activations_args& args) noexcept
 {
@@ -180,37 +218,15 @@ inline void pack_static(const pack_activations_args& args) noexcept
         const Code* x = static_cast<const Code*>(args.a) + row * args.a_stride;
         if (args.reduced_range)
             args.row_scales[row] = fits_reduced_range(x, args.k) ? 1.0f : 0.0f;
-        pack(static_source<Code> {x});
+        if (args.without_sums && args.groups == 1 && args.weight_bits == 8 && !(multiplies_bytes && args.reduced_range))
+            copy_row(
+                x, args.k, reinterpret_cast<group_activation8*>(args.packed) + row * activation_stride<group_activation8>(args.padded_k));
+        else
+            pack(static_source<Code> {x});
     });
 }
 inline void pack_s8(const pack_activations_args& args) noexcept { pack_static<std::int8_t>(args); }
 inline void pack_u8(const pack_activations_args& args) noexcept { pack_static<std::uint8_t>(args); }
-
-// A chunk of codes as products with one group of k read them.
-inline void copy_activations(const std::int8_t* from, group_activation8* to) noexcept
-{
-#if NIBBLE_ISA == NIBBLE_ISA_AVX512VNNI
-    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_xor_si256(codes, _mm256_set1_epi8(-128)));
-#elif NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512
-    store_evens_first(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)), to);
-#else
-    std::memcpy(to, from, chunk);
-#endif
-}
-
-inline void pack_codes(const pack_codes_args& args) noexcept
-{
-    group_activation8* to = reinterpret_cast<group_activation8*>(args.packed);
-    std::ptrdiff_t i = 0;
-    for (; i + chunk <= args.count; i += chunk)
-        copy_activations(args.a + i, to + i);
-    if (i < args.count) {
-        std::int8_t part[chunk] = {};
-        std::memcpy(part, args.a + i, static_cast<std::size_t>(args.count - i));
-        copy_activations(part, to + i);
-    }
-}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -10,6 +10,7 @@ inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
     return words(_mm512_maskz_loadu_epi32(lanes_below(count), p));
 }
 inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm512_maskz_loadu_ps(lanes_below(count), p)); }
+inline void store_part(words v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_epi32(p, lanes_below(count), v); }
 inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_ps(p, lanes_below(count), v); }
 inline void store_codes_part(words v, std::uint8_t* p, std::ptrdiff_t count) noexcept
 {
@@ -27,23 +28,22 @@ inline __m256i lanes_below(std::ptrdiff_t count) noexcept
 }
 inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return words(_mm256_maskload_epi32(p, lanes_below(count))); }
 inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm256_maskload_ps(p, lanes_below(count))); }
+inline void store_part(words v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_epi32(p, lanes_below(count), v); }
 inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_ps(p, lanes_below(count), v); }
 #else
-inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
+template <class Vector, class T>
+inline Vector load_lanes(const T* p, std::ptrdiff_t count) noexcept
 {
-    std::int32_t lanes[words::size] = {};
+    T lanes[Vector::size] = {};
     std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
-    return words::load_unaligned(lanes);
+    return Vector::load_unaligned(lanes);
 }
-inline floats load_part(const float* p, std::ptrdiff_t count) noexcept
+inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return load_lanes<words>(p, count); }
+inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return load_lanes<floats>(p, count); }
+template <class Vector, class T>
+inline void store_part(Vector v, T* p, std::ptrdiff_t count) noexcept
 {
-    float lanes[floats::size] = {};
-    std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
-    return floats::load_unaligned(lanes);
-}
-inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept
-{
-    float lanes[floats::size];
+    T lanes[Vector::size];
     v.store_unaligned(lanes);
     std::memcpy(p, lanes, static_cast<std::size_t>(count) * sizeof *p);
 }
@@ -69,6 +69,14 @@ inline words load_columns(const std::int32_t* p, std::ptrdiff_t count, bool each
 inline floats load_columns(const float* p, std::ptrdiff_t count, bool each) noexcept
 {
     return !each ? floats(*p) : count >= width ? floats::load_unaligned(p) : load_part(p, count);
+}
+
+inline void store_columns(words v, std::int32_t* p, std::ptrdiff_t count) noexcept
+{
+    if (count >= width)
+        v.store_unaligned(p);
+    else
+        store_part(v, p, count);
 }
 
 // x * 2^n, saturated.
