@@ -220,6 +220,33 @@ TEST_CASE("rows that tiles of 12, 8, 6 and 4 and blocks of 48 leave over")
     compare_dynamic<std::int8_t, float>(25, 33, 2100, 0, false, {});
     compare_dynamic<int4x2, float>(25, 33, 2100, 128, false, {});
     compare_float<half>(25, 33, 600, {});
+    // Tiles of 16 rows x 64 k, one to three together and what is left over.
+    for (const std::ptrdiff_t m : {5, 20, 39, 53})
+        for (const std::ptrdiff_t n : {33, 70}) {
+            compare_dynamic<std::int8_t, float>(m, n, 150, 0, false, {});
+            compare_static<std::uint8_t, std::int32_t>(m, n, 128, 3, m == 39, {});
+        }
+}
+
+TEST_CASE("weights that no second-level cache holds: tasks that share panels cover every row and column")
+{
+    const std::ptrdiff_t m = 5 * 48 + 7, n = 4001, k = 132, part = 48;
+    test::random random(37);
+    std::vector<float> a(static_cast<std::size_t>(m * k)), w(static_cast<std::size_t>(n * k));
+    for (std::vector<float>* x : {&a, &w})
+        for (float& v : *x)
+            v = random.real();
+    const auto packed = packed_weights::make(matrix_view<const float>(w.data(), n, k));
+    REQUIRE(packed);
+    std::vector<float> whole(static_cast<std::size_t>(m * n), -1.0e9f), parts = whole;
+    REQUIRE(gemm(matrix_view<const float>(a.data(), m, k), *packed, {}, matrix_view<float>(whole.data(), m, n), {}) == status::ok);
+    for (std::ptrdiff_t row = 0; row < m; row += part) {
+        const std::ptrdiff_t rows = m - row < part ? m - row : part;
+        REQUIRE(gemm(matrix_view<const float>(a.data() + row * k, rows, k), *packed, {},
+                    matrix_view<float>(parts.data() + row * n, rows, n), {})
+                == status::ok);
+    }
+    CHECK(test::same_bits(whole.data(), parts.data(), whole.size()));
 }
 
 TEST_CASE("groups of every size, and k that is no multiple of them")
