@@ -333,15 +333,35 @@ struct integer_product {
         }
     }
 
+    // c = sums + lacking, which is the same in all rows.
+    template <int Panels>
+    static void add_columns(const std::int32_t* sums, const std::int32_t* lacking, std::ptrdiff_t rows, std::ptrdiff_t columns,
+        std::int32_t* c, std::ptrdiff_t c_stride) noexcept
+    {
+        constexpr std::size_t vectors = Panels * panel_vectors;
+        const bool all = columns == Panels * panel_columns;
+        words add[vectors];
+        unroll<vectors>([&](auto v) NIBBLE_UNROLLED { add[v] = words::load_unaligned(lacking + v * words::size); });
+        for (; rows > 0; --rows, sums += Panels * panel_columns, c += c_stride)
+            unroll<vectors>([&](auto v) NIBBLE_UNROLLED {
+                const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v * words::size);
+                const words x = words::load_unaligned(sums + lane) + add[v];
+                if (all)
+                    x.store_unaligned(c + lane);
+                else if (lane < columns)
+                    store_columns(x, c + lane, columns - lane);
+            });
+    }
+
     template <int Panels>
     static void finish(const gemm_args& args, range rows, std::ptrdiff_t panel, sum* sums) noexcept
     {
         constexpr std::ptrdiff_t stride = Panels * panel_columns;
         const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
         const bool one_group = args.groups == 1, whole = args.output == gemm_output::s32 || args.requantize;
-        // Then what the sums of a column lack is one more bias.
-        const bool by_column = args.requantize && one_group && !correct.has_rows();
-        alignas(64) std::int32_t lacking[stride];
+        // Then sums lack the same in all rows.
+        const bool by_column = whole && one_group && !correct.has_rows();
+        alignas(64) std::int32_t lacking[stride] = {};
         for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
             const std::byte* const w = args.panels + static_cast<std::size_t>(panel + lane / panel_columns) * args.panel_bytes;
             const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);
@@ -377,11 +397,15 @@ struct integer_product {
                     finish_one(fused(to_float(x), scale, floats(0.0f)), row);
             }
         });
-        if (!args.requantize)
+        if (!by_column && !args.requantize)
             return;
-        const std::ptrdiff_t column = panel * panel_columns;
-        requantize_block(*args.requantize, &sums->whole, stride, rows.end - rows.begin, column, columns_left(args, panel, Panels),
-            static_cast<std::uint8_t*>(args.c) + rows.begin * args.c_stride + column, args.c_stride, by_column ? lacking : nullptr);
+        const std::ptrdiff_t column = panel * panel_columns, columns = columns_left(args, panel, Panels);
+        const std::ptrdiff_t count = rows.end - rows.begin, at = rows.begin * args.c_stride + column;
+        if (args.requantize)
+            requantize_block(*args.requantize, &sums->whole, stride, count, column, columns, static_cast<std::uint8_t*>(args.c) + at,
+                args.c_stride, by_column ? lacking : nullptr);
+        else
+            add_columns<Panels>(&sums->whole, lacking, count, columns, static_cast<std::int32_t*>(args.c) + at, args.c_stride);
     }
 };
 
