@@ -35,7 +35,7 @@ struct conv_scratch {
     std::size_t all() const noexcept { return products * (packed + wide) + gathered + bytes; }
 
 private:
-    // Products read up to 7 codes behind the last row, short copies write up to 15 bytes behind what they should.
+    // Products read up to 63 bytes behind the last row, short copies write up to 15 behind what they should.
     explicit conv_scratch(std::size_t codes) noexcept
         : packed(round_up(2 * codes)), gathered(round_up(codes * sizeof(X))), bytes(products == 1 ? 0 : round_up(codes)),
           wide(products == 1 ? 0 : static_cast<std::size_t>(conv_tile * wide_columns) * 4)
