@@ -62,7 +62,7 @@ constexpr shape shown_shapes[] = {{1, 4096, 4096}, {16, 4096, 4096}, {1024, 1024
 void draw_roofline(const report& r, const std::string& path)
 {
     const std::string backend = newest_backend(r);
-    constexpr double width = 1000, height = 640, left = 70, right = 770, top = 70, bottom = 570;
+    constexpr double width = 1000, height = 700, left = 70, right = 770, top = 70, bottom = 630;
     svg picture(width, height);
     picture.text(left, 30, r.cpu.name + ": what it allows and what nibble reaches", {18, "#222", "start", true, 0});
     picture.text(left, 52, backend + ", 1 thread, medians; a circle is a product of one shape, hollow if its weights come from memory",
@@ -107,7 +107,7 @@ void draw_roofline(const report& r, const std::string& path)
         const double from = std::max(low_x, low_y / gbs), to = std::min(high_x, most / gbs);
         picture.line(at_x(from), at_y(from * gbs), at_x(to), at_y(to * gbs), "#222", 1.2);
         const double angle = -std::atan2(at_y(1) - at_y(2), at_x(2) - at_x(1)) * 180 / 3.14159265;
-        const double where = std::max(from, 0.3);
+        const double where = std::max(from, std::string(level) == "L3" ? 0.9 : 0.3); // its line may run beside the memory's
         picture.text(
             at_x(where), at_y(where * gbs) - 6, std::string(level) + print(" %.0f GB/s", gbs), {12, "#222", "start", false, angle});
     }
@@ -125,7 +125,7 @@ void draw_roofline(const report& r, const std::string& path)
         if (any) {
             picture.circle(right + 16, legend, 5, kind_colours[k], kind_colours[k]);
             picture.text(right + 28, legend + 4, kind_names[k]);
-            legend += 21;
+            legend += 20;
         }
     }
     write(picture, path);
