@@ -9,13 +9,27 @@ using vnni_product = avx512vnni::integer_product<8>;
 inline constexpr std::ptrdiff_t tile_rows = 16, tile_k = 64;
 inline constexpr std::size_t tile_bytes = 1024;
 
-#define NIBBLE_TILE_ZERO(tile) __asm__ volatile("tilezero %%tmm" #tile : :)
-#define NIBBLE_TILE_LOAD(tile, from, stride) \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(from), "r"(std::ptrdiff_t {stride}) : "memory")
-#define NIBBLE_TILE_STORE(tile, to, stride) \
-    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(to), "r"(std::ptrdiff_t {stride}) : "memory")
+template <int Tile>
+inline void zero_tile() noexcept
+{
+    __asm__ volatile("tilezero %%tmm%c0" : : "i"(Tile));
+}
+template <int Tile>
+inline void load_tile(const std::byte* from, std::ptrdiff_t stride) noexcept
+{
+    __asm__ volatile("tileloadd (%1,%2,1), %%tmm%c0" : : "i"(Tile), "r"(from), "r"(stride) : "memory");
+}
+template <int Tile>
+inline void store_tile(void* to, std::ptrdiff_t stride) noexcept
+{
+    __asm__ volatile("tilestored %%tmm%c0, (%1,%2,1)" : : "i"(Tile), "r"(to), "r"(stride) : "memory");
+}
 // sums += activations (tile 6, unsigned) x weights (tile 7, signed)
-#define NIBBLE_TILE_MULTIPLY(sums) __asm__ volatile("tdpbusd %%tmm7, %%tmm6, %%tmm" #sums : :)
+template <int Sums>
+inline void multiply_tile() noexcept
+{
+    __asm__ volatile("tdpbusd %%tmm7, %%tmm6, %%tmm%c0" : : "i"(Sums));
+}
 
 // Seven tiles of `rows` rows of 64 bytes, the last, of weights, of 16, until the scope ends.
 class tile_scope {
@@ -46,45 +60,23 @@ inline void fetch_tiles_ahead(const std::byte* codes) noexcept
         fetch_ahead(codes + line, usual_ahead);
 }
 
-// The sums += the products of 64 k. Of one row of tiles: tile p of panel p; of more: tile 2 r + p of row r of tiles.
+// The sums, tile r * Panels + p of row r of tiles and panel p, += the products of 64 k. Every second panel takes the rows backwards, so
+// that the activations of the last one serve again.
 template <int RowTiles, int Panels>
 NIBBLE_INLINE void multiply_tiles(const std::byte* a, std::ptrdiff_t stride, const std::byte* codes, std::size_t panel_bytes) noexcept
 {
-    const std::ptrdiff_t down = tile_rows * stride;
-    NIBBLE_TILE_LOAD(6, a, stride);
-    NIBBLE_TILE_LOAD(7, codes, 64);
-    NIBBLE_TILE_MULTIPLY(0);
-    if constexpr (RowTiles == 1) {
-        if constexpr (Panels > 1) {
-            NIBBLE_TILE_LOAD(7, codes + panel_bytes, 64);
-            NIBBLE_TILE_MULTIPLY(1);
-        }
-        if constexpr (Panels > 2) {
-            NIBBLE_TILE_LOAD(7, codes + 2 * panel_bytes, 64);
-            NIBBLE_TILE_MULTIPLY(2);
-            NIBBLE_TILE_LOAD(7, codes + 3 * panel_bytes, 64);
-            NIBBLE_TILE_MULTIPLY(3);
-        }
+    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+        load_tile<7>(codes + p * panel_bytes, 64);
+        unroll<RowTiles>([&](auto i) NIBBLE_UNROLLED {
+            constexpr int panel = decltype(p)::value, step = decltype(i)::value, row = panel % 2 == 0 ? step : RowTiles - 1 - step;
+            if constexpr (panel == 0 || step != 0)
+                load_tile<6>(a + row * tile_rows * stride, stride);
+            multiply_tile<row * Panels + panel>();
+        });
+    });
+    if constexpr (RowTiles == 1)
         for (std::size_t p = 0; p < Panels; ++p)
             fetch_tiles_ahead(codes + p * panel_bytes);
-    } else {
-        NIBBLE_TILE_LOAD(6, a + down, stride);
-        NIBBLE_TILE_MULTIPLY(2);
-        if constexpr (RowTiles > 2) {
-            NIBBLE_TILE_LOAD(6, a + 2 * down, stride);
-            NIBBLE_TILE_MULTIPLY(4);
-        }
-        if constexpr (Panels > 1) {
-            NIBBLE_TILE_LOAD(7, codes + panel_bytes, 64);
-            if constexpr (RowTiles > 2) {
-                NIBBLE_TILE_MULTIPLY(5);
-                NIBBLE_TILE_LOAD(6, a + down, stride);
-            }
-            NIBBLE_TILE_MULTIPLY(3);
-            NIBBLE_TILE_LOAD(6, a, stride);
-            NIBBLE_TILE_MULTIPLY(1);
-        }
-    }
 }
 
 // rows, RowTiles rows of tiles, x Panels panels.
@@ -95,16 +87,10 @@ inline void run_tiles(const gemm_args& args, range rows, std::ptrdiff_t panel) n
     alignas(64) vnni_product::sum sums[RowTiles * tile_rows * columns];
     const std::byte* const weights = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
     const std::byte* codes = avx512vnni::read_group<8>(args, weights).codes;
-    const std::ptrdiff_t stride
-        = args.a_stride != 0 ? args.a_stride : avx512vnni::activation_stride<avx512vnni::group_activation8>(args.padded_k);
+    const std::ptrdiff_t stride = avx512vnni::packed_stride<avx512vnni::group_activation8>(args);
     const std::byte* a = args.a + rows.begin * stride;
 
-    NIBBLE_TILE_ZERO(0);
-    NIBBLE_TILE_ZERO(1);
-    NIBBLE_TILE_ZERO(2);
-    NIBBLE_TILE_ZERO(3);
-    NIBBLE_TILE_ZERO(4);
-    NIBBLE_TILE_ZERO(5);
+    unroll<RowTiles * Panels>([](auto t) NIBBLE_UNROLLED { zero_tile<decltype(t)::value>(); });
     for (std::ptrdiff_t k = args.padded_k / tile_k; k != 0; --k, a += tile_k, codes += tile_bytes)
         multiply_tiles<RowTiles, Panels>(a, stride, codes, args.panel_bytes);
     if (const std::ptrdiff_t left = args.padded_k % tile_k; left != 0) {
@@ -114,32 +100,14 @@ inline void run_tiles(const gemm_args& args, range rows, std::ptrdiff_t panel) n
             std::memcpy(last + p * tile_bytes, codes + p * args.panel_bytes, static_cast<std::size_t>(left * panel_columns));
         multiply_tiles<RowTiles, Panels>(a, stride, last, tile_bytes);
     }
-    NIBBLE_TILE_STORE(0, sums, sums_stride);
-    if constexpr (Panels > 1)
-        NIBBLE_TILE_STORE(1, sums + panel_columns, sums_stride);
-    if constexpr (RowTiles == 1 && Panels > 2) {
-        NIBBLE_TILE_STORE(2, sums + 2 * panel_columns, sums_stride);
-        NIBBLE_TILE_STORE(3, sums + 3 * panel_columns, sums_stride);
-    }
-    if constexpr (RowTiles > 1) {
-        vnni_product::sum* const second = sums + tile_rows * columns;
-        NIBBLE_TILE_STORE(2, second, sums_stride);
-        if constexpr (Panels > 1)
-            NIBBLE_TILE_STORE(3, second + panel_columns, sums_stride);
-    }
-    if constexpr (RowTiles > 2) {
-        vnni_product::sum* const third = sums + 2 * tile_rows * columns;
-        NIBBLE_TILE_STORE(4, third, sums_stride);
-        if constexpr (Panels > 1)
-            NIBBLE_TILE_STORE(5, third + panel_columns, sums_stride);
-    }
+    unroll<RowTiles>([&](auto r) NIBBLE_UNROLLED {
+        unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
+            constexpr int row = decltype(r)::value, at = decltype(p)::value;
+            store_tile<row * Panels + at>(sums + row * tile_rows * columns + at * panel_columns, sums_stride);
+        });
+    });
     vnni_product::finish<Panels>(args, rows, panel, sums);
 }
-
-#undef NIBBLE_TILE_MULTIPLY
-#undef NIBBLE_TILE_STORE
-#undef NIBBLE_TILE_LOAD
-#undef NIBBLE_TILE_ZERO
 
 template <int RowTiles>
 inline void run_row_tiles(const gemm_args& args, range rows) noexcept

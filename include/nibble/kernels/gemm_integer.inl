@@ -51,6 +51,13 @@ NIBBLE_INLINE floats load_scales(const gemm_args& args, const std::byte* scales,
     return args.half_scales ? load_half(scales + 2 * lane) : as_floats(load_words(scales + 4 * lane));
 }
 
+// From row to row of packed activations, in elements.
+template <class Stored>
+inline std::ptrdiff_t packed_stride(const gemm_args& args) noexcept
+{
+    return args.a_stride != 0 ? args.a_stride : activation_stride<Stored>(args.padded_k);
+}
+
 // Whether activations are stored as bytes from 0 to 255 where there is one group of k.
 template <int Bits>
 inline constexpr bool stores_unsigned = Bits == 8 && !std::is_same_v<group_activation8, activation8>;
@@ -263,8 +270,7 @@ struct integer_product {
     static void tile(
         const gemm_args& args, std::ptrdiff_t row, weight_block w, range k, const plan& allowed, sum* sums, std::size_t ahead) noexcept
     {
-        const std::ptrdiff_t stride = args.a_stride != 0 ? args.a_stride : activation_stride<stored>(args.padded_k);
-        const std::ptrdiff_t padded_group = (args.group_size + 7) / 8 * 8;
+        const std::ptrdiff_t stride = packed_stride<stored>(args), padded_group = (args.group_size + 7) / 8 * 8;
         row_cursor<stored, Rows> a(
             reinterpret_cast<const stored*>(args.a) + row * stride + k.begin * (args.groups > 1 ? padded_group : 1), stride);
         accumulators<Rows, Panels> acc;
