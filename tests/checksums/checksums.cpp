@@ -31,7 +31,7 @@ namespace {
 struct operation {
     const char* name;
     void (*function)(run&);
-    const char* kernels; // those of kernels.inc that it runs
+    const char* kernels; // those of all_kernels.inc that it runs
 };
 
 const operation operations[] = {
@@ -159,7 +159,7 @@ const operation operations[] = {
 // Every kernel must have a line above.
 const char* const all_kernels[] = {
 #define NIBBLE_KERNEL(name, args) #name,
-#include <nibble/kernels/kernels.inc>
+#include <nibble/backend/all_kernels.inc>
 #undef NIBBLE_KERNEL
 };
 

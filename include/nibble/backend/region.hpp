@@ -3,6 +3,13 @@
 
 #include "../core/config.hpp"
 
+// Whether this file compiles kernels, or only declares them (core/config.hpp).
+#if !defined(NIBBLE_EXTERN_KERNELS) || defined(NIBBLE_DEFINE_KERNELS)
+#define NIBBLE_HAVE_KERNELS 1
+#else
+#define NIBBLE_HAVE_KERNELS 0
+#endif
+
 // Kernels ask #if NIBBLE_ISA >= NIBBLE_ISA_AVX2, never __AVX2__: inside a region the compiler's own macros are not reliable.
 #define NIBBLE_ISA_SCALAR 0
 #define NIBBLE_ISA_AVX2 2       // AVX2, FMA, F16C

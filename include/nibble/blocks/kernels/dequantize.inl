@@ -1,4 +1,9 @@
 // ggml's blocks to floats; blocks/decode.hpp has what a block holds.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "dequantize.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -21,6 +26,7 @@ inline void dequantize_ggml_as(const dequantize_ggml_args& args) noexcept
     }
 }
 
+template <class Lazy>
 inline void dequantize_ggml(const dequantize_ggml_args& args) noexcept
 {
     switch (args.type) {

@@ -1,5 +1,10 @@
 // The scales of ggml's blocks, a group in each lane: all groups go through the same steps, so that sums have their order, and what a branch
 // would decide is selected. reference/scale_search.hpp has the rules for one group.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "search.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -76,6 +81,7 @@ inline void for_lane_groups(const block_search_args& args, Step step) noexcept
     }
 }
 
+template <class Lazy>
 inline void search_symmetric(const block_search_args& args) noexcept
 {
     const std::int32_t bias = args.levels;
@@ -114,6 +120,7 @@ inline void search_symmetric(const block_search_args& args) noexcept
     });
 }
 
+template <class Lazy>
 inline void search_descent(const block_search_args& args) noexcept
 {
     const std::int32_t bias = args.levels;
@@ -154,6 +161,7 @@ inline void search_descent(const block_search_args& args) noexcept
     });
 }
 
+template <class Lazy>
 inline void search_affine(const block_search_args& args) noexcept
 {
     const std::int32_t levels = args.levels;
@@ -230,6 +238,7 @@ inline floats iq4_value(floats x) noexcept
 }
 
 // Scales only.
+template <class Lazy>
 inline void search_iq4(const block_search_args& args) noexcept
 {
     for_lane_groups(args, [&](const lane_groups& g, std::ptrdiff_t count, std::ptrdiff_t first) noexcept {

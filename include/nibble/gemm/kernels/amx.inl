@@ -1,6 +1,11 @@
 // int8 products of one group of k in AMX tiles: 16 rows x 64 k of activations, 64 k x 16 columns of a panel as it is packed, 16 x 16 int32
 // sums, which wrap as those of the other backends. Fewer than 4 rows and fewer than 64 k run on AVX-512 VNNI. Written in assembly: the
 // compilers' intrinsics do not tell them that tiles are read from memory.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "amx.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -120,6 +125,7 @@ inline void run_row_tiles(const gemm_args& args, range rows) noexcept
         run_tiles<RowTiles, 1>(args, rows, panel);
 }
 
+template <class Lazy>
 inline void gemm_w8(const gemm_args& args) noexcept
 {
     constexpr std::ptrdiff_t fewest = 4; // rows that tiles are faster for
@@ -145,19 +151,15 @@ inline void gemm_w8(const gemm_args& args) noexcept
         }
     }
     if (rest.row_begin < rest.row_end)
-        avx512vnni::gemm_w8(rest);
+        avx512vnni::gemm_w8<Lazy>(rest);
 }
 
-// The kernels of avx512vnni but for this one; without multiplications of bytes a reduced range is none.
-constexpr kernel_table with_tiles() noexcept
+// On VNNI a reduced range gains nothing.
+template <class Lazy>
+inline void gemm_w8_reduced(const gemm_args& args) noexcept
 {
-    kernel_table t = avx512vnni::table;
-    t.name = NIBBLE_STRING(NIBBLE_BACKEND_NAME);
-    t.gemm_w8 = gemm_w8;
-    t.gemm_w8_reduced = gemm_w8;
-    return t;
+    gemm_w8<Lazy>(args);
 }
-inline constexpr kernel_table table = with_tiles();
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

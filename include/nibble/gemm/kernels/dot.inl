@@ -8,6 +8,11 @@
 //   bits_of<Count, Mask>   v >> Count & Mask, v << -Count & Mask where Count is negative
 //   look_up                of codes below 16
 //   dot_wide               of activations and weights in [-127, 127], plus weight_offset8 as look_up's table has them
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "dot.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -77,7 +82,8 @@ inline vector or_vector(vector a, vector b) noexcept
 template <int Count, int Mask>
 inline vector bits_of(vector a) noexcept
 {
-    return of_bytes([&](int i) { return (Count < 0 ? a.v[i] << -Count : a.v[i] >> Count) & Mask; });
+    constexpr int left = Count < 0 ? -Count : 0, right = Count < 0 ? 0 : Count;
+    return of_bytes([&](int i) { return a.v[i] << left >> right & Mask; });
 }
 inline vector add_bytes(vector a, int by) noexcept
 {

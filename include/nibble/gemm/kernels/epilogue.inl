@@ -1,4 +1,9 @@
 // The last step of every product: scale, bias, activation, clamp, and conversion to the output's type; see gemm/epilogue.hpp.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "epilogue.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 

@@ -1,4 +1,9 @@
 // Compact panels of ggml's blocks (blocks/compact.hpp) written out as plain panels without sums (gemm/packed_weights.hpp).
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "expand_blocks.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 

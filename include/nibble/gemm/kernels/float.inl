@@ -1,4 +1,9 @@
 // Products of float rows with packed float, half or bfloat16 weights: per column one chain of fused multiply-adds in ascending k.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "float.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -101,9 +106,21 @@ struct float_product {
     }
 };
 
-inline void gemm_f32(const gemm_args& args) noexcept { run_product<float_product<float_weight>>(args); }
-inline void gemm_half(const gemm_args& args) noexcept { run_product<float_product<half_weight>>(args); }
-inline void gemm_bfloat16(const gemm_args& args) noexcept { run_product<float_product<bfloat16_weight>>(args); }
+template <class Lazy>
+inline void gemm_f32(const gemm_args& args) noexcept
+{
+    run_product<float_product<float_weight>>(args);
+}
+template <class Lazy>
+inline void gemm_half(const gemm_args& args) noexcept
+{
+    run_product<float_product<half_weight>>(args);
+}
+template <class Lazy>
+inline void gemm_bfloat16(const gemm_args& args) noexcept
+{
+    run_product<float_product<bfloat16_weight>>(args);
+}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -1,6 +1,11 @@
 // One row of float activations times compact panels (blocks/compact.hpp): codes go from memory to registers and into products, nothing is
 // written out. Bit for bit what integer_product does. Activations are int8 codes in [-127, 127], so that chains of products of unsigned
 // weights fit int16 where dot4 has chains.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "gemv_blocks.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 

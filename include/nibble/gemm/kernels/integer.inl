@@ -1,6 +1,14 @@
 // Products of packed activations with packed int8 or 4-bit weights. With one scale a column the exact int32 sum over all of k is kept until
 // the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums). With offsets,
 // what they are worth follows: sums = fused(float(sum of the group's activations), offset, sums).
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "integer.hpp"
+#if NIBBLE_ISA == NIBBLE_ISA_NEON_I8MM
+#include "i8mm.inl"
+#endif
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -415,12 +423,18 @@ struct integer_product {
     }
 };
 
+template <class Lazy>
 inline void gemm_w8(const gemm_args& args) noexcept
 {
     if (!multiplied_row<integer_product<8>, false>(args))
         run_product<integer_product<8>>(args);
 }
-inline void gemm_w8_reduced(const gemm_args& args) noexcept { run_product<integer_product<8, multiplies_bytes>>(args); }
+template <class Lazy>
+inline void gemm_w8_reduced(const gemm_args& args) noexcept
+{
+    run_product<integer_product<8, multiplies_bytes>>(args);
+}
+template <class Lazy>
 inline void gemm_w4(const gemm_args& args) noexcept
 {
     if (!multiplied_row<integer_product<4>, true>(args))

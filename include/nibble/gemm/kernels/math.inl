@@ -1,4 +1,9 @@
 // Activation functions, in one order of operations on every backend; reference/math.hpp states the same formulas for one number.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "math.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 

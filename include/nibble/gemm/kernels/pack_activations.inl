@@ -1,6 +1,11 @@
 // Activations for the integer products: int8, quantized if they are floats, minus 128 if they are uint8, or bytes of 7 bits where
 // reduced_range.inl multiplies these; one row after the other, each group of k padded to a multiple of 8. One pass over each row, after the
 // one that finds its scale.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "pack_activations.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -143,6 +148,7 @@ inline void pack_rows(const pack_activations_args& args, MakeSource make_source)
 
 // Symmetric, per row: scale = max|x| / 127, of reduced range max|x| / 63; 1 if that is below the least normal float, NaN if the row holds a
 // NaN or an infinity.
+template <class Lazy>
 inline void pack_f32(const pack_activations_args& args) noexcept
 {
     const float qmax = args.reduced_range ? 63.0f : 127.0f;
@@ -206,6 +212,7 @@ inline void copy_row(const Code* from, std::ptrdiff_t count, group_activation8* 
         copy_activations(part, to);
     }
 }
+template <class Lazy>
 inline void pack_codes(const pack_codes_args& args) noexcept
 {
     copy_row(args.a, args.count, reinterpret_cast<group_activation8*>(args.packed));
@@ -225,8 +232,16 @@ inline void pack_static(const pack_activations_args& args) noexcept
             pack(static_source<Code> {x});
     });
 }
-inline void pack_s8(const pack_activations_args& args) noexcept { pack_static<std::int8_t>(args); }
-inline void pack_u8(const pack_activations_args& args) noexcept { pack_static<std::uint8_t>(args); }
+template <class Lazy>
+inline void pack_s8(const pack_activations_args& args) noexcept
+{
+    pack_static<std::int8_t>(args);
+}
+template <class Lazy>
+inline void pack_u8(const pack_activations_args& args) noexcept
+{
+    pack_static<std::uint8_t>(args);
+}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -2,6 +2,11 @@
 // bytes instead: activations are stored from 0 to 127, so a pair of products fits int16, as 2 * 127 * 128 = 32512. Two pairs of one
 // column, of neighbouring quads, fit together if neither the positive nor the negative ones of their four weights exceed 258 in sum, as
 // 127 * 258 = 32766: then one vpmaddwd widens both. A plan says of a block of weights which quads allow it.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "reduced_range.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 

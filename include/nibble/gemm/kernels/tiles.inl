@@ -5,6 +5,11 @@
 // extent(args) and block(args), k in a unit of its own; offset(args, k), the bytes of a panel before k; plan, what is found out about a
 // block of weights before several tiles use it; tile<Rows, Panels>; finish<Panels>; and expands, whether weights may be compact: then
 // expand() writes expanded_k columns of panels out, expanded_bytes each, before tiles use them (expand_blocks.inl).
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "tiles.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 

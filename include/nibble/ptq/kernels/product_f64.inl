@@ -1,5 +1,10 @@
 // c += a * b or c -= a * b in double, for calibration and post-training quantization: every element is one chain of fused
 // multiply-adds in ascending k, so tiles and vector width do not show in the result.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "product_f64.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -60,6 +65,7 @@ inline void product_f64_all(const product_f64_args& args) noexcept
         }
 }
 
+template <class Lazy>
 inline void product_f64(const product_f64_args& args) noexcept
 {
     if (args.subtract)

@@ -1,4 +1,9 @@
 // float <-> half and bfloat16.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "convert.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -33,16 +38,19 @@ inline void convert(const convert_args& args, Step step) noexcept
     });
 }
 
+template <class Lazy>
 inline void f32_to_half(const convert_args& args) noexcept
 {
     convert<float, std::uint16_t>(args, [](const float* x, std::uint16_t* h) { store_half(floats::load_unaligned(x), h); });
 }
+template <class Lazy>
 inline void half_to_f32(const convert_args& args) noexcept
 {
     convert<std::uint16_t, float>(args, [](const std::uint16_t* h, float* x) { load_half(h).store_unaligned(x); });
 }
 
 // The hardware's own bfloat16 conversions flush subnormals, hence integer arithmetic.
+template <class Lazy>
 inline void f32_to_bfloat16(const convert_args& args) noexcept
 {
     convert_chunks<float, std::uint16_t>(args, [](const float* from, std::uint16_t* to) noexcept {
@@ -61,6 +69,7 @@ inline void f32_to_bfloat16(const convert_args& args) noexcept
         store_shorts(rounded, to);
     });
 }
+template <class Lazy>
 inline void bfloat16_to_f32(const convert_args& args) noexcept
 {
     convert<std::uint16_t, float>(args, [](const std::uint16_t* h, float* x) { load_bfloat16(h).store_unaligned(x); });

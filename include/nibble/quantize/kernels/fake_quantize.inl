@@ -1,4 +1,9 @@
 // Fake quantization and its gradients; reference/fake_quantize.hpp is their definition.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "fake_quantize.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -82,6 +87,7 @@ inline void for_each_group(const quantize_args& args, std::ptrdiff_t r, Visit vi
     }
 }
 
+template <class Lazy>
 inline void fake_quantize_f32(const quantize_args& args) noexcept
 {
     for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
@@ -194,6 +200,7 @@ NIBBLE_INLINE void gradient_chunk(gradient_constants g, Rule& rule, const chunk_
     }
 }
 
+template <class Lazy>
 inline void fake_quantize_backward_f32(const fake_quantize_backward_args& args) noexcept
 {
     quantize_args wider = args;

@@ -1,4 +1,9 @@
 // Blocks of small floats with a scale each; reference/microscaling.hpp has the rules for one number.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "microscaling.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -177,6 +182,7 @@ inline void quantize_mx_as(const quantize_blocks_args& args) noexcept
         quantize_mx_rows<F, false>(args);
 }
 
+template <class Lazy>
 inline void quantize_mx(const quantize_blocks_args& args) noexcept
 {
     switch (args.format) {
@@ -268,6 +274,7 @@ inline void dequantize_mx_as(const dequantize_blocks_args& args) noexcept
     }
 }
 
+template <class Lazy>
 inline void dequantize_mx(const dequantize_blocks_args& args) noexcept
 {
     switch (args.format) {
@@ -280,6 +287,7 @@ inline void dequantize_mx(const dequantize_blocks_args& args) noexcept
     }
 }
 
+template <class Lazy>
 inline void quantize_nvfp4(const quantize_blocks_args& args) noexcept
 {
     for (std::ptrdiff_t r = 0; r < args.rows; ++r) {
@@ -302,6 +310,7 @@ inline void quantize_nvfp4(const quantize_blocks_args& args) noexcept
     }
 }
 
+template <class Lazy>
 inline void dequantize_nvfp4(const dequantize_blocks_args& args) noexcept
 {
     for (std::ptrdiff_t r = 0; r < args.rows; ++r) {

@@ -1,4 +1,9 @@
 // float <-> floats of 8 and fewer bits; core/minifloat.hpp has the formats and the conversion of one number.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "minifloat.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -109,10 +114,26 @@ inline void decode_float8(const convert_args& args) noexcept
     });
 }
 
-inline void f32_to_float8_e4m3(const convert_args& args) noexcept { encode_float8<float8_e4m3>(args); }
-inline void float8_e4m3_to_f32(const convert_args& args) noexcept { decode_float8<float8_e4m3>(args); }
-inline void f32_to_float8_e5m2(const convert_args& args) noexcept { encode_float8<float8_e5m2>(args); }
-inline void float8_e5m2_to_f32(const convert_args& args) noexcept { decode_float8<float8_e5m2>(args); }
+template <class Lazy>
+inline void f32_to_float8_e4m3(const convert_args& args) noexcept
+{
+    encode_float8<float8_e4m3>(args);
+}
+template <class Lazy>
+inline void float8_e4m3_to_f32(const convert_args& args) noexcept
+{
+    decode_float8<float8_e4m3>(args);
+}
+template <class Lazy>
+inline void f32_to_float8_e5m2(const convert_args& args) noexcept
+{
+    encode_float8<float8_e5m2>(args);
+}
+template <class Lazy>
+inline void float8_e5m2_to_f32(const convert_args& args) noexcept
+{
+    decode_float8<float8_e5m2>(args);
+}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

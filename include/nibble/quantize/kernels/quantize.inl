@@ -1,4 +1,9 @@
 // Quantize, dequantize, ranges.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "quantize.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -393,9 +398,21 @@ inline void quantize_matrix(const quantize_args& args) noexcept
     }
 }
 
-inline void quantize_8(const quantize_args& args) noexcept { quantize_matrix<8>(args); }
-inline void quantize_4(const quantize_args& args) noexcept { quantize_matrix<4>(args); }
-inline void quantize_2(const quantize_args& args) noexcept { quantize_matrix<2>(args); }
+template <class Lazy>
+inline void quantize_8(const quantize_args& args) noexcept
+{
+    quantize_matrix<8>(args);
+}
+template <class Lazy>
+inline void quantize_4(const quantize_args& args) noexcept
+{
+    quantize_matrix<4>(args);
+}
+template <class Lazy>
+inline void quantize_2(const quantize_args& args) noexcept
+{
+    quantize_matrix<2>(args);
+}
 
 // The bits of the greatest |x|: as integers, magnitudes of floats sort like the floats, and NaN comes above infinity.
 inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noexcept
@@ -517,8 +534,16 @@ inline void quantize_absmax(const quantize_args& args) noexcept
     }
 }
 
-inline void quantize_absmax_8(const quantize_args& args) noexcept { quantize_absmax<8>(args); }
-inline void quantize_absmax_4(const quantize_args& args) noexcept { quantize_absmax<4>(args); }
+template <class Lazy>
+inline void quantize_absmax_8(const quantize_args& args) noexcept
+{
+    quantize_absmax<8>(args);
+}
+template <class Lazy>
+inline void quantize_absmax_4(const quantize_args& args) noexcept
+{
+    quantize_absmax<4>(args);
+}
 
 // Columns [begin, begin + count) of a row; scales[0], or with PerColumn scales[i * step] for column begin + i.
 template <int Bits, bool Signed, bool PerColumn>
@@ -610,12 +635,36 @@ inline void dequantize_matrix(const dequantize_args& args) noexcept
     }
 }
 
-inline void dequantize_s8(const dequantize_args& args) noexcept { dequantize_matrix<8, true>(args); }
-inline void dequantize_u8(const dequantize_args& args) noexcept { dequantize_matrix<8, false>(args); }
-inline void dequantize_s4(const dequantize_args& args) noexcept { dequantize_matrix<4, true>(args); }
-inline void dequantize_u4(const dequantize_args& args) noexcept { dequantize_matrix<4, false>(args); }
-inline void dequantize_s2(const dequantize_args& args) noexcept { dequantize_matrix<2, true>(args); }
-inline void dequantize_u2(const dequantize_args& args) noexcept { dequantize_matrix<2, false>(args); }
+template <class Lazy>
+inline void dequantize_s8(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<8, true>(args);
+}
+template <class Lazy>
+inline void dequantize_u8(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<8, false>(args);
+}
+template <class Lazy>
+inline void dequantize_s4(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<4, true>(args);
+}
+template <class Lazy>
+inline void dequantize_u4(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<4, false>(args);
+}
+template <class Lazy>
+inline void dequantize_s2(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<2, true>(args);
+}
+template <class Lazy>
+inline void dequantize_u2(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<2, false>(args);
+}
 
 // The running range of a block, and the greatest magnitude in it.
 struct lane_range {
@@ -637,6 +686,7 @@ inline void store_range(float low, float high, std::int32_t top, float& low_out,
     high_out = finite ? high + 0.0f : float_from_bits(0x7fc00000u);
 }
 
+template <class Lazy>
 inline void range_f32(const range_args& args) noexcept
 {
     float* low = args.low;

@@ -1,4 +1,9 @@
 // int32 sums to int8 or uint8 codes; quantize/requantize.hpp states the modes.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "requantize.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -226,6 +231,7 @@ inline void requantize_block(const requantize_params& p, const std::int32_t* sum
     run(p, sums, sums_stride, rows, column, columns, codes, codes_stride, also);
 }
 
+template <class Lazy>
 inline void requantize_s32(const requantize_args& args) noexcept
 {
     requantize_block(args.params, args.x + args.row_begin * args.x_stride, args.x_stride, args.row_end - args.row_begin, 0, args.cols,
@@ -234,6 +240,7 @@ inline void requantize_s32(const requantize_args& args) noexcept
 
 // TFLite's 16x8: with the upper 16 bits of the multiplier, rounded, and one rounding, half up. A plain loop: AVX2 and NEON have no products
 // of 64 bits.
+template <class Lazy>
 inline void requantize_16x8(const requantize_16x8_args& args) noexcept
 {
     const requantize_16x8_params p = args.params;

@@ -2,8 +2,9 @@
 // around the call say, and gives them to every builtin and conditional operator, too. Where floats matter, these stand in for the
 // intrinsics that xsimd and the kernels use: operators, which obey the pragmas; integer operations to select; and under -ffast-math the
 // instruction itself to multiply and add.
+// clang_macros.inl puts them in the place of the intrinsics.
 #if !defined(__clang__)
-#elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
+#elif NIBBLE_ISA == NIBBLE_ISA_AVX512
 NIBBLE_INLINE __m512 nibble_mm512_add_ps(__m512 a, __m512 b) noexcept { return a + b; }
 NIBBLE_INLINE __m512 nibble_mm512_sub_ps(__m512 a, __m512 b) noexcept { return a - b; }
 NIBBLE_INLINE __m512 nibble_mm512_mul_ps(__m512 a, __m512 b) noexcept { return a * b; }
@@ -26,23 +27,14 @@ NIBBLE_INLINE __mmask16 nibble_mm512_cmp_ps_mask(__m512 a, __m512 b) noexcept
     else
         return __builtin_ia32_cmpps512_mask(a, b, Predicate, 0xffff, _MM_FROUND_CUR_DIRECTION);
 }
-#pragma push_macro("_mm512_cmp_ps_mask")
-#undef _mm512_cmp_ps_mask
-#define _mm512_cmp_ps_mask(a, b, predicate) nibble_mm512_cmp_ps_mask<predicate>(a, b)
-#define _mm512_add_ps nibble_mm512_add_ps
-#define _mm512_sub_ps nibble_mm512_sub_ps
-#define _mm512_mul_ps nibble_mm512_mul_ps
-#define _mm512_div_ps nibble_mm512_div_ps
-#define _mm512_mask_blend_ps nibble_mm512_mask_blend_ps
 #if defined(__FAST_MATH__)
 NIBBLE_INLINE __m512 nibble_mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) noexcept
 {
     __asm__("vfmadd231ps %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
     return c;
 }
-#define _mm512_fmadd_ps nibble_mm512_fmadd_ps
 #endif
-#else
+#elif NIBBLE_ISA == NIBBLE_ISA_AVX2
 NIBBLE_INLINE __m256 nibble_mm256_add_ps(__m256 a, __m256 b) noexcept { return a + b; }
 NIBBLE_INLINE __m256 nibble_mm256_sub_ps(__m256 a, __m256 b) noexcept { return a - b; }
 NIBBLE_INLINE __m256 nibble_mm256_mul_ps(__m256 a, __m256 b) noexcept { return a * b; }
@@ -59,20 +51,11 @@ NIBBLE_INLINE __m256 nibble_mm256_cmp_ps(__m256 a, __m256 b) noexcept
     else
         return __builtin_ia32_cmpps256(a, b, Predicate);
 }
-#pragma push_macro("_mm256_cmp_ps")
-#undef _mm256_cmp_ps
-#define _mm256_cmp_ps(a, b, predicate) nibble_mm256_cmp_ps<predicate>(a, b)
-#define _mm256_add_ps nibble_mm256_add_ps
-#define _mm256_sub_ps nibble_mm256_sub_ps
-#define _mm256_mul_ps nibble_mm256_mul_ps
-#define _mm256_div_ps nibble_mm256_div_ps
-#define _mm256_blendv_ps nibble_mm256_blendv_ps
 #if defined(__FAST_MATH__)
 NIBBLE_INLINE __m256 nibble_mm256_fmadd_ps(__m256 a, __m256 b, __m256 c) noexcept
 {
     __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
     return c;
 }
-#define _mm256_fmadd_ps nibble_mm256_fmadd_ps
 #endif
 #endif

@@ -1,4 +1,4 @@
-// Undoes clang_intrinsics.inl.
+// Undoes clang_macros.inl.
 #undef _mm512_add_ps
 #undef _mm512_sub_ps
 #undef _mm512_mul_ps

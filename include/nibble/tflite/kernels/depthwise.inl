@@ -3,6 +3,11 @@
 //     for each block of channels: weights widened and paired, then the pixels one after the other
 // A tap beside the image reads codes that are the zero point, so that no product has to be left out: sums begin at -zero point * weights.
 // Several output channels an input channel, and large kernels, take a plain loop.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "depthwise.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -81,8 +86,8 @@ inline void finish_depthwise(const depthwise_args& args, std::int16_t, std::ptrd
     std::ptrdiff_t count, const std::int32_t* sums, std::ptrdiff_t stride) noexcept
 {
     const std::ptrdiff_t out_channels = args.channels * args.multiplier;
-    requantize_16x8({nullptr, sums, stride, pixels, channel, count, static_cast<std::int16_t*>(args.y) + pixel * out_channels + channel,
-        out_channels, args.wide});
+    requantize_16x8<void>({nullptr, sums, stride, pixels, channel, count,
+        static_cast<std::int16_t*>(args.y) + pixel * out_channels + channel, out_channels, args.wide});
 }
 
 // `count` channels, the first `channel` of the part: all lanes of Vectors vectors if Whole.
@@ -190,8 +195,16 @@ inline void depthwise(const depthwise_args& args) noexcept
         depthwise_plain<X>(args, begin, end);
 }
 
-inline void depthwise_s8(const depthwise_args& args) noexcept { depthwise<std::int8_t>(args); }
-inline void depthwise_s16(const depthwise_args& args) noexcept { depthwise<std::int16_t>(args); }
+template <class Lazy>
+inline void depthwise_s8(const depthwise_args& args) noexcept
+{
+    depthwise<std::int8_t>(args);
+}
+template <class Lazy>
+inline void depthwise_s16(const depthwise_args& args) noexcept
+{
+    depthwise<std::int16_t>(args);
+}
 
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

@@ -1,4 +1,9 @@
 // Sums and products of two int8 or int16 tensors, requantized.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "elementwise.hpp"
+
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
@@ -54,13 +59,23 @@ inline void add(const elementwise_args& args) noexcept
     });
 }
 
-inline void add_s8(const elementwise_args& args) noexcept { add<std::int8_t>(args); }
-inline void add_s16(const elementwise_args& args) noexcept { add<std::int16_t>(args); }
+template <class Lazy>
+inline void add_s8(const elementwise_args& args) noexcept
+{
+    add<std::int8_t>(args);
+}
+template <class Lazy>
+inline void add_s16(const elementwise_args& args) noexcept
+{
+    add<std::int16_t>(args);
+}
 
+template <class Lazy>
 inline void multiply_s8(const elementwise_args& args) noexcept
 {
     for_elements<std::int8_t>(args, [](words a, words b) noexcept { return a * b; });
 }
+template <class Lazy>
 inline void multiply_s16(const elementwise_args& args) noexcept
 {
     for_elements<std::int16_t>(args, [](words a, words b) noexcept { return a * b; });

@@ -1,0 +1,9 @@
+// Compiles integer.inl for every backend.
+#pragma once
+
+#include "../../quantize/kernels/requantize.hpp"
+#include "gemv_blocks.hpp"
+
+#define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)
+#define NIBBLE_KERNEL_FILE "../gemm/kernels/integer.inl"
+#include "../../backend/for_each_backend.hpp"

@@ -1,0 +1,7 @@
+// Compiles microscaling.inl for every backend.
+#pragma once
+
+#include "minifloat.hpp"
+
+#define NIBBLE_KERNEL_FILE "../quantize/kernels/microscaling.inl"
+#include "../../backend/for_each_backend.hpp"
