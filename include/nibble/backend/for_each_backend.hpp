@@ -18,9 +18,14 @@
 #endif
 
 #if defined(NIBBLE_ALONE) && __INCLUDE_LEVEL__ == 2
-// A kernel file opened on its own, as editors do: what follows here is that file, for the scalar backend.
+// A kernel file opened on its own, as editors do: what follows here is that file, for one backend and outside a region.
+#if NIBBLE_KERNEL_BACKENDS & NIBBLE_OWN_VECTORS
 #define NIBBLE_ISA NIBBLE_ISA_SCALAR
 #define NIBBLE_BACKEND_NAME scalar
+#else
+#define NIBBLE_ISA NIBBLE_ISA_AVX512VNNI
+#define NIBBLE_BACKEND_NAME avx512amx
+#endif
 #elif NIBBLE_HAVE_KERNELS
 
 #if NIBBLE_KERNEL_BACKENDS & NIBBLE_OWN_VECTORS

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../../simd/simd.hpp"
+#include "../layout.hpp"
 #include "arguments.hpp"
 
 #define NIBBLE_KERNEL_FILE "../blocks/kernels/search.inl"

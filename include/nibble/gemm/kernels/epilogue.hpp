@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../../quantize/kernels/quantize.hpp"
+#include "../../quantize/kernels/requantize.hpp"
 #include "math.hpp"
 #include "tiles.hpp"
 

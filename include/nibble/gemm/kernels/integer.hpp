@@ -1,7 +1,6 @@
 // Compiles integer.inl for every backend.
 #pragma once
 
-#include "../../quantize/kernels/requantize.hpp"
 #include "gemv_blocks.hpp"
 
 #define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)
