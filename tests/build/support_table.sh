@@ -10,7 +10,7 @@ table() {
   echo "| kernels | scalar | avx2 | avx512 | avx512vnni | avx512amx | neon | neon_dotprod | neon_i8mm |"
   printf '|---|---|---|---|---|---|---|---|---|'
   while IFS= read -r list; do
-    folder=include/nibble/${list%/list.inc}
+    folder=include/nibble/${list%/*}
     while IFS=', ' read -r name arguments; do
       file=$(grep -lE "^inline void $name\(|^NIBBLE_[A-Z_]+\($name[,)]" "$folder"/*.inl | grep -v /amx.inl) || {
         echo "$name is defined in no kernel file of $folder" >&2
@@ -27,7 +27,7 @@ table() {
         printf '%s\n| %s' "$end" "$name"
       fi
       last=$arguments$cells end=$cells
-    done < <(sed -nE 's/^NIBBLE_KERNEL\((.*)\)$/\1/p' "$folder/list.inc")
+    done < <(sed -nE 's/^NIBBLE_KERNEL\((.*)\)$/\1/p' "include/nibble/$list")
   done < <(sed -nE 's/^#include "\.\.\/(.*)"$/\1/p' include/nibble/backend/all_kernels.inc)
   echo "$end"
 }

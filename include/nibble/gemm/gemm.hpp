@@ -66,6 +66,22 @@ inline backend product_backend(weight_type type, std::ptrdiff_t m) noexcept
     return tuned == 0 ? active_backend() : static_cast<backend>(tuned - 1);
 }
 
+/// The kernel that multiplies by such weights.
+template <class Lazy = void>
+inline kernel<gemm_args> product_kernel(const packed_weights_view& w, bool reduced_range, backend b) noexcept
+{
+    switch (w.type) {
+    case weight_type::s8:
+        if (w.compact != not_compact)
+            return reduced_range ? kernels::gemm_blocks_w8_reduced(b) : kernels::gemm_blocks_w8(b);
+        return reduced_range ? kernels::gemm_w8_reduced(b) : kernels::gemm_w8(b);
+    case weight_type::u4: return w.compact != not_compact ? kernels::gemm_blocks_w4(b) : kernels::gemm_w4(b);
+    case weight_type::f32: return kernels::gemm_f32(b);
+    case weight_type::f16: return kernels::gemm_half(b);
+    default: return kernels::gemm_bfloat16(b);
+    }
+}
+
 template <class C>
 inline constexpr gemm_output output_of = std::is_same_v<C, std::int32_t>  ? gemm_output::s32
                                          : std::is_same_v<C, float>       ? gemm_output::f32
@@ -215,12 +231,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         args.a_stride = a.stride;
     }
 
-    const kernel<gemm_args> run = s.reduced_range              ? kernels::gemm_w8_reduced(b)
-                                  : w.type == weight_type::s8  ? kernels::gemm_w8(b)
-                                  : w.type == weight_type::u4  ? kernels::gemm_w4(b)
-                                  : w.type == weight_type::f32 ? kernels::gemm_f32(b)
-                                  : w.type == weight_type::f16 ? kernels::gemm_half(b)
-                                                               : kernels::gemm_bfloat16(b);
+    const kernel<gemm_args> run = detail::product_kernel(w, s.reduced_range, b);
     // Tasks of at most 48 rows, the block of the kernels (kernels/tiles.inl), by 8 panels. Where all weights do not fit the second-level
     // cache, three tasks in a row share their panels, since reading weights is what bounds the fastest kernels (docs/performance.md).
     constexpr std::ptrdiff_t task_rows = 48, task_panels = 8;

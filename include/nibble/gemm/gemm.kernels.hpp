@@ -1,9 +1,7 @@
-// The kernels of this folder, as functions of namespace kernels (backend/dispatch.hpp).
+// The kernels of all products.
 #pragma once
 
-#include "kernels/amx.hpp"
-#include "kernels/float.hpp"
-#include "kernels/integer.hpp"
-
-#define NIBBLE_KERNEL_LIST "../gemm/kernels/list.inc"
-#include "../backend/dispatch.hpp"
+#include "float.kernels.hpp"
+#include "int4.kernels.hpp"
+#include "int8.kernels.hpp"
+#include "pack_activations.kernels.hpp"

@@ -594,7 +594,7 @@ inline void load_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors]) n
 {
     constexpr int up = 3 + F::exponent_bits, sign_only = F::exponent_bits == 5 ? 0xffff : 0xbfff;
     const floats rebias(F::exponent_bits == 5 ? 1.0f : 256.0f);
-    unroll<chunk_vectors>([&](auto i) noexcept {
+    unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
         const std::uint8_t* p = codes + i * floats::size;
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
         const __m256i wide = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), up);
@@ -617,7 +617,7 @@ inline void load_e2m1(const std::uint8_t* codes, float scale, floats (&x)[chunk_
 #else
     const floats values = floats(_mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f)) * floats(scale);
 #endif
-    unroll<chunk_vectors>([&](auto i) noexcept {
+    unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
         const words code = codes_in_low_bits<4>(codes, i);
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
         x[i] = floats(_mm512_permutexvar_ps(code, values));

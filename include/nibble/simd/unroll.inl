@@ -19,5 +19,34 @@ NIBBLE_INLINE void unroll(Step step) noexcept
         unroll_each(step, std::make_index_sequence<Count> {});
 }
 
+// step(a, b) or step(a, b, c) for all a < A, b < B, c < C, the last index fastest. One lambda serves a whole nest of loops: with a lambda
+// for each loop, compilers would have as many functions to inline as the nest has steps.
+template <std::size_t B, std::size_t C, class Step, std::size_t... I>
+NIBBLE_INLINE void unroll_grid_each(Step& step, std::index_sequence<I...>) noexcept
+{
+    if constexpr (std::is_invocable_v<Step&, std::size_t, std::size_t, std::size_t>)
+        (step(I / (B * C), I / C % B, I % C), ...);
+    else
+        (step(I / C, I % C), ...);
+}
+template <std::size_t A, std::size_t B, class Step>
+NIBBLE_INLINE void unroll_grid(Step step) noexcept
+{
+    if constexpr (NIBBLE_ISA == NIBBLE_ISA_SCALAR && A * B > 8)
+        for (std::size_t i = 0; i < A * B; ++i)
+            step(i / B, i % B);
+    else
+        unroll_grid_each<1, B>(step, std::make_index_sequence<A * B> {});
+}
+template <std::size_t A, std::size_t B, std::size_t C, class Step>
+NIBBLE_INLINE void unroll_grid(Step step) noexcept
+{
+    if constexpr (NIBBLE_ISA == NIBBLE_ISA_SCALAR && A * B * C > 8)
+        for (std::size_t i = 0; i < A * B * C; ++i)
+            step(i / (B * C), i / C % B, i % C);
+    else
+        unroll_grid_each<B, C>(step, std::make_index_sequence<A * B * C> {});
+}
+
 } // namespace NIBBLE_BACKEND_NAME
 NIBBLE_END

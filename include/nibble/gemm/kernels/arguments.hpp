@@ -51,8 +51,8 @@ struct gemm_args {
     std::size_t panel_bytes;
     std::ptrdiff_t n, k, group_size, groups, padded_k;
     bool half_scales, has_zero_points, has_offsets, without_sums;
-    ggml_type compact; // f32: not
-    bool one_row;      // of float activations, with compact weights; packed as for 4 bits
+    ggml_type compact; // of gemm_blocks_w4 and _w8: the blocks' type
+    bool one_row;      // of gemm_blocks_w4 and _w8: one row of float activations, packed as for 4 bits
 
     void* c;
     std::ptrdiff_t c_stride;

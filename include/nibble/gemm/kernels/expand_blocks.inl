@@ -102,18 +102,18 @@ NIBBLE_INLINE void expand_codes(const std::byte* planes, QuadAt quad_at) noexcep
     for (std::ptrdiff_t v = 0; v < 64; v += bytes) {
         vector codes[8];
         read_codes<Block>(planes + v, codes);
-        unroll<8>([&](auto q) NIBBLE_UNROLLED {
+        unroll<8>([&](std::size_t q) NIBBLE_UNROLLED {
             if constexpr (code_table<Block> != nullptr)
                 codes[q] = look_up(*code_table<Block>, codes[q]);
             else if constexpr (add != 0)
                 codes[q] = add_bytes(codes[q], add);
         });
         if constexpr (has_4_bit_integers<Block>)
-            unroll<4>([&](auto i) NIBBLE_UNROLLED {
+            unroll<4>([&](std::size_t i) NIBBLE_UNROLLED {
                 store_vector(or_vector(codes[2 * i], bits_of<-4, 0xf0>(codes[2 * i + 1])), quad_at(2 * i) + v);
             });
         else
-            unroll<8>([&](auto i) NIBBLE_UNROLLED { store_vector(codes[i], quad_at(i) + v); });
+            unroll<8>([&](std::size_t i) NIBBLE_UNROLLED { store_vector(codes[i], quad_at(i) + v); });
     }
 }
 

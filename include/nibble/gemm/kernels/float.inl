@@ -34,9 +34,7 @@ struct float_product {
     using sum = float;
     using plan = no_plan;
     static constexpr bool expands = false;
-    static constexpr std::ptrdiff_t expanded_k = 0;
     static constexpr std::size_t expanded_bytes = 0;
-    static void expand(const gemm_args&, std::ptrdiff_t, std::ptrdiff_t, range, std::byte*) noexcept {}
     // A fused multiply-add takes 4 cycles and two start in each, so 8 chains at least.
     static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? 6
                                      : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 12
@@ -64,11 +62,9 @@ struct float_product {
     {
         floats acc[Rows][Panels][panel_vectors];
         const auto each = [&](auto step) NIBBLE_UNROLLED {
-            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                        step(acc[r][p][v], sums + (r * Panels + p) * std::size_t {panel_columns} + v * floats::size);
-                    });
+            unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
+                unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
+                    step(acc[r][p][v], sums + (r * Panels + p) * std::size_t {panel_columns} + v * floats::size);
                 });
             });
         };
@@ -78,18 +74,15 @@ struct float_product {
             each([&](floats& x, const float* from) NIBBLE_UNROLLED { x = floats::load_unaligned(from); });
         row_cursor<float, Rows> a(reinterpret_cast<const float*>(args.a) + row * args.a_stride + k.begin, args.a_stride);
         for (std::ptrdiff_t i = k.begin; i < k.end; ++i, w.at += panel_columns * Weight::bytes, a.advance(1)) {
-            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
+            unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
             floats weight[Panels][panel_vectors];
-            unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                    weight[p][v] = Weight::load(w.at + p * w.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
-                });
+            unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                weight[p][v] = Weight::load(w.at + p * w.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
             });
-            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+            unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
                 const floats x(*a[r]);
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = fused(x, weight[p][v], acc[r][p][v]); });
-                });
+                unroll_grid<Panels, panel_vectors>(
+                    [&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = fused(x, weight[p][v], acc[r][p][v]); });
             });
         }
         each([&](const floats& x, float* to) NIBBLE_UNROLLED { x.store_unaligned(to); });

@@ -1,9 +1,8 @@
 // Compiles gemv_blocks.inl for every backend.
 #pragma once
 
-#include "epilogue.hpp"
 #include "expand_blocks.hpp"
-#include "pack_activations.hpp"
+#include "integer.hpp"
 
 #define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)
 #define NIBBLE_KERNEL_FILE "../gemm/kernels/gemv_blocks.inl"

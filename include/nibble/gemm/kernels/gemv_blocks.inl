@@ -80,7 +80,7 @@ inline void add_section(
 }
 
 template <class Block, class Product>
-inline void multiply_row(const gemm_args& args) noexcept
+inline void multiply_row_by(const gemm_args& args) noexcept
 {
     using layout = compact_section<Block>;
     constexpr std::ptrdiff_t side_by_side = 4;
@@ -109,14 +109,11 @@ inline void multiply_row(const gemm_args& args) noexcept
     }
 }
 
-// Whether the weights and the activations are such; then the product is done.
+// Of panels that expand to 4 bits, or to int8.
 template <class Product, bool FourBits>
-inline bool multiplied_row(const gemm_args& args) noexcept
+inline void multiply_row(const gemm_args& args) noexcept
 {
-    if (!args.one_row)
-        return false;
-    with_compact<FourBits>(args.compact, [&](auto block) noexcept { multiply_row<decltype(block), Product>(args); });
-    return true;
+    with_compact<FourBits>(args.compact, [&](auto block) noexcept { multiply_row_by<decltype(block), Product>(args); });
 }
 
 } // namespace NIBBLE_BACKEND_NAME

@@ -154,13 +154,8 @@ struct integer_product {
     template <int Rows, int Panels>
     using accumulators = words[Rows][Panels][panel_vectors];
 
-    static constexpr bool expands = true;
-    static constexpr std::ptrdiff_t expanded_k = expanded_columns;
-    static constexpr std::size_t expanded_bytes = expanded_panel_bytes;
-    static void expand(const gemm_args& args, std::ptrdiff_t panel, std::ptrdiff_t panels, range k, std::byte* to) noexcept
-    {
-        expand_panels<Bits == 4>(args, panel, panels, k.begin, k.end, to);
-    }
+    static constexpr bool expands = false;
+    static constexpr std::size_t expanded_bytes = 0;
     struct plan : std::conditional_t<Reduced, block_plan, no_plan> {
         template <int Panels>
         void make(const gemm_args& args, weight_block w, range k) noexcept
@@ -208,44 +203,35 @@ struct integer_product {
             a.advance(padded);
         } else if constexpr (Bits == 8) {
             for (const std::byte* end = codes + padded * panel_columns; codes != end; codes += 4 * panel_columns, a.advance(4)) {
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
+                unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
                 decltype(load8(codes)) w[Panels][panel_vectors];
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                        const std::byte* const at = codes + p * panel_bytes + v * vector_bytes;
-                        w[p][v] = OneGroup ? load8_of_group(at, Rows > 1) : load8(at);
-                    });
+                unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                    const std::byte* const at = codes + p * panel_bytes + v * vector_bytes;
+                    w[p][v] = OneGroup ? load8_of_group(at, Rows > 1) : load8(at);
                 });
                 unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
                     decltype(part8<0>(w[0][0])) weights[Panels][panel_vectors];
-                    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { weights[p][v] = part8<decltype(part)::value>(w[p][v]); });
-                    });
-                    unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                    unroll_grid<Panels, panel_vectors>(
+                        [&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { weights[p][v] = part8<decltype(part)::value>(w[p][v]); });
+                    unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
                         const auto x = spread8<decltype(part)::value>(a[r]);
-                        unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                            unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                                acc[r][p][v]
-                                    = OneGroup ? dot8_of_group(acc[r][p][v], x, weights[p][v]) : dot8(acc[r][p][v], x, weights[p][v]);
-                            });
+                        unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                            acc[r][p][v] = OneGroup ? dot8_of_group(acc[r][p][v], x, weights[p][v]) : dot8(acc[r][p][v], x, weights[p][v]);
                         });
                     });
                 });
             }
         } else {
             const auto step = [&](chain4(&chain)[Rows][Panels][panel_vectors]) NIBBLE_UNROLLED {
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
+                unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
                 weights4 low[Panels][panel_vectors], high[Panels][panel_vectors];
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>(
-                        [&](auto v) NIBBLE_UNROLLED { load4(codes + p * panel_bytes + v * vector_bytes, low[p][v], high[p][v]); });
+                unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                    load4(codes + p * panel_bytes + v * vector_bytes, low[p][v], high[p][v]);
                 });
-                unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+                unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
                     const auto first = spread_quad(a[r]), second = spread_quad(a[r] + 4);
-                    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                            chain[r][p][v] = dot4(dot4(chain[r][p][v], first, low[p][v]), second, high[p][v]);
-                        });
+                    unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                        chain[r][p][v] = dot4(dot4(chain[r][p][v], first, low[p][v]), second, high[p][v]);
                     });
                 });
                 codes += 4 * panel_columns;
@@ -253,22 +239,18 @@ struct integer_product {
             };
             while (padded != 0) {
                 chain4 chain[Rows][Panels][panel_vectors];
-                unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
-                    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { chain[r][p][v] = begin_chain(acc[r][p][v]); });
-                    });
+                unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED { chain[r][p][v] = begin_chain(acc[r][p][v]); });
                 });
                 if (padded >= 4 * chain_quads) {
                     padded -= 4 * chain_quads;
-                    unroll<chain_quads / 2>([&](auto) NIBBLE_UNROLLED { step(chain); });
+                    unroll<chain_quads / 2>([&](std::size_t) NIBBLE_UNROLLED { step(chain); });
                 } else {
                     for (; padded != 0; padded -= 8)
                         step(chain);
                 }
-                unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
-                    unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                        unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = end_chain(acc[r][p][v], chain[r][p][v]); });
-                    });
+                unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = end_chain(acc[r][p][v], chain[r][p][v]); });
                 });
             }
         }
@@ -283,43 +265,41 @@ struct integer_product {
             reinterpret_cast<const stored*>(args.a) + row * stride + k.begin * (args.groups > 1 ? padded_group : 1), stride);
         accumulators<Rows, Panels> acc;
         const auto each = [&](auto step) NIBBLE_UNROLLED {
-            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                        step(acc[r][p][v], r, p, v, sums + (r * Panels + p) * std::size_t {panel_columns} + v * words::size);
-                    });
+            unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
+                unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
+                    step(acc[r][p][v], r, p, v, sums + (r * Panels + p) * std::size_t {panel_columns} + v * words::size);
                 });
             });
         };
         if (args.groups == 1) {
             if (k.begin == 0)
-                each([&](words& x, auto, auto, auto, const sum*) NIBBLE_UNROLLED { x = words(0); });
+                each([&](words& x, std::size_t, std::size_t, std::size_t, const sum*) NIBBLE_UNROLLED { x = words(0); });
             else
-                each([&](words& x, auto, auto, auto, const sum* at) NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
+                each([&](words& x, std::size_t, std::size_t, std::size_t, const sum* at)
+                         NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
             accumulate<Rows, Panels, true>(acc, read_group<Bits>(args, w.at).codes, w.panel_bytes, a, k.end - k.begin, allowed, ahead);
-            each([&](words& x, auto, auto, auto, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
+            each([&](words& x, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
             return;
         }
         if (k.begin == 0)
-            each([&](words&, auto, auto, auto, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
+            each([&](words&, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
         const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
         const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w.at).codes - w.at);
         for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
             const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
             const std::ptrdiff_t padded = (length + 7) / 8 * 8;
             const std::int32_t* const row_sums = args.group_sums + g * args.rows + row;
-            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+            unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
                 const words from_row = correct.of_row(row_sums[r], length);
-                unroll<Panels>(
-                    [&](auto p) NIBBLE_UNROLLED { unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; }); });
+                unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; });
             });
-            unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
+            unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
             accumulate<Rows, Panels, false>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
             if (correct.has_columns()) {
                 [[maybe_unused]] std::int32_t sums_of[Panels * panel_columns];
                 if (Bits == 8 && args.without_sums)
                     sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
-                each([&](words& x, auto r, auto p, auto v, const sum*) NIBBLE_UNROLLED {
+                each([&](words& x, std::size_t r, std::size_t p, std::size_t v, const sum*) NIBBLE_UNROLLED {
                     group_cursor group = read_group<Bits>(args, w.at + p * w.panel_bytes);
                     if (Bits == 8 && args.without_sums)
                         group.column_sums = reinterpret_cast<const std::byte*>(sums_of + p * std::size_t {panel_columns});
@@ -331,14 +311,13 @@ struct integer_product {
             // Kept in memory: in registers there is no room for them and a tile.
             __asm__ volatile("" : : : "memory");
             floats scale[Panels][panel_vectors];
-            unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                unroll<panel_vectors>(
-                    [&](auto v) NIBBLE_UNROLLED { scale[p][v] = load_scales(args, w.at + p * w.panel_bytes, v * words::size); });
+            unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                scale[p][v] = load_scales(args, w.at + p * w.panel_bytes, v * words::size);
             });
-            each([&](const words& x, auto, auto p, auto v, sum* at)
+            each([&](const words& x, std::size_t, std::size_t p, std::size_t v, sum* at)
                      NIBBLE_UNROLLED { fused(to_float(x), scale[p][v], floats::load_unaligned(&at->real)).store_unaligned(&at->real); });
             if (args.has_offsets) {
-                each([&](const words&, auto r, auto p, auto v, sum* at) NIBBLE_UNROLLED {
+                each([&](const words&, std::size_t r, std::size_t p, std::size_t v, sum* at) NIBBLE_UNROLLED {
                     const floats offset = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).offsets, v * words::size);
                     fused(to_float(words(row_sums[r])), offset, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
                 });
@@ -355,9 +334,9 @@ struct integer_product {
         constexpr std::size_t vectors = Panels * panel_vectors;
         const bool all = columns == Panels * panel_columns;
         words add[vectors];
-        unroll<vectors>([&](auto v) NIBBLE_UNROLLED { add[v] = words::load_unaligned(lacking + v * words::size); });
+        unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED { add[v] = words::load_unaligned(lacking + v * words::size); });
         for (; rows > 0; --rows, sums += Panels * panel_columns, c += c_stride)
-            unroll<vectors>([&](auto v) NIBBLE_UNROLLED {
+            unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED {
                 const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v * words::size);
                 const words x = words::load_unaligned(sums + lane) + add[v];
                 if (all)
@@ -426,8 +405,7 @@ struct integer_product {
 template <class Lazy>
 inline void gemm_w8(const gemm_args& args) noexcept
 {
-    if (!multiplied_row<integer_product<8>, false>(args))
-        run_product<integer_product<8>>(args);
+    run_product<integer_product<8>>(args);
 }
 template <class Lazy>
 inline void gemm_w8_reduced(const gemm_args& args) noexcept
@@ -437,8 +415,7 @@ inline void gemm_w8_reduced(const gemm_args& args) noexcept
 template <class Lazy>
 inline void gemm_w4(const gemm_args& args) noexcept
 {
-    if (!multiplied_row<integer_product<4>, true>(args))
-        run_product<integer_product<4>>(args);
+    run_product<integer_product<4>>(args);
 }
 
 } // namespace NIBBLE_BACKEND_NAME

@@ -70,7 +70,7 @@ struct dynamic_source {
             std::memcpy(part, from, static_cast<std::size_t>(count) * sizeof(float));
             from = part;
         }
-        unroll<chunk_vectors>([&](auto v) NIBBLE_UNROLLED { codes[v] = rule(floats::load_unaligned(from + v * floats::size), 0); });
+        unroll<chunk_vectors>([&](std::size_t v) NIBBLE_UNROLLED { codes[v] = rule(floats::load_unaligned(from + v * floats::size), 0); });
     }
 };
 template <class Code>
@@ -87,7 +87,7 @@ struct static_source {
             std::memcpy(part, from, static_cast<std::size_t>(count));
             from = part;
         }
-        unroll<chunk_vectors>([&](auto v) NIBBLE_UNROLLED { codes[v] = load_codes<8, is_signed>(from, v); });
+        unroll<chunk_vectors>([&](std::size_t v) NIBBLE_UNROLLED { codes[v] = load_codes<8, is_signed>(from, v); });
     }
 };
 
@@ -105,7 +105,7 @@ struct row_packer {
             const auto take = [&](std::ptrdiff_t i, std::ptrdiff_t count, Stored* to) NIBBLE_UNROLLED {
                 words codes[chunk_vectors];
                 source.load(i, count, codes);
-                unroll<chunk_vectors>([&](auto v) NIBBLE_UNROLLED {
+                unroll<chunk_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
                     sum = sum + codes[v];
                     if (offset != 0)
                         codes[v] = codes[v] - words(offset);

@@ -36,7 +36,7 @@ template <int Panels>
 inline bool may_chain(const std::byte* codes, std::size_t panel_bytes) noexcept
 {
     vector worst = NIBBLE_MM(set1_epi16)(0);
-    unroll<Panels * panel_vectors>([&](auto i) NIBBLE_UNROLLED {
+    unroll<Panels * panel_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
         const std::size_t panel = i / panel_vectors, v = i % panel_vectors;
         worst = NIBBLE_MM(max_epi16)(worst, chain_weight(codes + panel * panel_bytes + v * (words::size * 4)));
     });
@@ -79,29 +79,26 @@ public:
         const auto at = [&](std::ptrdiff_t k, std::size_t p, std::size_t v)
                             NIBBLE_UNROLLED { return load_vector(codes + k * panel_columns + p * panel_bytes + v * (words::size * 4)); };
         const auto quad = [&](std::ptrdiff_t k) NIBBLE_UNROLLED {
-            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+            unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
                 const vector x = spread_quad(a[r] + k);
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { widen(acc[r][p][v], NIBBLE_MM(maddubs_epi16)(x, at(k, p, v))); });
-                });
+                unroll_grid<Panels, panel_vectors>(
+                    [&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { widen(acc[r][p][v], NIBBLE_MM(maddubs_epi16)(x, at(k, p, v))); });
             });
         };
         if (chained_count_ == 0) {
             for (std::ptrdiff_t k = 0; k < padded; k += 4) {
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + k * panel_columns + p * panel_bytes, ahead); });
+                unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(codes + k * panel_columns + p * panel_bytes, ahead); });
                 quad(k);
             }
             return;
         }
         for (std::ptrdiff_t i = 0; i < chained_count_; ++i) {
             const std::ptrdiff_t k = 8 * chained_[i];
-            unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
+            unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
                 const vector first = spread_quad(a[r] + k), second = spread_quad(a[r] + k + 4);
-                unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
-                    unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
-                        const vector pairs = NIBBLE_MM(maddubs_epi16)(first, at(k, p, v));
-                        widen(acc[r][p][v], kept(NIBBLE_MM(add_epi16)(pairs, NIBBLE_MM(maddubs_epi16)(second, at(k + 4, p, v)))));
-                    });
+                unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                    const vector pairs = NIBBLE_MM(maddubs_epi16)(first, at(k, p, v));
+                    widen(acc[r][p][v], kept(NIBBLE_MM(add_epi16)(pairs, NIBBLE_MM(maddubs_epi16)(second, at(k + 4, p, v)))));
                 });
             });
         }

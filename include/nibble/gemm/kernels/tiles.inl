@@ -86,7 +86,7 @@ inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrd
         const std::ptrdiff_t left = extent - k.begin;
         weight_block w {expanded, Product::expanded_bytes};
         std::size_t ahead = 0;
-        if (Product::expands && args.compact != ggml_type::f32) {
+        if constexpr (Product::expands) {
             const std::ptrdiff_t step = Product::expanded_k / args.group_size;
             k.end = left < step ? extent : k.begin + step;
             Product::expand(args, panel, Panels, k, expanded);

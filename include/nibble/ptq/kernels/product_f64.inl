@@ -14,27 +14,22 @@ inline void product_f64_tile(const product_f64_args& args, std::ptrdiff_t row, s
     constexpr std::ptrdiff_t lanes = static_cast<std::ptrdiff_t>(doubles::size);
     doubles acc[Rows][Vectors];
     double* const c = args.c + row * args.c_stride + column;
-    unroll<Rows>([&](auto r) {
-        unroll<Vectors>([&](auto v) {
-            acc[r][v] = doubles::load_unaligned(
-                c + static_cast<std::ptrdiff_t>(std::size_t(r)) * args.c_stride + static_cast<std::ptrdiff_t>(std::size_t(v)) * lanes);
-        });
+    unroll_grid<Rows, Vectors>([&](std::size_t r, std::size_t v) NIBBLE_UNROLLED {
+        acc[r][v] = doubles::load_unaligned(c + static_cast<std::ptrdiff_t>(r) * args.c_stride + static_cast<std::ptrdiff_t>(v) * lanes);
     });
     const double *a = args.a + row * args.a_row_step, *b = args.b + column;
     for (std::ptrdiff_t k = 0; k < args.k; ++k, a += args.a_column_step, b += args.b_stride) {
         doubles right[Vectors];
-        unroll<Vectors>([&](auto v) { right[v] = doubles::load_unaligned(b + static_cast<std::ptrdiff_t>(std::size_t(v)) * lanes); });
-        unroll<Rows>([&](auto r) {
-            const double factor = a[static_cast<std::ptrdiff_t>(std::size_t(r)) * args.a_row_step];
+        unroll<Vectors>(
+            [&](std::size_t v) NIBBLE_UNROLLED { right[v] = doubles::load_unaligned(b + static_cast<std::ptrdiff_t>(v) * lanes); });
+        unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
+            const double factor = a[static_cast<std::ptrdiff_t>(r) * args.a_row_step];
             const doubles left(Subtract ? -factor : factor);
-            unroll<Vectors>([&](auto v) { acc[r][v] = fused(left, right[v], acc[r][v]); });
+            unroll<Vectors>([&](std::size_t v) NIBBLE_UNROLLED { acc[r][v] = fused(left, right[v], acc[r][v]); });
         });
     }
-    unroll<Rows>([&](auto r) {
-        unroll<Vectors>([&](auto v) {
-            acc[r][v].store_unaligned(
-                c + static_cast<std::ptrdiff_t>(std::size_t(r)) * args.c_stride + static_cast<std::ptrdiff_t>(std::size_t(v)) * lanes);
-        });
+    unroll_grid<Rows, Vectors>([&](std::size_t r, std::size_t v) NIBBLE_UNROLLED {
+        acc[r][v].store_unaligned(c + static_cast<std::ptrdiff_t>(r) * args.c_stride + static_cast<std::ptrdiff_t>(v) * lanes);
     });
 }
 

@@ -31,8 +31,8 @@ template <class From, class To, class Step>
 inline void convert(const convert_args& args, Step step) noexcept
 {
     convert_chunks<From, To>(args, [&](const From* from, To* to) noexcept {
-        unroll<chunk_vectors>([&](auto v) noexcept {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {v}) * width;
+        unroll<chunk_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v) * width;
             step(from + lane, to + lane);
         });
     });
@@ -56,13 +56,13 @@ inline void f32_to_bfloat16(const convert_args& args) noexcept
     convert_chunks<float, std::uint16_t>(args, [](const float* from, std::uint16_t* to) noexcept {
         floats x[chunk_vectors];
         words rounded[chunk_vectors];
-        unroll<chunk_vectors>([&](auto i) noexcept {
-            x[i] = floats::load_unaligned(from + static_cast<std::ptrdiff_t>(std::size_t {i}) * width);
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            x[i] = floats::load_unaligned(from + static_cast<std::ptrdiff_t>(i) * width);
             const words u = as_words(x[i]);
             rounded[i] = shift_right<16>(u + (shift_right<16>(u) & words(1)) + words(0x7fff));
         });
         if (any_nan(x))
-            unroll<chunk_vectors>([&](auto i) noexcept {
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
                 const words u = as_words(x[i]);
                 rounded[i] = choose(words(0x7f800000) < (u & words(0x7fffffff)), shift_right<16>(u) | words(0x40), rounded[i]);
             });

@@ -97,8 +97,8 @@ inline void fake_quantize_f32(const quantize_args& args) noexcept
             const auto step = [&](const float* from, float* to, std::ptrdiff_t column, std::ptrdiff_t part) noexcept {
                 rule.prepare(column, part);
                 params.prepare(column, part);
-                unroll<chunk_vectors>([&](auto i) {
-                    const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
+                unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+                    const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
                     const words code = rule(floats::load_unaligned(from + lane), column + lane);
                     (to_float(code - params.zero_point(lane)) * params.scale(lane)).store_unaligned(to + lane);
                 });
@@ -125,7 +125,7 @@ struct gradient_lanes {
 
     gradient_lanes() noexcept
     {
-        unroll<chunk_vectors>([&](auto i) { scale[i] = zero_point[i] = floats(0.0f); });
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { scale[i] = zero_point[i] = floats(0.0f); });
     }
     void add(std::size_t i, floats dy, floats slope, floats clipped_dy) noexcept
     {
@@ -138,7 +138,7 @@ struct gradient_lanes {
     static float folded(const floats (&from)[chunk_vectors]) noexcept
     {
         floats rest[chunk_vectors];
-        unroll<chunk_vectors>([&](auto i) { rest[i] = from[i]; });
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { rest[i] = from[i]; });
         fold_vectors<chunk_vectors / 2>(rest);
         float lanes[floats::size];
         rest[0].store_unaligned(lanes);
@@ -151,7 +151,8 @@ struct gradient_lanes {
     static void store_columns(const floats (&from)[chunk_vectors], float* to, std::ptrdiff_t count) noexcept
     {
         float lanes[chunk];
-        unroll<chunk_vectors>([&](auto i) { from[i].store_unaligned(lanes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+        unroll<chunk_vectors>(
+            [&](std::size_t i) NIBBLE_UNROLLED { from[i].store_unaligned(lanes + static_cast<std::ptrdiff_t>(i) * width); });
         for (std::ptrdiff_t i = 0; i < count; ++i)
             to[i] = lanes[i] + 0.0f;
     }
@@ -161,7 +162,7 @@ private:
     static void fold_vectors(floats (&v)[chunk_vectors]) noexcept
     {
         if constexpr (Half > 0) {
-            unroll<Half>([&](auto i) { v[i] = v[i] + v[i + Half]; });
+            unroll<Half>([&](std::size_t i) NIBBLE_UNROLLED { v[i] = v[i] + v[i + Half]; });
             fold_vectors<Half / 2>(v);
         }
     }

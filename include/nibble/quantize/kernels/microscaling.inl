@@ -123,8 +123,8 @@ inline bool quantize_mx_blocks(const float* x, std::uint8_t* q, std::uint8_t* sc
     as_floats(choose(words(253) < code, words(0x400000), shift_left<23>(words(254) - code))).store_unaligned(inverse);
     for (std::ptrdiff_t block = 0; block < width; ++block, x += mx_block, q += packed_bytes<F>(mx_block)) {
         floats t[chunk_vectors];
-        unroll<chunk_vectors>([&](auto i) noexcept {
-            t[i] = floats::load_unaligned(x + static_cast<std::ptrdiff_t>(std::size_t {i}) * width) * floats(inverse[block]);
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            t[i] = floats::load_unaligned(x + static_cast<std::ptrdiff_t>(i) * width) * floats(inverse[block]);
         });
         store_elements<F>(exclusive_or(encode_magnitudes<F>(t, all_bytes(F::max_code)), encode_signs<F>(t)), q);
     }
@@ -245,9 +245,9 @@ inline void expand_whole_block(const std::uint8_t* q, float* x, float scale) noe
             load_e2m1(q, scale, t);
         } else {
             decode_float8<F>(q, t);
-            unroll<chunk_vectors>([&](auto i) noexcept { t[i] = t[i] * floats(scale); });
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = t[i] * floats(scale); });
         }
-        unroll<chunk_vectors>([&](auto i) noexcept { t[i].store_unaligned(x + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i].store_unaligned(x + static_cast<std::ptrdiff_t>(i) * width); });
     } else {
         expand_block<F>(q, x, mx_block, scale);
     }

@@ -46,7 +46,7 @@ inline chunk_bytes encode_magnitudes(const floats (&x)[chunk_vectors], const chu
 {
     constexpr int drop = 23 - F::fraction_bits;
     words sums[chunk_vectors];
-    unroll<chunk_vectors>([&](auto i) noexcept {
+    unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
         const words bits = as_words(x[i]), power = max(bits & words(0x7f800000), words((128 - F::bias) << 23));
         sums[i] = as_words(fused(as_floats(power), floats(static_cast<float>(1 << drop)), as_floats(bits & words(0x7fffffff))));
     });
@@ -58,7 +58,7 @@ template <class F>
 inline chunk_bytes encode_signs(const floats (&x)[chunk_vectors]) noexcept
 {
     words bits[chunk_vectors];
-    unroll<chunk_vectors>([&](auto i) noexcept { bits[i] = as_words(x[i]); });
+    unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { bits[i] = as_words(x[i]); });
     return bitwise_and(is_negative(bits), all_bytes(F::sign_bit));
 }
 
@@ -84,12 +84,12 @@ inline void encode_float8(const convert_args& args) noexcept
     convert_chunks<float, std::uint8_t>(args, [&](const float* from, std::uint8_t* to) noexcept {
         floats x[chunk_vectors];
         unroll<chunk_vectors>(
-            [&](auto i) noexcept { x[i] = floats::load_unaligned(from + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+            [&](std::size_t i) NIBBLE_UNROLLED { x[i] = floats::load_unaligned(from + static_cast<std::ptrdiff_t>(i) * width); });
         if (!any_nan(x)) {
             store_bytes<8>(exclusive_or(encode_magnitudes<F>(x, limit), encode_signs<F>(x)), to);
         } else {
             words codes[chunk_vectors];
-            unroll<chunk_vectors>([&](auto i) noexcept { codes[i] = encode<F>(x[i], args.rule); });
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { codes[i] = encode<F>(x[i], args.rule); });
             store_codes<8>(codes, to);
         }
     });
@@ -101,7 +101,7 @@ inline void decode_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors])
     load_float8<F>(codes, x);
     if (any_code_above(codes, F::max_code + F::has_infinity))
         unroll<chunk_vectors>(
-            [&](auto i) noexcept { x[i] = decode<F>(load_u8(codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width)); });
+            [&](std::size_t i) NIBBLE_UNROLLED { x[i] = decode<F>(load_u8(codes + static_cast<std::ptrdiff_t>(i) * width)); });
 }
 
 template <class F>
@@ -110,7 +110,7 @@ inline void decode_float8(const convert_args& args) noexcept
     convert_chunks<std::uint8_t, float>(args, [](const std::uint8_t* from, float* to) noexcept {
         floats x[chunk_vectors];
         decode_float8<F>(from, x);
-        unroll<chunk_vectors>([&](auto i) noexcept { x[i].store_unaligned(to + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { x[i].store_unaligned(to + static_cast<std::ptrdiff_t>(i) * width); });
     });
 }
 

@@ -160,8 +160,8 @@ inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin,
 {
     const auto step = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
         words codes[chunk_vectors];
-        unroll<chunk_vectors>([&](auto i) {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
             codes[i] = rule(floats::load_unaligned(from + lane), column + lane);
         });
         store_codes<Bits>(codes, to);
@@ -220,8 +220,8 @@ struct usual_rounding {
     NIBBLE_INLINE chunk_shorts operator()(const float* x, float inverse, std::ptrdiff_t) const noexcept
     {
         floats t[chunk_vectors];
-        unroll<chunk_vectors>([&](auto i) noexcept {
-            t[i] = floats::load_unaligned(x + static_cast<std::ptrdiff_t>(std::size_t {i}) * width) * floats(inverse);
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            t[i] = floats::load_unaligned(x + static_cast<std::ptrdiff_t>(i) * width) * floats(inverse);
         });
         return round_to_shorts(t);
     }
@@ -242,17 +242,17 @@ public:
         const std::ptrdiff_t column = begin_ + c * chunk;
         floats t[chunk_vectors];
         if (divide_)
-            unroll<chunk_vectors>([&](auto i) noexcept { t[i] = quotient(load(x, i), floats(factor)); });
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = quotient(load(x, i), floats(factor)); });
         else
-            unroll<chunk_vectors>([&](auto i) noexcept { t[i] = load(x, i) * floats(factor); });
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = load(x, i) * floats(factor); });
         if (zero_points_ || Round == rounding::half_up) {
             const floats add(
                 (zero_points_ ? static_cast<float>(zero_points_[c * step_]) : 0.0f) + (Round == rounding::half_up ? 0.5f : 0.0f));
-            unroll<chunk_vectors>([&](auto i) noexcept { t[i] = opaque(round_is_exact ? zero_if_nan(t[i]) : t[i]) + add; });
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = opaque(round_is_exact ? zero_if_nan(t[i]) : t[i]) + add; });
         }
         words codes[chunk_vectors];
-        unroll<chunk_vectors>([&](auto i) noexcept {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
             codes[i] = round_by<Round>(within_shorts(t[i]), column_steps(column, lane), keys_);
         });
         return to_shorts(codes);
@@ -421,8 +421,8 @@ inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noe
     words top[4] = {words(0), words(0), words(0), words(0)};
     std::ptrdiff_t i = 0;
     for (; i + 4 * width <= count; i += 4 * width)
-        unroll<4>([&](auto v) {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {v}) * width;
+        unroll<4>([&](std::size_t v) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v) * width;
             top[v] = max(top[v], as_words(floats::load_unaligned(x + i + lane)) & mask);
         });
     words all = max(max(top[0], top[1]), max(top[2], top[3]));
@@ -450,13 +450,10 @@ inline words greatest_magnitudes(const float* x) noexcept
 {
     const words mask(0x7fffffff);
     words top[words::size];
-    unroll<words::size>([&](auto c) {
-        unroll<chunk_vectors>([&](auto v) {
-            const std::ptrdiff_t at
-                = static_cast<std::ptrdiff_t>(std::size_t {c}) * chunk + static_cast<std::ptrdiff_t>(std::size_t {v}) * width;
-            const words magnitude = as_words(floats::load_unaligned(x + at)) & mask;
-            top[c] = std::size_t {v} == 0 ? magnitude : max(top[c], magnitude);
-        });
+    unroll_grid<words::size, chunk_vectors>([&](std::size_t c, std::size_t v) NIBBLE_UNROLLED {
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(c) * chunk + static_cast<std::ptrdiff_t>(v) * width;
+        const words magnitude = as_words(floats::load_unaligned(x + at)) & mask;
+        top[c] = v == 0 ? magnitude : max(top[c], magnitude);
     });
     return highest_lanes(top);
 }
@@ -555,8 +552,8 @@ inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begi
     const words group_zero(zero_points && !PerColumn ? zero_points[0] : 0);
     const floats group_scale(scales[0]);
     const auto values = [&](const std::uint8_t* from, float* to) noexcept {
-        unroll<chunk_vectors>([&](auto i) {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
             const words zero = PerColumn ? words::load_unaligned(zero_point + lane) : group_zero;
             const floats s = PerColumn ? floats::load_unaligned(scale + lane) : group_scale;
             (to_float(load_codes<Bits, Signed>(from, i) - zero) * s).store_unaligned(to + lane);
@@ -591,8 +588,8 @@ inline void dequantize_chunks(const std::uint8_t* q, float* x, std::ptrdiff_t co
     for (std::ptrdiff_t c = 0; c < count; ++c, q += chunk * Bits / 8, x += chunk) {
         const floats scale(scales[c * step]);
         const words zero(HasZeroPoints ? zero_points[c * step] : 0);
-        unroll<chunk_vectors>([&](auto i) {
-            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
             const words codes = load_codes<Bits, Signed>(q, i);
             (to_float(HasZeroPoints ? codes - zero : codes) * scale).store_unaligned(x + lane);
         });

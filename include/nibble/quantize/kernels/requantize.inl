@@ -121,13 +121,12 @@ inline void store_lanes(const words (&v)[Vectors], std::uint8_t* codes) noexcept
     if constexpr (Vectors == chunk_vectors)
         store_codes<8>(v, codes);
     else
-        unroll<Vectors>(
-            [&](auto i) NIBBLE_UNROLLED { store_low_bytes(v[i], codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+        unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED { store_low_bytes(v[i], codes + static_cast<std::ptrdiff_t>(i) * width); });
 }
 template <std::size_t Vectors>
 inline void store_lanes(const words (&v)[Vectors], std::int16_t* codes) noexcept
 {
-    unroll<Vectors>([&](auto i) NIBBLE_UNROLLED { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(std::size_t {i}) * width); });
+    unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(i) * width); });
 }
 
 // A vector of columns: what they share over all rows is loaded once.
@@ -187,15 +186,14 @@ inline void requantize_vectors(const requantize_params& p, const std::int32_t* s
     std::ptrdiff_t column, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also) noexcept
 {
     requantizer<Mode> to_code[Vectors];
-    unroll<Vectors>([&](auto i) NIBBLE_UNROLLED {
-        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(std::size_t {i}) * width;
+    unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(i) * width;
         to_code[i] = requantizer<Mode>(p, column + at, width, also ? also + at : nullptr);
     });
     for (std::ptrdiff_t r = 0; r < rows; ++r, sums += sums_stride, codes += codes_stride) {
         words v[Vectors];
-        unroll<Vectors>([&](auto i) NIBBLE_UNROLLED {
-            v[i] = to_code[i](words::load_unaligned(sums + static_cast<std::ptrdiff_t>(std::size_t {i}) * width));
-        });
+        unroll<Vectors>([&](std::size_t i)
+                            NIBBLE_UNROLLED { v[i] = to_code[i](words::load_unaligned(sums + static_cast<std::ptrdiff_t>(i) * width)); });
         store_lanes(v, codes);
     }
 }

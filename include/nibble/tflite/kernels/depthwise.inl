@@ -103,10 +103,10 @@ inline void depthwise_block(
     short_pair weights[depthwise_taps / 2 + 1][Vectors];
     words start[2 * Vectors];
     const shorts none = all_shorts(0), zero_point = all_shorts(-args.x_zero_point);
-    unroll<2 * Vectors>([&](auto v) NIBBLE_UNROLLED { start[v] = words(0); });
+    unroll<2 * Vectors>([&](std::size_t v) NIBBLE_UNROLLED { start[v] = words(0); });
     for (std::ptrdiff_t p = 0; 2 * p < part.taps; ++p) {
         const std::int8_t* const w = args.w + 2 * p * args.channels + first_channel;
-        unroll<Vectors>([&](auto v) NIBBLE_UNROLLED {
+        unroll<Vectors>([&](std::size_t v) NIBBLE_UNROLLED {
             weights[p][v] = paired(load(w, v), 2 * p + 1 < part.taps ? load(w + args.channels, v) : none);
             add_products(start[2 * v], start[2 * v + 1], paired(zero_point, zero_point), weights[p][v]);
         });
@@ -117,22 +117,22 @@ inline void depthwise_block(
     for (std::ptrdiff_t pixel = 0; pixel < part.pixels; ++pixel) {
         const X* const* const taps = part.table + pixel * part.taps;
         words sums[2 * Vectors];
-        unroll<2 * Vectors>([&](auto v) NIBBLE_UNROLLED { sums[v] = start[v]; });
+        unroll<2 * Vectors>([&](std::size_t v) NIBBLE_UNROLLED { sums[v] = start[v]; });
         for (std::ptrdiff_t p = 0; p < pairs; ++p) {
             const X* const first = taps[2 * p] + channel;
             const X* const second = taps[2 * p + 1] + channel;
-            unroll<Vectors>([&](auto v) NIBBLE_UNROLLED {
+            unroll<Vectors>([&](std::size_t v) NIBBLE_UNROLLED {
                 add_products(sums[2 * v], sums[2 * v + 1], paired(load(first, v), load(second, v)), weights[p][v]);
             });
         }
         if (part.taps % 2 != 0) {
             const X* const last = taps[part.taps - 1] + channel;
-            unroll<Vectors>([&](auto v) NIBBLE_UNROLLED {
+            unroll<Vectors>([&](std::size_t v) NIBBLE_UNROLLED {
                 add_products(sums[2 * v], sums[2 * v + 1], paired(load(last, v), none), weights[pairs][v]);
             });
         }
-        unroll<Vectors>([&](auto v) NIBBLE_UNROLLED {
-            store_sums(sums[2 * v], sums[2 * v + 1], stored + waiting * lanes + static_cast<std::ptrdiff_t>(std::size_t {v}) * short_lanes);
+        unroll<Vectors>([&](std::size_t v) NIBBLE_UNROLLED {
+            store_sums(sums[2 * v], sums[2 * v + 1], stored + waiting * lanes + static_cast<std::ptrdiff_t>(v) * short_lanes);
         });
         if (++waiting == together || pixel + 1 == part.pixels) {
             finish_depthwise(args, X {}, part.pixel + pixel + 1 - waiting, waiting, first_channel, count, stored, lanes);
