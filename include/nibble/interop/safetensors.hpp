@@ -1,14 +1,15 @@
 // Reads a safetensors file from bytes that somebody else owns (a mapped file, a buffer). Everything is checked when the file is opened;
-// what follows cannot fail.
+// what follows can only fail for a tensor of elements that nibble does not have.
 //   u64 length, then `length` bytes of JSON, perhaps padded with spaces, then the tensors' bytes
 //   {"__metadata__": {"key": "value", ...}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}
-// The tensors' bytes fill the file without gaps and without overlap, so that each byte belongs to one tensor. Stricter than the
-// format: a tensor has these three keys and no other, and its name no escape sequences. Tensors are not aligned: array::matrix() says so.
-// Time is bounded by the length of the header (n log n for n tensors), memory by 4 times its length, taken when the tensors are known to
-// be there.
+// The tensors' bytes fill the file without gaps and without overlap, so that each byte belongs to one tensor. As the format's own library,
+// the reader passes over other keys of a tensor; unlike it, it takes no name twice. Tensors are not aligned: array::matrix() says so.
+// Time is bounded by the length of the header (n log n for n tensors), memory by twice its length, taken when the tensors are known to be
+// there.
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 
 #include "../core/memory.hpp"
@@ -18,8 +19,11 @@
 NIBBLE_BEGIN_TYPES
 
 struct safetensors_tensor {
-    std::string_view name;
+    std::string_view name;  ///< without escape sequences
+    std::string_view dtype; ///< as it stands in the file
     array values;
+    /// file_type_unknown: the type of values is unknown. file_limit: more dimensions than an array can have; type and sizes are missing.
+    status error = status::ok;
 };
 
 NIBBLE_END_TYPES
@@ -27,6 +31,82 @@ NIBBLE_END_TYPES
 NIBBLE_BEGIN
 
 namespace detail {
+
+struct safetensors_type {
+    std::string_view dtype;
+    std::uint8_t bits;
+    element_type type;
+};
+inline constexpr safetensors_type safetensors_types[] = {{"F32", 32, element_type::f32}, {"F16", 16, element_type::f16},
+    {"BF16", 16, element_type::bf16}, {"I8", 8, element_type::s8}, {"U8", 8, element_type::u8}, {"I32", 32, element_type::s32},
+    {"U32", 32, element_type::u32}, {"I64", 64, element_type::s64}, {"U64", 64, element_type::u64}, {"I16", 16, element_type::s16},
+    {"U16", 16, element_type::u16}, {"F64", 64, element_type::f64}, {"BOOL", 8, element_type::boolean}, {"F8_E4M3", 8, element_type::e4m3},
+    {"F8_E5M2", 8, element_type::e5m2}, {"F8_E8M0", 8, element_type::e8m0}, {"C64", 64, element_type::c64},
+    {"F8_E4M3FNUZ", 8, element_type::unknown}, {"F8_E5M2FNUZ", 8, element_type::unknown}, {"F4", 4, element_type::unknown},
+    {"F6_E2M3", 6, element_type::unknown}, {"F6_E3M2", 6, element_type::unknown}};
+
+/// The characters of a JSON string whose escape sequences are well-formed, as UTF-8, at most as many as it has. out: where they go, or
+/// null, which only counts them. The count is -1 for half of a surrogate pair, which UTF-8 cannot write.
+inline std::ptrdiff_t unescape(std::string_view raw, char* out) noexcept
+{
+    std::ptrdiff_t count = 0;
+    const auto put = [&](std::uint32_t c) noexcept {
+        if (out != nullptr)
+            out[count] = static_cast<char>(c);
+        ++count;
+    };
+    const auto number = [&](std::size_t at) noexcept { // of \uXXXX at `at`; 0 if something else stands there
+        std::uint32_t value = 0;
+        if (raw.substr(at, 2) == "\\u")
+            for (const char digit : raw.substr(at + 2, 4)) {
+                const auto c = static_cast<std::uint32_t>(digit);
+                value = value * 16 + (c <= '9' ? c - '0' : (c | 0x20u) - 'a' + 10);
+            }
+        return value;
+    };
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+        if (raw[i] != '\\') {
+            put(static_cast<unsigned char>(raw[i]));
+            continue;
+        }
+        constexpr std::string_view names = "bfnrt", meant = "\b\f\n\r\t";
+        if (raw[i + 1] != 'u') {
+            const std::size_t named = names.find(raw[++i]);
+            put(static_cast<unsigned char>(named < names.size() ? meant[named] : raw[i]));
+            continue;
+        }
+        std::uint32_t c = number(i);
+        i += 5;
+        if (c >= 0xd800 && c < 0xe000) {
+            const std::uint32_t second = i + 1 < raw.size() ? number(i + 1) : 0;
+            if (c >= 0xdc00 || second < 0xdc00 || second >= 0xe000)
+                return -1;
+            c = 0x10000 + ((c - 0xd800) << 10) + (second - 0xdc00);
+            i += 6;
+        }
+        if (c < 0x80) {
+            put(c);
+            continue;
+        }
+        if (c >= 0x10000)
+            put(0xf0 | c >> 18);
+        if (c >= 0x800)
+            put(c >= 0x10000 ? 0x80 | (c >> 12 & 63) : 0xe0 | c >> 12);
+        put(c >= 0x800 ? 0x80 | (c >> 6 & 63) : 0xc0 | c >> 6);
+        put(0x80 | (c & 63));
+    }
+    return count;
+}
+
+/// Whether a JSON string, given as it stands, is `word`.
+inline bool spells(std::string_view raw, std::string_view word) noexcept
+{
+    char text[6 * 16]; // an escape sequence has up to 6 characters
+    if (raw.find('\\') == std::string_view::npos || raw.size() > sizeof text)
+        return raw == word;
+    const std::ptrdiff_t count = unescape(raw, text);
+    return count >= 0 && std::string_view(text, static_cast<std::size_t>(count)) == word;
+}
 
 /// The JSON that a header may hold. A step that does not fit sets error, and every later one does nothing.
 struct safetensors_text {
@@ -72,7 +152,7 @@ struct safetensors_text {
             return {};
         const std::string_view found = text.substr(0, i);
         text.remove_prefix(i + 1);
-        if (!is_utf8(found))
+        if (!is_utf8(found) || unescape(found, nullptr) < 0)
             fail(status::file_text_invalid);
         return found;
     }
@@ -87,16 +167,17 @@ struct safetensors_text {
         return i + 4;
     }
 
-    std::ptrdiff_t number() noexcept
+    std::uint64_t number() noexcept
     {
         skip_spaces();
-        std::ptrdiff_t n = 0;
+        std::uint64_t n = 0;
         std::size_t digits = 0;
         for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits) {
-            if (n > (PTRDIFF_MAX - 9) / 10 || (digits == 1 && n == 0)) // too large, or a leading zero
+            const std::uint64_t digit = static_cast<std::uint64_t>(text[digits] - '0');
+            if (n > (UINT64_MAX - digit) / 10 || (digits == 1 && n == 0)) // too large, or a leading zero
                 fail(status::file_damaged);
             else
-                n = 10 * n + (text[digits] - '0');
+                n = 10 * n + digit;
         }
         if (digits == 0)
             fail(status::file_damaged);
@@ -104,26 +185,97 @@ struct safetensors_text {
         return n;
     }
 
-    /// [a, b, ...]; the number of elements.
-    std::uint32_t numbers(std::ptrdiff_t* out, std::uint32_t most) noexcept
+    /// [a, b, ...] to out(i, number); the number of elements.
+    template <class Out>
+    std::uint32_t numbers(Out out) noexcept
     {
         std::uint32_t count = 0;
         expect('[');
         if (accept(']'))
             return 0;
-        do {
-            const std::ptrdiff_t n = number();
-            if (count == most)
-                fail(status::file_limit);
-            else
-                out[count++] = n;
-        } while (accept(','));
+        do
+            out(count++, number());
+        while (accept(','));
         expect(']');
         return count;
     }
 
+    void digits() noexcept
+    {
+        const std::size_t end = text.find_first_not_of("0123456789");
+        if (end == 0 || text.empty())
+            fail(status::file_damaged);
+        text.remove_prefix(end < text.size() ? end : text.size());
+    }
+    /// A number, true, false or null.
+    void skip_word() noexcept
+    {
+        for (const std::string_view word : {"true", "false", "null"})
+            if (text.substr(0, word.size()) == word)
+                return text.remove_prefix(word.size());
+        if (!text.empty() && text[0] == '-')
+            text.remove_prefix(1);
+        if (!text.empty() && text[0] == '0')
+            text.remove_prefix(1);
+        else
+            digits();
+        if (good() && !text.empty() && text[0] == '.') {
+            text.remove_prefix(1);
+            digits();
+        }
+        if (good() && !text.empty() && (text[0] == 'e' || text[0] == 'E')) {
+            text.remove_prefix(1);
+            if (!text.empty() && (text[0] == '-' || text[0] == '+'))
+                text.remove_prefix(1);
+            digits();
+        }
+    }
+    /// Any value. file_limit if arrays and objects are nested deeper than the format's own library reads, inside the header and a tensor.
+    void skip_value() noexcept
+    {
+        constexpr std::size_t most = 125;
+        bool objects[most] = {};
+        std::size_t depth = 0;
+        do {
+            const bool object = accept('{'), array = !object && accept('[');
+            if (object || array) {
+                if (depth == most)
+                    return fail(status::file_limit);
+                objects[depth++] = object;
+                if (!accept(object ? '}' : ']')) {
+                    skip_key(object);
+                    continue;
+                }
+                --depth;
+            } else {
+                skip_spaces();
+                if (!text.empty() && text[0] == '"')
+                    (void)string();
+                else
+                    skip_word();
+            }
+            while (depth != 0 && !accept(',')) {
+                expect(objects[--depth] ? '}' : ']');
+                if (!good())
+                    return;
+            }
+            if (depth != 0)
+                skip_key(objects[depth - 1]);
+        } while (depth != 0 && good());
+    }
+    void skip_key(bool object) noexcept
+    {
+        if (!object)
+            return;
+        (void)string();
+        expect(':');
+    }
+
     void metadata() noexcept
     {
+        skip_spaces();
+        if (text.substr(0, 4) == "null")
+            return text.remove_prefix(4);
         expect('{');
         if (accept('}'))
             return;
@@ -135,61 +287,71 @@ struct safetensors_text {
         expect('}');
     }
 
-    array tensor(span<const std::byte> data) noexcept
+    struct place {
+        std::uint64_t begin = 0, end = 0;
+        status fault = status::ok; // what is wrong with the numbers
+    };
+
+    /// What stands behind a tensor's name.
+    place tensor(safetensors_tensor& t) noexcept
     {
-        array a;
-        std::string_view dtype;
-        std::ptrdiff_t offsets[2] = {};
+        place p;
+        array& a = t.values;
+        a.type = element_type::unknown;
         unsigned seen = 0;
+        bool overflow = false;
+        std::uint32_t ends = 0;
+        std::uint64_t elements = 1;
         expect('{');
         do {
             const std::string_view key = string();
             expect(':');
-            const unsigned bit = key == "dtype" ? 1 : key == "shape" ? 2 : key == "data_offsets" ? 4 : 0;
-            if (bit == 0 || (seen & bit) != 0)
-                fail(status::file_damaged);
+            const unsigned bit = spells(key, "dtype") ? 1 : spells(key, "shape") ? 2 : spells(key, "data_offsets") ? 4 : 0;
+            if ((seen & bit) != 0)
+                fail(status::file_duplicate);
             seen |= bit;
+            if (!good())
+                return p;
             if (bit == 1)
-                dtype = string();
+                t.dtype = string();
             else if (bit == 2)
-                a.dimensions = numbers(a.sizes, array::max_dimensions);
-            else if (bit == 4 && numbers(offsets, 2) != 2)
-                fail(status::file_damaged);
+                a.dimensions = numbers([&](std::uint32_t i, std::uint64_t n) noexcept {
+                    if (i < array::max_dimensions)
+                        a.sizes[i] = static_cast<std::ptrdiff_t>(n);
+                    overflow = overflow || n > PTRDIFF_MAX || (elements != 0 && n > UINT64_MAX / elements);
+                    elements *= n;
+                });
+            else if (bit == 4)
+                ends = numbers([&](std::uint32_t i, std::uint64_t n) noexcept { (i == 0 ? p.begin : p.end) = n; });
+            else
+                skip_value();
         } while (accept(','));
         expect('}');
-        if (seen != 7)
+        if (seen != 7 || ends < 2)
             fail(status::file_damaged);
+        else if (ends > 2)
+            fail(status::file_limit);
         if (!good())
-            return a;
-        a.type = type_of(dtype);
-        const auto size = bytes_of(a);
-        fail(size.error());
-        const std::ptrdiff_t there = static_cast<std::ptrdiff_t>(data.size());
-        if (offsets[1] > there)
-            fail(status::file_truncated);
-        else if (offsets[0] > offsets[1] || offsets[1] - offsets[0] != *size)
-            fail(status::file_offset_invalid);
-        if (good())
-            a.data = data.subspan(static_cast<std::size_t>(offsets[0]), static_cast<std::size_t>(*size));
-        return a;
-    }
+            return p;
 
-    element_type type_of(std::string_view dtype) noexcept
-    {
-        struct name {
-            std::string_view dtype;
-            element_type type;
-        };
-        constexpr name names[] = {{"F32", element_type::f32}, {"F16", element_type::f16}, {"BF16", element_type::bf16},
-            {"I8", element_type::s8}, {"U8", element_type::u8}, {"I32", element_type::s32}, {"U32", element_type::u32},
-            {"I64", element_type::s64}, {"U64", element_type::u64}, {"I16", element_type::s16}, {"U16", element_type::u16},
-            {"F64", element_type::f64}, {"BOOL", element_type::boolean}, {"F8_E4M3", element_type::e4m3}, {"F8_E5M2", element_type::e5m2},
-            {"F8_E8M0", element_type::e8m0}, {"C64", element_type::c64}};
-        for (const name& n : names)
-            if (n.dtype == dtype)
-                return n.type;
-        fail(status::file_type_unknown);
-        return element_type::u8;
+        const safetensors_type* type = safetensors_types;
+        while (type != std::end(safetensors_types) && !spells(t.dtype, type->dtype))
+            ++type;
+        const bool known = type != std::end(safetensors_types);
+        a.type = known ? type->type : element_type::unknown;
+        if (a.type == element_type::unknown)
+            t.error = status::file_type_unknown;
+        if (a.dimensions > array::max_dimensions) {
+            a.type = element_type::unknown;
+            a.dimensions = 0;
+            t.error = status::file_limit;
+        }
+        const std::uint64_t bits = known ? type->bits : 1u;
+        if (overflow || elements > UINT64_MAX / bits || (known && elements * bits % 8 != 0)) // a tensor ends where a byte does
+            p.fault = status::file_shape_invalid;
+        else if (p.begin > p.end || (known && p.end - p.begin != elements * bits / 8))
+            p.fault = status::file_offset_invalid;
+        return p;
     }
 };
 
@@ -201,8 +363,9 @@ public:
 
     safetensors_reader() noexcept = default;
 
-    /// The bytes must outlive the reader. file_truncated, file_limit, file_damaged (the JSON), file_text_invalid, file_name_invalid,
-    /// file_type_unknown, file_shape_invalid, file_offset_invalid, file_duplicate, out_of_memory.
+    /// The bytes must outlive the reader. file_truncated, file_limit, file_damaged (the JSON), file_text_invalid, file_shape_invalid,
+    /// file_offset_invalid, file_duplicate, out_of_memory. The first cause is named: names that are there twice, then what is wrong in a
+    /// tensor's own numbers, between tensors, and what the file lacks.
     static result<safetensors_reader> open(span<const std::byte> bytes) noexcept
     {
         if (check(bytes) != status::ok)
@@ -216,56 +379,71 @@ public:
         if (length > bytes.size() - sizeof length)
             return status::file_truncated;
         const std::size_t header = static_cast<std::size_t>(length);
-        const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof length, header);
-        const span<const std::byte> data = bytes.subspan(sizeof length + header, bytes.size() - sizeof length - header);
         safetensors_reader r;
-        if (const status s = r.read(text, data); s != status::ok)
+        r.text_ = {reinterpret_cast<const char*>(bytes.data()) + sizeof length, header};
+        r.data_ = bytes.subspan(sizeof length + header, bytes.size() - sizeof length - header);
+        if (const status s = r.read(); s != status::ok)
             return s;
         return result<safetensors_reader>(std::move(r));
     }
 
     std::size_t tensor_count() const noexcept { return count_; }
-    /// In the header's order.
-    const safetensors_tensor& tensor(std::size_t i) const noexcept { return tensors()[i]; }
 
-    /// file_key_missing if no tensor has this name.
+    /// In the header's order. Its error says whether the elements can be read.
+    safetensors_tensor tensor(std::size_t i) const noexcept
+    {
+        const entry& e = entries()[i];
+        safetensors_tensor t;
+        t.name = e.name;
+        detail::safetensors_text at {text_.substr(e.values)};
+        (void)at.tensor(t);
+        t.values.data = data_.subspan(static_cast<std::size_t>(e.begin), static_cast<std::size_t>(e.end - e.begin));
+        return t;
+    }
+
+    /// file_key_missing if no tensor has this name; file_type_unknown if nibble does not read its elements, file_limit if it has more than
+    /// 64 dimensions.
     result<array> find(std::string_view name) const noexcept
     {
         const std::uint32_t* const order = by_name();
-        const safetensors_tensor* const all = tensors();
+        const entry* const all = entries();
         const std::uint32_t* const found = std::lower_bound(
             order, order + count_, name, [all](std::uint32_t a, std::string_view b) noexcept { return all[a].name < b; });
         if (found == order + count_ || all[*found].name != name)
             return status::file_key_missing;
-        return all[*found].values;
+        const safetensors_tensor t = tensor(*found);
+        return t.error == status::ok ? result<array>(t.values) : result<array>(t.error);
     }
 
 private:
-    /// Calls function(name, array) for every tensor; both passes over the header are this one.
+    // In the header's order; by_name, then the names that have escape sequences without them.
+    struct entry {
+        std::string_view name;
+        std::size_t values; // where they stand in the header
+        std::uint64_t begin, end;
+    };
+
+    /// Calls function(name, text behind its colon) for every tensor whose name can be read, up to the first error.
     template <class Function>
-    static status walk(std::string_view text, span<const std::byte> data, Function function) noexcept
+    status walk(Function function) const noexcept
     {
-        detail::safetensors_text at {text};
-        if (text.empty() || text[0] != '{')
-            return status::file_damaged;
-        at.expect('{');
+        detail::safetensors_text at {text_};
         bool metadata = false;
+        at.expect('{');
         if (!at.accept('}')) {
             do {
                 const std::string_view name = at.string();
+                if (!at.good())
+                    break;
                 at.expect(':');
-                if (name == "__metadata__") {
-                    if (metadata)
-                        at.fail(status::file_duplicate);
-                    metadata = true;
-                    at.metadata();
+                if (!detail::spells(name, "__metadata__")) {
+                    function(name, at);
                     continue;
                 }
-                if (name.find('\\') != std::string_view::npos)
-                    at.fail(status::file_name_invalid);
-                const array a = at.tensor(data);
-                if (at.good())
-                    function(name, a);
+                if (metadata)
+                    at.fail(status::file_duplicate);
+                metadata = true;
+                at.metadata();
             } while (at.accept(','));
             at.expect('}');
         }
@@ -275,45 +453,67 @@ private:
         return at.error;
     }
 
-    status read(std::string_view text, span<const std::byte> data) noexcept
+    status read() noexcept
     {
-        std::size_t count = 0;
-        if (const status s = walk(text, data, [&](std::string_view, const array&) noexcept { ++count; }); s != status::ok)
-            return s;
-        // A tensor takes at least 50 characters.
-        if (!memory_.resize(count * (sizeof(safetensors_tensor) + sizeof(std::uint32_t))))
-            return status::out_of_memory;
-        (void)walk(text, data, [&](std::string_view name, const array& a) noexcept {
-            new (tensors() + count_++) safetensors_tensor {name, a};
+        std::size_t count = 0, characters = 0;
+        status fault = status::ok;
+        const status header = walk([&](std::string_view name, detail::safetensors_text& at) noexcept {
+            safetensors_tensor t;
+            ++count;
+            if (name.find('\\') != std::string_view::npos)
+                characters += name.size();
+            const status s = at.tensor(t).fault;
+            fault = fault == status::ok ? s : fault;
         });
-        std::uint32_t* const order = by_name();
+        fault = header == status::ok ? fault : header;
+        // A tensor takes at least 50 characters.
+        if (!memory_.resize(count * (sizeof(entry) + sizeof(std::uint32_t)) + characters))
+            return status::out_of_memory;
+        char* free = reinterpret_cast<char*>(memory_.bytes().data() + count * (sizeof(entry) + sizeof(std::uint32_t)));
+        (void)walk([&](std::string_view name, detail::safetensors_text& at) noexcept {
+            safetensors_tensor t;
+            const std::size_t values = text_.size() - at.text.size();
+            const auto p = at.tensor(t);
+            if (name.find('\\') != std::string_view::npos) {
+                name = {free, static_cast<std::size_t>(detail::unescape(name, free))};
+                free += name.size();
+            }
+            new (entries() + count_++) entry {name, values, p.begin, p.end};
+        });
+        std::uint32_t* const order = reinterpret_cast<std::uint32_t*>(entries() + count_);
         for (std::size_t i = 0; i < count_; ++i)
             order[i] = static_cast<std::uint32_t>(i);
-        const safetensors_tensor* const all = tensors();
-        std::sort(order, order + count_, [all](std::uint32_t a, std::uint32_t b) noexcept {
-            const auto& x = all[a].values.data;
-            const auto& y = all[b].values.data;
-            return x.data() != y.data() ? x.data() < y.data() : x.size() < y.size();
-        });
-        const std::byte* end = data.data();
-        for (std::size_t i = 0; i < count_; ++i) {
-            const span<const std::byte> part = all[order[i]].values.data;
-            if (part.data() != end)
-                return status::file_offset_invalid;
-            end += part.size();
-        }
-        if (end != data.data() + data.size())
-            return status::file_offset_invalid;
+        if (fault == status::ok)
+            fault = check_places(order);
+        const entry* const all = entries();
         std::sort(order, order + count_, [all](std::uint32_t a, std::uint32_t b) noexcept { return all[a].name < all[b].name; });
         for (std::size_t i = 1; i < count_; ++i)
             if (all[order[i - 1]].name == all[order[i]].name)
                 return status::file_duplicate;
-        return status::ok;
+        return fault;
     }
 
-    safetensors_tensor* tensors() const noexcept { return reinterpret_cast<safetensors_tensor*>(memory_.bytes().data()); }
-    std::uint32_t* by_name() const noexcept { return reinterpret_cast<std::uint32_t*>(tensors() + count_); }
+    /// Whether the tensors fill the data. Sorts `order` by their places.
+    status check_places(std::uint32_t* order) const noexcept
+    {
+        const entry* const all = entries();
+        std::sort(order, order + count_, [all](std::uint32_t a, std::uint32_t b) noexcept {
+            return all[a].begin != all[b].begin ? all[a].begin < all[b].begin : all[a].end < all[b].end;
+        });
+        std::uint64_t end = 0;
+        for (std::size_t i = 0; i < count_; ++i) {
+            if (all[order[i]].begin != end)
+                return status::file_offset_invalid;
+            end = all[order[i]].end;
+        }
+        return end > data_.size() ? status::file_truncated : end < data_.size() ? status::file_offset_invalid : status::ok;
+    }
 
+    entry* entries() const noexcept { return reinterpret_cast<entry*>(memory_.bytes().data()); }
+    const std::uint32_t* by_name() const noexcept { return reinterpret_cast<const std::uint32_t*>(entries() + count_); }
+
+    std::string_view text_;
+    span<const std::byte> data_;
     aligned_buffer memory_;
     std::size_t count_ = 0;
 };
