@@ -263,7 +263,7 @@ inline result<std::size_t> npy_header(std::ptrdiff_t rows, std::ptrdiff_t cols, 
     constexpr std::size_t size = 128;
     if (rows < 0 || cols < 0)
         return status::negative_size;
-    if (out.data() == nullptr)
+    if (check(out) != status::ok)
         return status::null_pointer;
     if (out.size() < size)
         return status::buffer_too_small;

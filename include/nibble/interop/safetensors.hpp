@@ -416,7 +416,7 @@ public:
     }
 
 private:
-    // In the header's order; by_name, then the names that have escape sequences without them.
+    // In the header's order. Behind them by_name, then the names that have escape sequences, without these.
     struct entry {
         std::string_view name;
         std::size_t values; // where they stand in the header
@@ -466,7 +466,7 @@ private:
             fault = fault == status::ok ? s : fault;
         });
         fault = header == status::ok ? fault : header;
-        // A tensor takes at least 50 characters.
+        // A tensor takes at least 46 characters.
         if (!memory_.resize(count * (sizeof(entry) + sizeof(std::uint32_t)) + characters))
             return status::out_of_memory;
         char* free = reinterpret_cast<char*>(memory_.bytes().data() + count * (sizeof(entry) + sizeof(std::uint32_t)));
