@@ -137,7 +137,7 @@ constexpr const char* to_string(status s) noexcept
     case status::file_type_unknown: return "a tensor in the file has a type of elements that nibble does not read";
     case status::file_version:
         return "the file's version is none that nibble reads (GGUF: 2 and 3, convert older files with a current llama.cpp; .npy: 1 to 3)";
-    case status::file_byte_order: return "the file is big-endian: convert GGUF with gguf_convert_endian.py, give read_npy memory for a copy";
+    case status::file_byte_order: return "the file is big-endian: convert GGUF with gguf_convert_endian.py; copy_npy reads .npy";
     case status::file_truncated: return "the file ends before what its header promises: copy or download it again";
     case status::file_limit: return "a count or length in the file is above the reader's limit";
     case status::file_alignment: return "general.alignment in the file is no u32, no power of two, or below 8";

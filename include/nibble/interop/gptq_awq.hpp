@@ -14,8 +14,9 @@
 // other bits) is the zero point 16, or damage that subtracting 1 from 0 did to the whole int32: zero_point_out_of_range, since neither can
 // be a code.
 //
-// What comes out goes into packed_weights::make as granularity::per_group. With g_idx out of order ("desc_act") the inputs are sorted by
-// group: column i of the codes then multiplies input order[i], which the caller applies to the activations.
+// What comes out goes into packed_weights::make as granularity::per_group, which takes 2 and 3 bits in uint4x2. With g_idx out of order
+// ("desc_act") the inputs are sorted by group: column i of the codes then multiplies input order[i], which the caller applies to the
+// activations.
 #pragma once
 
 #include "../core/memory.hpp"

@@ -202,6 +202,10 @@ inline void copy_elements(const npy_file& file, std::byte* to) noexcept
     const std::size_t size = static_cast<std::size_t>(size_of(a.type)), count = a.data.size() / size;
     // The number of a byte in an element of 2^n bytes, counted from the other end, is its complement.
     const std::size_t turned = !file.swapped ? 0 : (a.type == element_type::c64 ? size / 2 : size) - 1;
+    if (turned == 0 && !a.column_major && count != 0) {
+        std::memcpy(to, a.data.data(), a.data.size());
+        return;
+    }
     std::size_t index[array::max_dimensions] = {}, from = 0;
     for (std::size_t e = 0; e < count; ++e, to += size) {
         for (std::size_t i = 0; i < size; ++i)
@@ -227,7 +231,7 @@ inline void copy_elements(const npy_file& file, std::byte* to) noexcept
 
 /// A view of the file's elements: column-major if `fortran_order` says so and it matters. file_not_npy, file_version, file_truncated,
 /// file_damaged (the dictionary), file_type_unknown (records, arrays in elements, strings, objects, numbers that nibble does not have),
-/// file_limit (more than 64 dimensions), file_shape_invalid. file_byte_order: big-endian, which only a copy can change.
+/// file_limit (more than 64 dimensions), file_shape_invalid. file_byte_order: big-endian, which only copy_npy reads.
 inline result<array> read_npy(span<const std::byte> bytes) noexcept
 {
     const result<detail::npy_file> file = detail::parse_npy(bytes);
@@ -240,7 +244,7 @@ inline result<array> read_npy(span<const std::byte> bytes) noexcept
 
 /// The file's elements copied into `memory`, which the array refers to: row-major and in the CPU's order of bytes, whatever they are in the
 /// file. memory: as many bytes as the file has are enough, else buffer_too_small; nowhere inside `bytes`.
-inline result<array> read_npy(span<const std::byte> bytes, span<std::byte> memory) noexcept
+inline result<array> copy_npy(span<const std::byte> bytes, span<std::byte> memory) noexcept
 {
     result<detail::npy_file> file = detail::parse_npy(bytes);
     if (!file)
