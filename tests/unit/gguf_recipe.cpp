@@ -224,4 +224,11 @@ TEST_CASE("recipes count layers up to the end of their type")
     m.layers = INT64_MAX;
     CHECK(choose_types(recipe::q4_K_M, m, {&t, 1}, false, {&type, 1}) == status::ok);
     CHECK(type == ggml_type::q6_K);
+
+    gguf_tensor both[2] = {t, t};
+    both[1].name = "blk.1.ffn_down.weight";
+    both[1].sizes[0] = 33;
+    ggml_type types[2] = {ggml_type::i64, ggml_type::i64};
+    CHECK(choose_types(recipe::q4_0, m, both, false, types) == status::cols_not_whole_blocks);
+    CHECK((types[0] == ggml_type::i64 && types[1] == ggml_type::i64)); // nothing is written before all is known to be good
 }

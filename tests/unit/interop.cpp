@@ -883,6 +883,7 @@ TEST_CASE("GPTQ checkpoints: tensors that do not fit are refused")
     infinite[1] = std::byte(0x7c);
     infinite[0] = std::byte(0);
     CHECK(read({qweight, qzeros, infinite}, order) == status::scale_invalid);
+    CHECK(read({qweight, qzeros, infinite, span<const std::byte>(g_idx).subspan(0, 8)}, order) == status::shape_mismatch); // sizes first
     CHECK(from_gptq(good, gptq_version::v1, 64, 33, to, out, zero_points, order) == status::group_size_invalid);
     CHECK(from_gptq(good, gptq_version::v1, 60, 32, to, out, zero_points, order) == status::shape_mismatch);
     for (const int bits : {-1, 1, 5, 6, 7, 8, 16}) {

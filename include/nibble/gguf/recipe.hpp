@@ -247,15 +247,14 @@ inline status choose_types(
         values += detail::role_of(t.name) == detail::tensor_role::attention_v;
         tied = tied && t.name != "output.weight";
     }
-    for (std::size_t k = 0; k < tensors.size(); ++k) {
-        const gguf_tensor& t = tensors[k];
-        types[k] = t.type;
+    const auto type_of = [&](const gguf_tensor& t) noexcept -> result<ggml_type> {
         if (!is_known(t.type) || !detail::is_worth_quantizing(t))
-            continue;
+            return t.type;
         const detail::tensor_role role = detail::role_of(t.name);
+        ggml_type type = ggml_type::q8_0;
         if (role == detail::tensor_role::output || (tied && role == detail::tensor_role::embedding)) {
             const bool fits = !m.falcon && t.sizes[0] % block_elements(base) == 0;
-            types[k] = !fits || base == ggml_type::q8_0 ? ggml_type::q8_0 : ggml_type::q6_K;
+            type = !fits || base == ggml_type::q8_0 ? ggml_type::q8_0 : ggml_type::q6_K;
         } else {
             std::int64_t before = 0;
             if (role == detail::tensor_role::ffn_down && m.experts > 1)
@@ -264,13 +263,15 @@ inline status choose_types(
                 for (const gguf_tensor& other : tensors)
                     before += detail::role_of(other.name) == role && detail::tensor_before(other.name, t.name)
                               && detail::is_worth_quantizing(other);
-            types[k] = detail::mixed_type(r, base, m, role, before, values, with_importance);
+            type = detail::mixed_type(r, base, m, role, before, values, with_importance);
         }
-        const result<ggml_type> fitting = detail::fitting_type(types[k], t.sizes[0]);
-        if (!fitting)
-            return fitting.error();
-        types[k] = *fitting;
-    }
+        return detail::fitting_type(type, t.sizes[0]);
+    };
+    for (const gguf_tensor& t : tensors)
+        if (const result<ggml_type> type = type_of(t); !type)
+            return type.error();
+    for (std::size_t k = 0; k < tensors.size(); ++k)
+        types[k] = *type_of(tensors[k]);
     return status::ok;
 }
 

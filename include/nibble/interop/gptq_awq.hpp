@@ -108,8 +108,13 @@ inline status check_checkpoint(const checkpoint_layer& l, checkpoint_codes forma
     if (check(l.qweight) != status::ok || check(l.qzeros) != status::ok || check(l.scales) != status::ok || check(scales) != status::ok
         || check(zero_points) != status::ok)
         return status::null_pointer;
-    for (std::size_t i = 0; i < groups * outputs; ++i)
-        if (!valid_scale(float_bits(to_float(load_from<half>(l.scales, static_cast<std::ptrdiff_t>(i))))))
+    return status::ok;
+}
+
+inline status check_scales(span<const std::byte> scales) noexcept
+{
+    for (std::size_t i = 0; i < scales.size() / 2; ++i)
+        if (!valid_scale(float_bits(to_float(load_from<half>(scales, static_cast<std::ptrdiff_t>(i))))))
             return status::scale_invalid;
     return status::ok;
 }
@@ -157,6 +162,8 @@ inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::pt
         return status::shape_mismatch;
     if (check(l.g_idx) != status::ok || check(order) != status::ok)
         return status::null_pointer;
+    if (const status s = detail::check_scales(l.scales); s != status::ok)
+        return s;
     const std::ptrdiff_t n = codes.rows, groups = k / group_size + (k % group_size != 0);
     const auto group_of = [&](std::ptrdiff_t i) noexcept {
         return l.g_idx.empty() ? static_cast<std::int32_t>(i / group_size) : detail::load_from<std::int32_t>(l.g_idx, i);
@@ -214,6 +221,8 @@ inline status from_awq(const checkpoint_layer& l, std::ptrdiff_t k, std::ptrdiff
     if (l.bits != 0 && l.bits != format.bits)
         return status::bits_invalid;
     if (const status s = detail::check_checkpoint(l, format, k, group_size, false, codes, scales, zero_points); s != status::ok)
+        return s;
+    if (const status s = detail::check_scales(l.scales); s != status::ok)
         return s;
     const std::ptrdiff_t ints = format.ints_of(codes.rows);
     static constexpr std::ptrdiff_t lane_of[8] = {0, 4, 1, 5, 2, 6, 3, 7};
