@@ -124,7 +124,7 @@ constexpr const char* to_string(status s) noexcept
     case status::backend_not_compiled: return "this build left the backend out";
     case status::backend_not_supported: return "this CPU, or its operating system, does not run the backend";
     case status::out_of_memory: return "an allocation failed";
-    case status::ggml_type_unknown: return "ggml has no tensor type of this number, or has given it up";
+    case status::ggml_type_unknown: return "nibble knows no tensor type of this number: ggml has given it up, or it is newer";
     case status::ggml_type_unsupported: return "nibble knows this tensor type's size, but neither quantizes nor dequantizes it";
     case status::cols_not_whole_blocks:
         return "the number of columns is no multiple of the type's block: with 32 columns a block there are q4_0, q4_1, q5_0, q5_1, q8_0, "
@@ -155,7 +155,7 @@ constexpr const char* to_string(status s) noexcept
     case status::file_key_missing: return "the file lacks a metadata key or a tensor that is needed";
     case status::file_type_mismatch: return "a metadata value or a tensor has another type or shape than the one asked for";
     case status::file_not_written: return "the file could not be written: is the disk full?";
-    case status::bits_invalid: return "the number of bits is below 2, or above what the code type holds";
+    case status::bits_invalid: return "the number of bits is below 2, above what the code type holds, or none that the format has";
     case status::option_invalid: return "an option is NaN, negative or outside its documented range";
     case status::calibration_missing: return "there are no calibration rows: run the model on some data first";
     case status::calibration_too_thin:

@@ -96,10 +96,10 @@ struct array {
     static constexpr std::uint32_t max_dimensions = 64; ///< as in NumPy
 
     element_type type = element_type::f32;
-    bool column_major = false; ///< Fortran's order: the first index changes fastest. False: row-major, the last one does
     std::uint32_t dimensions = 0;
     std::ptrdiff_t sizes[max_dimensions] = {}; ///< outermost first
     span<const std::byte> data;
+    bool column_major = false; ///< Fortran's order: the first index changes fastest. False: row-major, the last one does
 
     /// A matrix of the array's rows; an array of one dimension is one row. element_type_mismatch if the elements are no T, shape_mismatch
     /// for more than two dimensions or none, layout_unsupported for a column-major matrix (its transpose is a matrix), misaligned if the

@@ -11,9 +11,9 @@
 NIBBLE_BEGIN_TYPES
 
 struct safetensors_tensor {
-    std::string_view name;  ///< without escape sequences
-    std::string_view dtype; ///< as it stands in the file
+    std::string_view name; ///< without escape sequences
     array values;
+    std::string_view dtype; ///< as it stands in the file
     /// file_type_unknown: the type of values is unknown. file_limit: more dimensions than an array can have; type and sizes are missing.
     status error = status::ok;
 };
