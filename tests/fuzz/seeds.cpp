@@ -25,6 +25,20 @@ int main(int argc, char** argv)
              std::string("{\"descr\":\">i1\",\"fortran_order\":True,\"shape\":(2L,2)}"),
              std::string("{'shape':(),u'fortran_order':False,'descr':'>u4'}")})
         add(test::gguf_bytes().raw("\x93NUMPY\1").raw({'\0', static_cast<char>(dictionary.size()), '\0'}).raw(dictionary).number(1.0f));
+    add(test::gguf_bytes()
+            .number(2)
+            .number(1)
+            .raw("x")
+            .number(3)
+            .number(2)
+            .number(1.0f)
+            .number(2.0f)
+            .number(5)
+            .raw("blk.0")
+            .number(0)
+            .number(1)
+            .number(4.0f));
+    add(test::gguf_bytes().mark(3, 2, 0).tensor("x.in_sum2", {4}, 0, 0).tensor("x.counts", {1}, 0, 32).data(36));
     int i = 0;
     for (const test::gguf_case& c : cases) {
         const std::string path = std::string(argv[1]) + "/" + std::to_string(i++);
