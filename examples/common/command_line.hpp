@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include <unistd.h>
 
@@ -69,6 +71,37 @@ inline std::string need_folder(const std::string& folder)
     if (access(folder.c_str(), W_OK | X_OK) != 0)
         return "no file can be written to " + folder + ": " + std::error_code(errno, std::generic_category()).message();
     return {};
+}
+
+/// The whole of a file or a pipe. If that cannot be had, or is nothing, `wrong` becomes a sentence about it.
+inline std::vector<char> read_file(const std::string& path, std::string& wrong)
+{
+    std::vector<char> bytes;
+    std::FILE* const file = std::fopen(path.c_str(), "rb");
+    if (file != nullptr) {
+        for (std::size_t got = 1; got > 0;) {
+            const std::size_t before = bytes.size();
+            bytes.resize(before + (1 << 16));
+            got = std::fread(bytes.data() + before, 1, 1 << 16, file);
+            bytes.resize(before + got);
+        }
+    }
+    if (file == nullptr || std::ferror(file) != 0)
+        wrong = "cannot read " + path + ": " + std::error_code(errno, std::generic_category()).message();
+    else if (bytes.empty())
+        wrong = path + " is empty";
+    if (file != nullptr)
+        std::fclose(file);
+    return bytes;
+}
+
+/// For the end of main(): `code`, or 1 and a sentence if what was printed did not arrive.
+inline int finish(const char* program, int code)
+{
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0)
+        return code;
+    std::fprintf(stderr, "%s: what was printed could not be written: is the disk full?\n", program);
+    return 1;
 }
 
 /// False if not all of it was written: no such folder, a full disk.

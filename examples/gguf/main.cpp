@@ -91,12 +91,10 @@ int main(int argc, char** argv)
             good = compare_files(reference, actual);
         else
             run(write);
-        if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-            throw std::runtime_error("what was printed could not be written: is the disk full?");
     } catch (const std::exception& e) {
         std::fflush(stdout);
         std::fprintf(stderr, "nibble: %s\n", e.what());
         return 1;
     }
-    return good ? 0 : 1;
+    return command_line::finish("nibble", good ? 0 : 1);
 }
