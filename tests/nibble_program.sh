@@ -155,13 +155,13 @@ fi
 # Links stay, what they name is replaced, with its permissions.
 ln -s ../"${folder##*/}"/target "$folder/link"
 "${q[@]}" "$model" "$folder/link" --type Q8_0 2>/dev/null
-[ -L "$folder/link" ] && cmp "$folder/q8" "$folder/target" || fail "through a link that leads nowhere yet"
+{ [ -L "$folder/link" ] && cmp "$folder/q8" "$folder/target"; } || fail "through a link that leads nowhere yet"
 ln -s link "$folder/second"
 chmod 640 "$folder/target"
 [ "$(id -u)" != 0 ] || chown 1234:56 "$folder/target"
 before=$(mode "$folder/target")
 "${q[@]}" "$model" "$folder/second" --type Q4_0 2>/dev/null
-[ -L "$folder/link" ] && [ -L "$folder/second" ] && [ "$(mode "$folder/target")" = "$before" ] || fail "through two links: $(ls -l "$folder")"
+{ [ -L "$folder/link" ] && [ -L "$folder/second" ] && [ "$(mode "$folder/target")" = "$before" ]; } || fail "through two links: $(ls -l "$folder")"
 [ "$(stat -c %s "$folder/target")" = 1056096 ] || fail "through two links: it was not replaced"
 (umask 027 && "${q[@]}" "$model" "$folder/new" --type Q4_0 2>/dev/null)
 [ "$(stat -c %a "$folder/new")" = 640 ] || fail "a new file does not follow umask"
@@ -218,6 +218,19 @@ for _ in $(seq 50); do
   [ "$hung_up" = 0 ] || break
 done
 rm "$folder/out.gguf"
+# The input becomes shorter while it is read.
+for _ in $(seq 50); do
+  cp "$original" "$folder/shrinks"
+  "$program" quantize "$folder/shrinks" "$folder/out.gguf" --type Q2_K --threads 1 2>"$folder/said" &
+  until [ -e "$folder/out.gguf.partial" ] || ! kill -0 $! 2>/dev/null; do :; done
+  truncate -s 5000 "$folder/shrinks"
+  code=0
+  wait $! || code=$?
+  [ $code = 0 ] || break
+done
+{ [ "$code" = 1 ] && grep -qF "became shorter while it was read" "$folder/said"; } || fail "shrinking input: $code, '$(cat "$folder/said")'"
+rm "$folder/said" "$folder/shrinks"
+[ ! -e "$folder/out.gguf.partial" ] || fail "shrinking input: left a file"
 
 # Rows that no block divides.
 small_model 40 a b >"$folder/forty"

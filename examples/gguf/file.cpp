@@ -36,6 +36,17 @@ void interrupted(int signal)
     std::raise(signal);
 }
 
+#define CUT_SHORT "a file became shorter while it was read, or its disk failed"
+
+// What a mapped file gives that others cut short, or whose disk fails.
+void lost(int)
+{
+    const char said[] = "nibble: " CUT_SHORT "\n";
+    if (to_remove[0] != '\0')
+        unlink(to_remove);
+    _exit(::write(2, said, sizeof said - 1) < 0 ? 2 : 1);
+}
+
 std::string reason() { return std::string(": ") + std::strerror(errno); }
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what + reason()); }
@@ -61,6 +72,7 @@ mapped_file::mapped_file(const std::string& path) : path_(path)
         data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
         if (data_ == MAP_FAILED)
             wrong = "cannot map " + path + reason();
+        std::signal(SIGBUS, lost);
     }
     close(descriptor);
     if (!wrong.empty())
@@ -190,6 +202,8 @@ void new_file::write(const void* data, std::size_t size)
         const ssize_t done = ::write(descriptor_, at, size);
         if (done < 0 && errno == EINTR)
             continue;
+        if (done < 0 && errno == EFAULT)
+            throw std::runtime_error(CUT_SHORT); // bytes of a mapped file, found gone by the system first
         if (done < 0)
             fail("cannot write " + path_);
         at += done;
