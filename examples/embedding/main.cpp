@@ -95,6 +95,8 @@ nibble::status load(nibble::span<const std::byte> bytes, engine& e)
         e.rope_base = *base;
     if (const auto epsilon = file->get<float>("llama.attention.layer_norm_rms_epsilon"))
         e.epsilon = *epsilon;
+    if (error == nibble::status::ok && (e.vocabulary != 256 || e.width % (2 * e.heads) != 0)) // tokens are bytes here
+        error = nibble::status::file_type_mismatch;
     if (error != nibble::status::ok)
         return error;
     e.embedding = tensor("token_embd.weight", e.vocabulary, e.width);
@@ -161,7 +163,7 @@ int main(int argc, char** argv)
     e.multiply = multiply_plainly;
     const run plain = follow(e, {}, e.context);
     std::printf("the engine writes: ");
-    for (std::size_t i = 0; i < 60; ++i)
+    for (std::size_t i = 0; i < std::min<std::size_t>(60, plain.tokens.size()); ++i)
         std::putchar(static_cast<int>(plain.tokens[i]));
     std::printf("...\n\n%-22s %9s %12s %12s %10s %8s\n", nibble::to_string(nibble::active_backend()), "weights", "products", "all",
         "KL, nats", "top-1");
