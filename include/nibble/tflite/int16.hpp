@@ -2,10 +2,11 @@
 // codes, as it does in TFLite:
 //   int64, or none  requantization_16x8: y = clamp(floor((sum * m + 2^(14 - shift)) / 2^(15 - shift))),
 //                   m = min(half_up(multiplier / 2^16), 32767): TFLite's own arithmetic for sums of 48 bits
-//   int32           requantization (quantize/requantize.hpp) with zero point 0, by its mode: double_rounding is TFLite's own arithmetic,
-//                   single_rounding that of ruy, which TFLite runs for these where it can
-// where sum, its bias included, is exact, for an int32 bias saturated to int32 (TFLite's accumulators would overflow there), and
-// multiplier and shift are output_multipliers' ones. bounds_of<std::int16_t> has the bounds of a fused ReLU or ReLU6.
+//   int32           requantization (quantize/requantize.hpp) with zero point 0, by its mode. single_rounding is the arithmetic of ruy,
+//                   which TFLite calls for convolutions of one group and fully connected layers; double_rounding that of its reference
+//                   kernels, which it takes for grouped and transposed convolutions
+// where sum, its bias included, is exact, for an int32 bias saturated to int32 (TFLite's own accumulators would overflow there), and
+// multiplier and shift are those of tflite/quantize.hpp. bounds_of<std::int16_t> has the bounds of a fused ReLU or ReLU6.
 #pragma once
 
 #include "../gemm/gemm.hpp"
