@@ -140,14 +140,30 @@ void compare_fake_quantize(random_case& c)
     const random_params<std::int8_t> p(c, s, f.codes.qmin, f.codes.qmax);
     f.params = p.view;
     f.rule = random_rule(c);
-    rows_of<float> x(c, s.rows, s.cols), y(c, s.rows, s.cols);
+    rows_of<float> x(c, s.rows, s.cols), y(c, s.rows, s.cols), dy(c, s.rows, s.cols), dx(c, s.rows, s.cols);
     fill(c, x.view);
-    twin<float> expected(y);
+    for (std::ptrdiff_t r = 0; r < s.rows; ++r)
+        for (std::ptrdiff_t i = 0; i < s.cols; ++i)
+            dy.view(r, i) = c.real();
+    twin<float> expected(y), gradient(dx);
     reference::fake_quantize(x.constant(), f, expected.view);
+    const gradient_rule how {
+        static_cast<clip_test>(c.size("clip test", 0, 1)), static_cast<scale_gradient>(c.size("scale gradient", 0, 1)), c.scale(-3, 0)};
+    std::vector<float> scratch(fake_quantize_scratch(p.view.kind, s.rows, s.cols, p.view.group_size)), of_scales = p.scales,
+                                                                                                       of_zeros = p.scales;
+    std::vector<reference::fake_quantize_derivative> terms(static_cast<std::size_t>(s.cols));
+    reference::fake_quantize_backward(
+        x.constant(), dy.constant(), f, {gradient.view, span<float>(of_scales), span<float>(of_zeros)}, scratch, terms, how);
+    std::vector<float> scales(of_scales.size()), zeros(of_zeros.size());
     c.on_every_backend([&](test::any_executor executor) {
         y.blank();
         c.ok(fake_quantize(x.constant(), f, y.view, executor));
         same(c, y, expected, "the reference's numbers");
+        dx.blank();
+        c.ok(fake_quantize_backward(x.constant(), dy.constant(), f, {dx.view, scales, zeros}, scratch, how, executor));
+        same(c, dx, gradient, "the reference's gradients");
+        c.same(scales.data(), of_scales.data(), scales.size(), "the reference's gradients of scales");
+        c.same(zeros.data(), of_zeros.data(), zeros.size(), "the reference's gradients of zero points");
     });
 }
 
@@ -269,7 +285,7 @@ TEST_CASE("random matrices quantize and dequantize as the reference does")
     run_cases(1500, compare_quantize<int2x4>);
     run_cases(1500, compare_quantize<uint2x4>);
 }
-TEST_CASE("random matrices are fake quantized as the reference does") { run_cases(1500, compare_fake_quantize); }
+TEST_CASE("random matrices are fake quantized, forwards and backwards, as the reference does") { run_cases(1500, compare_fake_quantize); }
 TEST_CASE("random matrices choose the parameters of their ranges, and quantize_dynamic the codes of these")
 {
     run_cases(1500, compare_chosen<std::int8_t>);
