@@ -183,12 +183,12 @@ void compare_products(random_case& c)
 
 } // namespace
 
-TEST_CASE("random matrices become the reference's blocks, and these its numbers") { run_cases(2500, compare_conversions); }
+TEST_CASE("random matrices become the reference's blocks, and these its numbers") { run_cases(2000, compare_conversions); }
 TEST_CASE("random products with blocks equal the reference")
 {
-    run_cases(1500, compare_products<float, float>);
-    run_cases(300, compare_products<float, std::int8_t>);
-    run_cases(600, compare_products<std::int8_t, float>);
-    run_cases(600, compare_products<std::uint8_t, float>);
-    run_cases(300, compare_products<std::uint8_t, std::uint8_t>);
+    run_cases(1000, compare_products<float, float>);
+    run_cases(200, compare_products<float, std::int8_t>);
+    run_cases(400, compare_products<std::int8_t, float>);
+    run_cases(400, compare_products<std::uint8_t, float>);
+    run_cases(200, compare_products<std::uint8_t, std::uint8_t>);
 }
