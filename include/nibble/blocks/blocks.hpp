@@ -9,6 +9,7 @@
 
 #include "../backend/backend.hpp"
 #include "../backend/fp_mode.hpp"
+#include "../core/importance.hpp"
 #include "../core/view.hpp"
 #include "../reference/k_blocks.hpp"
 
@@ -44,9 +45,9 @@ inline bool all_finite(const float* x, std::ptrdiff_t n) noexcept
 } // namespace detail
 
 /// x: rows x cols, cols a multiple of block_elements(type); out: at least bytes_for(rows, cols, type) bytes, rows one after the other;
-/// importance: empty, or cols weights, not below zero (mean squares of the column's activations, for example), which the types q8_0,
-/// q8_1, q8_K, mxfp4, nvfp4, tq1_0 and tq2_0 do not use. Values are finite. A value far above the others can still give an infinite
-/// scale: halves end at 65504; check_blocks finds that.
+/// importance: empty, or cols weights as check_importance wants them (mean squares of the column's activations, for example), which the
+/// types q8_0, q8_1, q8_K, mxfp4, nvfp4, tq1_0 and tq2_0 do not use. Values are finite. A value far above the others
+/// can still give an infinite scale: halves end at 65504; check_blocks finds that.
 inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<std::byte> out, span<const float> importance = {}) noexcept
 {
     if (const status s = check(x); s != status::ok)
@@ -62,10 +63,10 @@ inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<s
         return status::buffer_too_small;
     if (!importance.empty() && importance.size() != static_cast<std::size_t>(x.cols))
         return status::params_count_mismatch;
+    if (const status s = check_importance(importance); s != status::ok)
+        return s;
     if (x.empty())
         return status::ok;
-    if (!detail::all_finite(importance.data(), static_cast<std::ptrdiff_t>(importance.size())))
-        return status::not_finite;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         if (!detail::all_finite(x.row(r), x.cols))
             return status::not_finite;

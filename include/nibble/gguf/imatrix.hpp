@@ -4,9 +4,11 @@
 //   .dat    i32 entries; each: i32 length, name, i32 calls, i32 values, f32 values; what follows is not looked at: weight = value / calls
 #pragma once
 
-#include "../core/numeric.hpp"
+#include "../backend/fp_mode.hpp"
+#include "../core/importance.hpp"
 #include "reader.hpp"
 
+NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
 class imatrix_reader {
@@ -50,19 +52,16 @@ public:
     std::size_t size() const noexcept { return entries_; }
 
     /// The weights of a tensor of `columns` columns and `experts` matrices (1 unless they are stacked), experts * columns of them.
-    /// file_key_missing if there are none, file_type_mismatch if their number is another, not_finite if one is not finite.
+    /// file_key_missing if there are none, file_type_mismatch if their number is another, file_damaged if a count is NaN, infinite or below
+    /// zero, and what check_importance says of the weights. A status leaves out as it was.
     status weights(std::string_view name, std::uint64_t columns, std::uint64_t experts, span<float> out) const noexcept
     {
         if (check(out) != status::ok)
             return status::null_pointer;
         if (columns == 0 || experts == 0 || out.size() / columns != experts || out.size() % columns != 0)
             return status::shape_mismatch;
-        if (const status s = is_gguf_ ? from_gguf(name, columns, out) : from_dat(name, out); s != status::ok)
-            return s;
-        for (const float w : out)
-            if ((float_bits(w) & 0x7f800000u) == 0x7f800000u)
-                return status::not_finite;
-        return status::ok;
+        const default_fp_mode mode;
+        return is_gguf_ ? from_gguf(name, columns, out) : from_dat(name, out);
     }
 
 private:
@@ -120,13 +119,34 @@ private:
                 continue;
             if (e.count != out.size())
                 return status::file_type_mismatch;
-            std::memcpy(out.data(), bytes_.data() + e.values, 4 * e.count);
-            if (e.calls > 0)
-                for (float& w : out)
-                    w /= static_cast<float>(e.calls);
-            return status::ok;
+            const float calls = e.calls > 0 ? static_cast<float>(e.calls) : 1.0f;
+            return quotients(
+                bytes_.data() + e.values, [&](std::size_t) noexcept { return calls; }, out);
         }
         return status::file_key_missing;
+    }
+
+    /// out[i] = value i / count(i), or 1 where the count is 0; only if all of both are importances.
+    template <class Count>
+    static status quotients(const std::byte* values, const Count& count, span<float> out) noexcept
+    {
+        const auto value = [&](std::size_t i) noexcept {
+            float v;
+            std::memcpy(&v, values + 4 * i, 4);
+            return v;
+        };
+        const auto quotient = [&](std::size_t i) noexcept { return count(i) > 0.0f ? value(i) / count(i) : 1.0f; };
+        status found = status::ok;
+        for (std::size_t i = 0; i < out.size() && found != status::not_finite; ++i) {
+            const float both[] = {count(i) > 0.0f ? value(i) : 0.0f, quotient(i)};
+            const status s = check_importance(both);
+            found = s == status::ok ? found : s;
+        }
+        if (found != status::ok)
+            return found;
+        for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = quotient(i);
+        return status::ok;
     }
 
     result<gguf_tensor> part(std::string_view name, std::string_view suffix, std::size_t count) const noexcept
@@ -148,14 +168,16 @@ private:
         const result<gguf_tensor> sums = part(name, ".in_sum2", out.size()), counts = part(name, ".counts", experts);
         if (!sums || !counts)
             return !sums ? sums.error() : counts.error();
-        std::memcpy(out.data(), sums->data.data(), 4 * out.size());
-        for (std::size_t e = 0; e < experts; ++e) {
-            float count = 0.0f;
-            std::memcpy(&count, counts->data.data() + 4 * e, 4);
-            for (std::size_t i = e * columns; i < (e + 1) * columns; ++i)
-                out[i] = count > 0.0f ? out[i] / count : 1.0f;
-        }
-        return status::ok;
+        const auto count = [&](std::size_t e) noexcept {
+            float c;
+            std::memcpy(&c, counts->data.data() + 4 * e, 4);
+            return c;
+        };
+        for (std::size_t e = 0; e < experts; ++e)
+            if (const float c = count(e); check_importance(span<const float>(&c, 1)) != status::ok)
+                return status::file_damaged;
+        return quotients(
+            sums->data.data(), [&](std::size_t i) noexcept { return count(static_cast<std::size_t>(i / columns)); }, out);
     }
 
     span<const std::byte> bytes_;
@@ -165,3 +187,4 @@ private:
 };
 
 NIBBLE_END
+NIBBLE_STRICT_END
