@@ -207,6 +207,29 @@ TEST_CASE("AWQ and the clip search: weights and inputs times powers of two")
     CHECK(searched > 50);
 }
 
+TEST_CASE("HQQ: weights times powers of two")
+{
+    test::random random(4);
+    int moved = 0;
+    for (int i = 0; i < 1500; ++i) {
+        const std::ptrdiff_t n = random.integer(1, 3), k = random.integer(1, 24);
+        const weight_format f = any_format(random, false);
+        hqq_options o;
+        o.iterations = 6;
+        o.p = random.integer(0, 1) ? 0.7 : 0.5;
+        const std::vector<float> w = numbers(random, n * k);
+        quantized<uint4x2> expected(n, k, f), q(n, k, f), nearest(n, k, f);
+        REQUIRE(hqq({w.data(), n, k}, f, expected.to(), o) == status::ok);
+        REQUIRE(round_to_nearest({w.data(), n, k}, f, nearest.to()) == status::ok);
+        moved += !nearest.is(expected, 0);
+        const int power = any_power(random);
+        const std::vector<float> scaled = times(w, power);
+        REQUIRE(hqq({scaled.data(), n, k}, f, q.to(), o) == status::ok);
+        REQUIRE(q.is(expected, power));
+    }
+    CHECK(moved > 500);
+}
+
 TEST_CASE("SmoothQuant: inputs and weights times powers of two")
 {
     test::random random(5);
