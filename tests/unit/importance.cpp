@@ -132,3 +132,32 @@ TEST_CASE("importance of zero, of -0 and of any finite size is taken")
         CHECK((codes[0] == 0 && codes[1] == 64 && codes[2] == -127));
     }
 }
+
+TEST_CASE("importance times powers of two gives the same blocks")
+{
+    test::random random(3);
+    int compared = 0;
+    for (int t = 0; t < 64; ++t) {
+        const ggml_type type = static_cast<ggml_type>(t);
+        if (!is_known(type) || !is_quantizable(type))
+            continue;
+        for (int i = 0; i < 60; ++i) {
+            const std::ptrdiff_t k = 256;
+            std::vector<float> x(2 * static_cast<std::size_t>(k)), importance(static_cast<std::size_t>(k));
+            for (float& v : x)
+                v = random.real() * (random.integer(0, 20) == 0 ? 10.0f : 1.0f);
+            for (float& v : importance)
+                v = random.integer(0, 20) == 0 ? 0.0f : std::fabs(random.real());
+            std::vector<std::byte> expected(std::size_t(*bytes_for(2, k, type))), blocks(expected.size());
+            REQUIRE(quantize_blocks(type, {x.data(), 2, k}, expected, importance) == status::ok);
+            const int power = i < 2 ? (i == 0 ? -124 : 125) : random.integer(-120, 120);
+            for (float& v : importance)
+                v = std::ldexp(v, power);
+            REQUIRE(quantize_blocks(type, {x.data(), 2, k}, blocks, importance) == status::ok);
+            compared += std::fabs(power) > 30;
+            INFO(to_string(type) << " 2^" << power);
+            REQUIRE(blocks == expected);
+        }
+    }
+    CHECK(compared > 500);
+}
