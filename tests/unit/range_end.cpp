@@ -187,6 +187,13 @@ TEST_CASE("DynamicQuantizeLinear of -3e38 and 3e38")
     REQUIRE(onnx::dequantize_linear<std::uint8_t>(y, shape, scales, zeros, back) == status::ok);
     for (std::size_t i = 0; i < 4; ++i)
         CHECK(std::fabs(double(back[i]) - double(x[i])) <= 0.51 * double(scale));
+
+    const std::vector<float> ends {-most, most};
+    std::vector<std::uint8_t> codes(2);
+    REQUIRE(onnx::dynamic_quantize_linear(ends, codes, scale, zero_point) == status::ok);
+    CHECK((scale == static_cast<float>(2 * double(most) / 255) && zero_point == 128));
+    CHECK((codes[0] == 0 && codes[1] == 255));
+    CHECK(float_bits(reference::dequantize(codes[0], scale, zero_point)) == 0xff800000u);
 }
 
 TEST_CASE("multipliers up to 2^31 keep shifts that requantize takes")

@@ -91,7 +91,7 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
             error += errors[r];
         if (step == 0)
             done.error_before = error;
-        if (step == 0 || error < done.error) {
+        if (step == 0 || error < done.error || done.error != done.error) { // NaN where a code decodes to infinity
             done.ratio = ratio;
             done.error = error;
             std::memcpy(scales.data(), tried.data(), columns * sizeof(float));
@@ -152,7 +152,7 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
             if (const status s = detail::row_errors(h, begin, size, n, difference, {errors, rows}, executor); s != status::ok)
                 return s;
             for (std::ptrdiff_t r = 0; r < n; ++r)
-                if (step == 0 || errors[r] < least[r]) {
+                if (step == 0 || errors[r] < least[r] || least[r] != least[r]) {
                     least[r] = errors[r];
                     const std::size_t at = static_cast<std::size_t>(r * layout.row + begin / layout.group_size * layout.group);
                     q.scales[at] = tried[r].scale;
