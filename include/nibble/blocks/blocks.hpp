@@ -49,7 +49,7 @@ inline float importance_unit(span<const float> importance) noexcept
     for (const float& x : importance)
         most = x > most ? x : most;
     const int exponent = exponent_of(most);
-    return exponent >= -30 && exponent <= 30 ? 1.0f : static_cast<float>(power_of_two(exponent < -127 ? 127 : -exponent));
+    return exponent >= -30 && exponent <= 30 ? 1.0f : static_cast<float>(two_to_the(exponent < -127 ? 127 : -exponent));
 }
 
 } // namespace detail

@@ -133,7 +133,7 @@ struct moving_average_observer {
 class histogram_observer {
 public:
     static constexpr std::ptrdiff_t bins = 4096, half = bins / 2;
-    static constexpr int least_exponent = -148, greatest_exponent = 128; ///< what holds 2^-149, and everything
+    static constexpr int least_exponent = -148, greatest_exponent = 128; ///< the least holds 2^-149
 
     void observe(span<const float> x) noexcept
     {

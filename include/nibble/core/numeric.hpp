@@ -129,7 +129,7 @@ NIBBLE_INLINE int exponent_of(float x) noexcept
 }
 
 /// 2^e for e in [-1022, 1023].
-NIBBLE_INLINE double power_of_two(int e) noexcept
+NIBBLE_INLINE double two_to_the(int e) noexcept
 {
     const std::uint64_t bits = static_cast<std::uint64_t>(e + 1023) << 52;
     double x;

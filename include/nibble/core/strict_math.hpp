@@ -45,7 +45,7 @@ NIBBLE_INLINE double fma(double a, double b, double c) noexcept
 }
 
 /// average + rate * (x - average), each operation rounded once as in PyTorch's MovingAverageMinMaxObserver, or in double where the
-/// difference is beyond float's range. Finite, rate in [0, 1].
+/// difference is beyond float's range. Finite for finite numbers and a rate in [0, 1].
 NIBBLE_INLINE float moved_average(float average, float x, float rate) noexcept
 {
     const float difference = x - average;

@@ -55,7 +55,7 @@ inline scale_and_zero_point half_quadratic(
             const float magnitude = float_from_bits(float_bits(w(r, c)) & 0x7fffffffu);
             most = magnitude > most ? magnitude : most;
         }
-    const double unit = power_of_two(-exponent_of(most) - 1);
+    const double unit = two_to_the(-exponent_of(most) - 1);
     scale_and_zero_point p = grid.best(w, nullptr, f), found = p;
     double least = distance(w, grid, p, o.p, unit), beta = o.beta;
     for (int i = 0; i < o.iterations; ++i, beta *= o.kappa) {

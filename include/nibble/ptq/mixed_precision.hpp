@@ -61,7 +61,7 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
     std::uint8_t* const taken = reinterpret_cast<std::uint8_t*>(next + columns);
     for (std::size_t u = 0; u < columns; ++u)
         best[u] = 0.0;
-    // Sums of errors at the end of double's range are made with errors of less, which changes no order.
+    // Errors near the end of double's range are scaled down, so that their sums stay finite.
     const double part = most < 0x1p900 ? 1.0 : 0x1p-100;
     const auto in_units = [&](std::size_t l, std::size_t f) noexcept {
         const std::uint64_t size = bytes[l * formats + f];

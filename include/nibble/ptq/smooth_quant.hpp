@@ -79,7 +79,7 @@ inline constexpr int smooth_activation_exponent = 10, smooth_weight_exponent = 1
 /// y = x * 2^shift
 inline void shift_exponents(matrix_view<const float> x, int shift, matrix_view<float> y) noexcept
 {
-    const double factor = power_of_two(shift);
+    const double factor = two_to_the(shift);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             y(r, c) = static_cast<float>(static_cast<double>(x(r, c)) * factor);
@@ -105,8 +105,8 @@ inline float smooth_scale(
 } // namespace detail
 
 /// The scales of the head of this file from the columns' greatest magnitudes. power_of_two: rounded to the nearest power of two, so that
-/// dividing and multiplying change no bit of x and w, and the float function stays what it was to the last bit. Scales that would leave
-/// [2^-96, 2^96] because of what all maxima have in common are multiplied by one power of two.
+/// dividing and multiplying change no bit of x and w, and the float function stays what it was to the last bit. Maxima so large or small
+/// that all scales would be near the ends of float's range: one power of two for all brings their common factor into [2^-96, 2^96].
 inline status smooth_scales(
     span<const float> activation_max, span<const float> weight_max, double alpha, bool power_of_two, span<float> scales) noexcept
 {
@@ -121,15 +121,16 @@ inline status smooth_scales(
     const int a_shift = detail::shift_to(detail::smooth_activation_exponent, activation_max),
               w_shift = detail::shift_to(detail::smooth_weight_exponent, weight_max);
     // What the shifts take from a scale's exponent.
-    const double taken = (1.0 - alpha) * w_shift - alpha * a_shift, exponent = taken < -96.0 ? -96.0 : taken > 96.0 ? 96.0 : taken;
+    const double taken = (1.0 - alpha) * w_shift - alpha * a_shift;
+    const double exponent = taken - (taken > 96.0 ? std::ceil(taken - 96.0) : taken < -96.0 ? std::floor(taken + 96.0) : 0.0);
     for (std::size_t c = 0; c < scales.size(); ++c)
         scales[c] = detail::smooth_scale(activation_max[c], weight_max[c], a_shift, w_shift, alpha, power_of_two, exponent);
     return status::ok;
 }
 
 /// Tries alpha = 0, 1 / steps ... 1 and no migration, each with the integer kernels on the sample x, m x k, and w, n x k, quantized per
-/// channel. scales: k, those of smooth_scales times one power of two for all columns, which changes no code and is less than sqrt 2 away
-/// from making them those of the formula. x or w times a power of two: the same codes and the same choice.
+/// channel. scales: k. They are those of the formula times one factor of 1/sqrt 2 to sqrt 2 for all columns, which changes no code: so x
+/// or w times a power of two have the same codes and the same choice, and all scales are multiplied by one power of two.
 template <class Executor = serial_executor>
 inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const float> w, activation_scales kind, bool power_of_two,
     int steps, span<float> scales, smooth_report* report = nullptr, progress report_progress = {}, Executor&& executor = Executor {})

@@ -73,9 +73,9 @@ inline status start_params(matrix_view<const float> x, params_start from, params
     float *const error = high + count, *const least = error + count, *const fraction = least + count, *const y = fraction + count;
     const matrix_view<float> rounded(y, x.rows, x.cols);
     const fake_quantization f {{kind, group_size, scales, zero_points, block_rows}, codes, {}};
-    // Errors in units of the power of two of their parameter's range: squares of others could leave float's range.
+    // Errors are counted in units of the power of two of their parameter's range, so that their squares stay floats.
     const auto in_units = [&](float off, std::size_t p) noexcept {
-        return static_cast<float>(static_cast<double>(off) * power_of_two(-exponent_of(high[p] > -low[p] ? high[p] : low[p])));
+        return static_cast<float>(static_cast<double>(off) * two_to_the(-exponent_of(high[p] > -low[p] ? high[p] : low[p])));
     };
     for (int i = 64; i >= 24; --i) {
         const float tried = static_cast<float>(i) / 64.0f;
