@@ -119,33 +119,44 @@ private:
                 continue;
             if (e.count != out.size())
                 return status::file_type_mismatch;
-            const float calls = e.calls > 0 ? static_cast<float>(e.calls) : 1.0f;
-            return quotients(
-                bytes_.data() + e.values, [&](std::size_t) noexcept { return calls; }, out);
+            const std::byte* const values = bytes_.data() + e.values;
+            const float calls = static_cast<float>(e.calls);
+            return fill(out, [values, calls](std::size_t column) noexcept {
+                const float sum = float_at(values, column);
+                return mean(sum, calls, sum);
+            });
         }
         return status::file_key_missing;
     }
 
-    /// out[i] = value i / count(i), or 1 where the count is 0; only if all of both are importances.
-    template <class Count>
-    static status quotients(const std::byte* values, const Count& count, span<float> out) noexcept
+    static float float_at(const std::byte* bytes, std::size_t i) noexcept
     {
-        const auto value = [&](std::size_t i) noexcept {
-            float v;
-            std::memcpy(&v, values + 4 * i, 4);
-            return v;
-        };
-        const auto quotient = [&](std::size_t i) noexcept { return count(i) > 0.0f ? value(i) / count(i) : 1.0f; };
+        float x = 0.0f;
+        std::memcpy(&x, bytes + 4 * i, 4);
+        return x;
+    }
+
+    static float mean(float sum, float count, float of_none) noexcept
+    {
+        if (count > 0.0f)
+            return sum < 0.0f && sum / count == 0.0f ? sum : sum / count; // a sum below zero is refused, however near
+        return of_none;
+    }
+
+    /// out[i] = weight(i), if all are importances.
+    template <class Weight>
+    static status fill(span<float> out, Weight weight) noexcept
+    {
         status found = status::ok;
         for (std::size_t i = 0; i < out.size() && found != status::not_finite; ++i) {
-            const float both[] = {count(i) > 0.0f ? value(i) : 0.0f, quotient(i)};
-            const status s = check_importance(both);
+            const float w = weight(i);
+            const status s = check_importance(span<const float>(&w, 1));
             found = s == status::ok ? found : s;
         }
         if (found != status::ok)
             return found;
         for (std::size_t i = 0; i < out.size(); ++i)
-            out[i] = quotient(i);
+            out[i] = weight(i);
         return status::ok;
     }
 
@@ -154,7 +165,8 @@ private:
         char key[64]; // no tensor of a file has a longer name
         if (name.size() + suffix.size() > sizeof key)
             return status::file_key_missing;
-        std::memcpy(key, name.data(), name.size());
+        if (!name.empty())
+            std::memcpy(key, name.data(), name.size());
         std::memcpy(key + name.size(), suffix.data(), suffix.size());
         const result<gguf_tensor> found = file_.tensor(std::string_view(key, name.size() + suffix.size()));
         if (found && (found->type != ggml_type::f32 || found->data.size() != 4 * count))
@@ -168,16 +180,13 @@ private:
         const result<gguf_tensor> sums = part(name, ".in_sum2", out.size()), counts = part(name, ".counts", experts);
         if (!sums || !counts)
             return !sums ? sums.error() : counts.error();
-        const auto count = [&](std::size_t e) noexcept {
-            float c;
-            std::memcpy(&c, counts->data.data() + 4 * e, 4);
-            return c;
-        };
+        const std::byte *const sum = sums->data.data(), *const count = counts->data.data();
         for (std::size_t e = 0; e < experts; ++e)
-            if (const float c = count(e); check_importance(span<const float>(&c, 1)) != status::ok)
+            if (const float c = float_at(count, e); check_importance(span<const float>(&c, 1)) != status::ok)
                 return status::file_damaged;
-        return quotients(
-            sums->data.data(), [&](std::size_t i) noexcept { return count(static_cast<std::size_t>(i / columns)); }, out);
+        return fill(out, [sum, count, columns](std::size_t i) noexcept {
+            return mean(float_at(sum, i), float_at(count, static_cast<std::size_t>(i / columns)), 1.0f);
+        });
     }
 
     span<const std::byte> bytes_;
