@@ -4,7 +4,7 @@
 //   .dat    i32 entries; each: i32 length, name, i32 calls, i32 values, f32 values; what follows is not looked at: weight = value / calls
 #pragma once
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/importance.hpp"
 #include "reader.hpp"
 
