@@ -161,9 +161,10 @@ inline images_view<X> flat(span<X> x) noexcept
     return {x.data(), 1, 1, 1, static_cast<std::ptrdiff_t>(x.size())};
 }
 
+/// b_sign: 1, or -1 for a difference.
 template <class X, class Executor>
 inline status add(images_view<const X> a, std::int32_t a_zero_point, images_view<const X> b, std::int32_t b_zero_point,
-    const add_multipliers& m, requantization r, images_view<X> y, Executor&& executor)
+    const add_multipliers& m, requantization r, images_view<X> y, Executor&& executor, std::int32_t b_sign = 1)
 {
     if (const status s = check_elementwise(a, a_zero_point, b, b_zero_point, y, r); s != status::ok)
         return s;
@@ -180,7 +181,7 @@ inline status add(images_view<const X> a, std::int32_t a_zero_point, images_view
     args.b_zero_point = b_zero_point;
     args.a_multiplier = m.a.multiplier;
     args.a_shift = m.a.shift;
-    args.b_multiplier = m.b.multiplier;
+    args.b_multiplier = b_sign * m.b.multiplier;
     args.b_shift = m.b.shift;
     return run_elementwise(sizeof(X) == 1 ? kernels().add_s8 : kernels().add_s16, args, a, b, r, y, executor);
 }
