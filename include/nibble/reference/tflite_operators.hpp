@@ -211,6 +211,7 @@ inline void l2_normalization(matrix_view<const std::int8_t> x, std::int32_t x_ze
 
 inline void log_softmax(matrix_view<const std::int8_t> x, float x_scale, matrix_view<std::int8_t> y) noexcept
 {
+    const default_fp_mode mode;
     const double wanted = static_cast<double>(x_scale) * 67108864.0;
     const auto m = encode_multiplier(wanted < 2147483647.0 ? wanted : 2147483647.0);
     const double per_code = static_cast<double>(m->multiplier) / static_cast<double>(std::int64_t {1} << (31 - m->shift));
@@ -351,6 +352,7 @@ inline void pad(tflite::tensor_view<const std::int8_t> x, span<const tflite::pad
 inline void batch_matmul(tflite::tensor_view<const std::int8_t> a, std::int32_t a_zero_point, tflite::tensor_view<const std::int8_t> b,
     std::int32_t b_zero_point, tflite::batch_matmul_options options, const requantization& r, tflite::tensor_view<std::int8_t> y) noexcept
 {
+    const default_fp_mode mode;
     const std::size_t rank = y.shape.size();
     // The element at the batch of c and at (row, col), or (col, row) if the matrices are transposed.
     const auto element = [&](tflite::tensor_view<const std::int8_t> x, const detail::coordinates& c, std::ptrdiff_t row, std::ptrdiff_t col,

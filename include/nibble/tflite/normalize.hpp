@@ -88,9 +88,17 @@ struct log_softmax_scale {
     std::int32_t least;       ///< differences below this do not count in the sum
 };
 
+} // namespace tflite
+NIBBLE_END
+
+NIBBLE_STRICT_BEGIN
+NIBBLE_BEGIN
+namespace tflite {
+
 /// scale_invalid for scales that are none, and at most 2^-26, which TFLite refuses.
 inline result<log_softmax_scale> log_softmax_params(float x_scale) noexcept
 {
+    const default_fp_mode mode;
     const auto s = softmax_params(x_scale);
     if (!s)
         return s.error();
@@ -102,6 +110,13 @@ inline result<log_softmax_scale> log_softmax_params(float x_scale) noexcept
         return inverse.error();
     return log_softmax_scale {s->multiplier, *inverse, s->least};
 }
+
+} // namespace tflite
+NIBBLE_END
+NIBBLE_STRICT_END
+
+NIBBLE_BEGIN
+namespace tflite {
 
 /// x, y: rows x cols, cols at most 33025, so that a sum of squares stays in int32. y may be x.
 template <class Executor = serial_executor>

@@ -4,8 +4,8 @@
 //   reduce_max  the greatest code, reduce_min the least; y has x's scale and zero point
 // y has one code for each index of the dimensions that are left, in their order, whether or not a tensor of ones stands for the others.
 // Axes count from 0, or from the end as -1, -2, ...; one may be named twice, and without axes every element is its own reduction.
-// Fixed-point modes: what TFLite's kernels compute now. Older ones did it in floats, as the float mode does but for ties; where x and y have
-// one scale and zero point some versions divide the sum of a mean toward zero, or sum in 8 bits: here there is one rule.
+// Fixed-point modes: what TFLite's kernels compute now. Older ones did it in floats, as the float mode does but for ties; where x and y
+// have one scale and zero point some versions divide the sum of a mean toward zero, or sum in 8 bits: here there is one rule.
 #pragma once
 
 #include "../backend/fp_mode.hpp"
