@@ -646,3 +646,39 @@ TEST_CASE("sums of the most codes do not overflow int32")
     REQUIRE(tflite::l2_normalization({row.data(), 1, 33025}, 127, {normal.data(), 1, 33025}) == status::ok);
     CHECK(normal[0] == -1); // -128 / 181.7
 }
+
+TEST_CASE("the specification's rules for these operators")
+{
+    using tflite::integer_type;
+    using tflite::operation;
+    using tflite::quantized_tensor;
+    const std::vector<float> scale {0.5f}, other {0.25f}, fixed {1.0f / 128.0f}, log_fixed {16.0f / 256.0f};
+    const std::vector<std::int32_t> zero {3}, greatest {127};
+    const quantized_tensor x {integer_type::s8, scale, zero}, z {integer_type::s8, other, zero};
+    const auto check = [](operation op, std::vector<quantized_tensor> inputs, const quantized_tensor& y) {
+        return tflite::check(op, span<const quantized_tensor>(inputs), y);
+    };
+    for (const operation op : {operation::sub, operation::squared_difference, operation::prelu, operation::batch_matmul}) {
+        CHECK(check(op, {x, z}, x) == status::ok);
+        CHECK(check(op, {x}, x) == status::operand_count_invalid);
+    }
+    for (const operation op : {operation::maximum, operation::minimum, operation::pad_v2}) {
+        CHECK(check(op, {x, x}, x) == status::ok);
+        CHECK(check(op, {x, z}, x) == status::same_params_needed);
+        CHECK(check(op, {x}, x) == status::operand_count_invalid);
+    }
+    for (const operation op :
+        {operation::reduce_max, operation::reduce_min, operation::pad, operation::resize_bilinear, operation::resize_nearest_neighbor}) {
+        CHECK(check(op, {x}, x) == status::ok);
+        CHECK(check(op, {x}, z) == status::same_params_needed);
+        CHECK(check(op, {x, x}, x) == status::operand_count_invalid);
+    }
+    for (const operation op : {operation::sum, operation::mean, operation::elu, operation::leaky_relu}) {
+        CHECK(check(op, {x}, z) == status::ok);
+        CHECK(check(op, {x, x}, x) == status::operand_count_invalid);
+    }
+    CHECK(check(operation::l2_normalization, {x}, {integer_type::s8, fixed}) == status::ok);
+    CHECK(check(operation::l2_normalization, {x}, x) == status::fixed_params_needed);
+    CHECK(check(operation::log_softmax, {x}, {integer_type::s8, log_fixed, greatest}) == status::ok);
+    CHECK(check(operation::log_softmax, {x}, {integer_type::s8, log_fixed}) == status::fixed_params_needed);
+}

@@ -9,6 +9,7 @@
 #include "../tflite/pad.hpp"
 #include "../tflite/resize.hpp"
 #include "../tflite/tensor.hpp"
+#include "math.hpp"
 #include "requantize.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -190,10 +191,10 @@ inline std::int8_t elu(std::int32_t code, tflite::quantization x, tflite::quanti
     float image = v;
     if (v < 0.0f)
         image = static_cast<float>(portable_exp(static_cast<double>(v))) - 1.0f;
-    const double steps = static_cast<double>(opaque(image * (1.0f / y.scale)));
-    const double bounded = steps > 1000.0 ? 1000.0 : steps < -1000.0 ? -1000.0 : steps >= -1000.0 ? steps : 0.0;
+    const float steps = opaque(image * (1.0f / y.scale));
+    const float bounded = clamp(strict_math::choose(is_nan(steps), 0.0f, steps), -1000.0f, 1000.0f);
     // Twice a float is exact, and so is its whole part.
-    const std::int64_t whole = static_cast<std::int64_t>(bounded * 2.0);
+    const std::int64_t whole = static_cast<std::int64_t>(bounded * 2.0f);
     return detail::clamped((whole + (whole > 0) - (whole < 0)) / 2 + y.zero_point);
 }
 

@@ -68,9 +68,10 @@ inline result<code_table> elu_table(quantization x, quantization y) noexcept
     for (std::int32_t code = -128; code < 128; ++code) {
         const std::int32_t difference = code - x.zero_point;
         const float v = x.scale * static_cast<float>(difference);
-        const float image = difference < 0 ? static_cast<float>(portable_exp(static_cast<double>(v))) - 1.0f : v;
-        // An image of 0 has no sign and no steps, even of an infinite inverse.
-        const float steps = image == 0.0f ? 0.0f : strict_math::round(opaque(image * inverse));
+        const float below = static_cast<float>(portable_exp(static_cast<double>(v))) - 1.0f;
+        const float image = strict_math::choose(difference < 0, below, v);
+        // An image of 0 has no steps, even of an infinite inverse.
+        const float steps = strict_math::choose(image == 0.0f, 0.0f, strict_math::round(opaque(image * inverse)));
         const std::int32_t bounded = steps < -1000.0f ? -1000 : steps > 1000.0f ? 1000 : static_cast<std::int32_t>(steps);
         table.at[code + 128] = detail::to_s8(bounded + y.zero_point);
     }
