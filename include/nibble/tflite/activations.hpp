@@ -68,7 +68,8 @@ inline result<code_table> elu_table(quantization x, quantization y) noexcept
     for (std::int32_t code = -128; code < 128; ++code) {
         const std::int32_t difference = code - x.zero_point;
         const float v = x.scale * static_cast<float>(difference);
-        const float below = static_cast<float>(portable_exp(static_cast<double>(v))) - 1.0f;
+        const float negative = strict_math::choose(difference < 0, v, 0.0f);
+        const float below = static_cast<float>(portable_exp(static_cast<double>(negative))) - 1.0f;
         const float image = strict_math::choose(difference < 0, below, v);
         // An image of 0 has no steps, even of an infinite inverse.
         const float steps = strict_math::choose(image == 0.0f, 0.0f, strict_math::round(opaque(image * inverse)));
