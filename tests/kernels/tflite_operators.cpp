@@ -276,6 +276,10 @@ TEST_CASE("L2 normalization equals the definition and the real one")
         reference::l2_normalization(x.matrix(), zero_point, y.expected_matrix());
         REQUIRE(tflite::l2_normalization(x.matrix(), zero_point, y.matrix(), test::reversed_executor {}) == status::ok);
         REQUIRE(y.as_expected());
+        std::vector<std::int8_t> own(x.codes().begin(), x.codes().end());
+        const matrix_view<std::int8_t> in_place(own.data(), x.shape()[0], x.shape()[1]);
+        REQUIRE(tflite::l2_normalization(in_place, zero_point, in_place) == status::ok);
+        REQUIRE(test::same_bits(own.data(), y.codes().data(), own.size()));
         for (std::ptrdiff_t r = 0; r < y.shape()[0]; ++r) {
             double sum = 0;
             for (std::ptrdiff_t c = 0; c < y.shape()[1]; ++c)
@@ -308,6 +312,10 @@ TEST_CASE("log softmax equals the definition and the real one")
         reference::log_softmax(x.matrix(), scale, y.expected_matrix());
         REQUIRE(tflite::log_softmax(x.matrix(), *s, y.matrix(), test::reversed_executor {}) == status::ok);
         REQUIRE(y.as_expected());
+        std::vector<std::int8_t> own(x.codes().begin(), x.codes().end());
+        const matrix_view<std::int8_t> in_place(own.data(), x.shape()[0], x.shape()[1]);
+        REQUIRE(tflite::log_softmax(in_place, *s, in_place) == status::ok);
+        REQUIRE(test::same_bits(own.data(), y.codes().data(), own.size()));
         for (std::ptrdiff_t r = 0; r < y.shape()[0]; ++r) {
             const std::int8_t top = *std::max_element(x.matrix().row(r), x.matrix().row(r) + x.shape()[1]);
             double sum = 0;
@@ -682,3 +690,46 @@ TEST_CASE("the specification's rules for these operators")
     CHECK(check(operation::log_softmax, {x}, {integer_type::s8, log_fixed, greatest}) == status::ok);
     CHECK(check(operation::log_softmax, {x}, {integer_type::s8, log_fixed}) == status::fixed_params_needed);
 }
+
+#if defined(__x86_64__)
+TEST_CASE("parameters of operators do not depend on the caller's floating-point mode")
+{
+    using tflite::integer_type;
+    // Scales below the least normal float, which the caller's mode would read as 0, and quotients that it would round up.
+    const std::vector<float> small {std::ldexp(1.0f, -140)}, w {std::ldexp(3.0f, -141)};
+    const auto all = [&] {
+        std::vector<std::int32_t> found;
+        const auto add = [&](const auto& m) {
+            found.push_back(static_cast<std::int32_t>(m.error()));
+            found.insert(found.end(), {m->multiplier, m->shift});
+        };
+        const float s = small[0];
+        for (const auto& m : {tflite::add_params(s, w[0], s), tflite::squared_difference_params(0.5f, s, 0.1f)})
+            for (const fixed_multiplier& each : {m->a, m->b, m->sum})
+                add(result<fixed_multiplier>(each));
+        const auto prelu = tflite::prelu_params(s, 0.3f, w[0]);
+        add(result<fixed_multiplier>(prelu->identity));
+        add(result<fixed_multiplier>(prelu->slope));
+        add(tflite::batch_matmul_multiplier(s, 0.5f, w[0]));
+        add(result<fixed_multiplier>(tflite::softmax_params(1e30f, s)->multiplier));
+        add(result<fixed_multiplier>(tflite::log_softmax_params(0.3f)->inverse));
+        std::vector<std::int32_t> multiplier(1), shift(1);
+        found.push_back(static_cast<std::int32_t>(tflite::output_multipliers(s, small, std::ldexp(1.0f, -145), multiplier, shift)));
+        found.insert(found.end(), {multiplier[0], shift[0]});
+        for (const auto& t : {tflite::requantize_table({s, 0}, {w[0], 0}), tflite::leaky_relu_table({s, 0}, {w[0], 0}, 0.3f),
+                 tflite::elu_table({s, 0}, {w[0], 0})})
+            found.insert(found.end(), t->at, t->at + 256);
+        const std::vector<float> one {1.0f};
+        const tflite::quantized_tensor x {integer_type::s8, one}, weights {integer_type::s8, small}, bias {integer_type::s32, small};
+        found.push_back(static_cast<std::int32_t>(
+            tflite::check(tflite::operation::conv_2d, std::vector<tflite::quantized_tensor> {x, weights, bias}, x)));
+        return found;
+    };
+    const std::vector<std::int32_t> wanted = all();
+    const unsigned saved = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(saved | 0xc040u); // up, subnormals flushed
+    const std::vector<std::int32_t> found = all();
+    __builtin_ia32_ldmxcsr(saved);
+    CHECK(found == wanted);
+}
+#endif

@@ -60,6 +60,7 @@ inline status output_multipliers(
         return status::params_count_mismatch;
     if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale)))
         return status::scale_invalid;
+    const default_fp_mode mode;
     const auto encode = [&](const float& w_scale) -> result<fixed_multiplier> {
         if (!valid_scale(float_bits(w_scale)))
             return status::scale_invalid;

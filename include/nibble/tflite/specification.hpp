@@ -146,6 +146,7 @@ inline status check_bias(const quantized_tensor& x, const quantized_tensor& w, c
         return status::operand_type_invalid;
     if (bias.scales.size() != w.scales.size())
         return status::params_count_mismatch;
+    const default_fp_mode mode;
     for (std::size_t i = 0; i < bias.scales.size(); ++i) {
         const double wanted = static_cast<double>(x.scales[0]) * static_cast<double>(w.scales[i]);
         const double apart = static_cast<double>(bias.scales[i]) - wanted;

@@ -66,6 +66,7 @@ inline result<code_table> requantize_table(quantization x, quantization y, fused
     const auto bounds = bounds_of(f, y);
     if (!bounds)
         return bounds.error();
+    const default_fp_mode mode;
     const auto m = encode_multiplier(static_cast<double>(x.scale) / static_cast<double>(y.scale));
     if (!m)
         return m.error();
