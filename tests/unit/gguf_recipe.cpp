@@ -107,9 +107,24 @@ TEST_CASE("columns that are no whole blocks get another type")
     CHECK(type_of("blk.2.ffn_down.weight", tensors, types) == ggml_type::q4_K);
     CHECK(type_of("output.weight", tensors, types) == ggml_type::q8_0);
     tensors = llama(names, 8, 40, 64, 40, 500, true);
-    std::vector<ggml_type> refused(tensors.size());
-    CHECK(choose_types(recipe::q4_K_M, m, tensors, false, refused) == status::cols_not_whole_blocks);
-    CHECK(choose_types(recipe::q4_0, m, tensors, false, refused) == status::cols_not_whole_blocks);
+    std::vector<ggml_type> wanted(tensors.size());
+    types.resize(tensors.size());
+    REQUIRE(choose_types(recipe::q4_K_M, m, tensors, false, types, wanted) == status::ok);
+    CHECK(type_of("token_embd.weight", tensors, wanted) == ggml_type::q8_0);
+    CHECK(type_of("token_embd.weight", tensors, types) == ggml_type::f16);
+    CHECK(type_of("blk.3.attn_q.weight", tensors, wanted) == ggml_type::q4_K);
+    CHECK(type_of("blk.3.attn_q.weight", tensors, types) == ggml_type::f16);
+    CHECK(type_of("blk.2.ffn_down.weight", tensors, wanted) == ggml_type::q4_K);
+    CHECK(type_of("blk.2.ffn_down.weight", tensors, types) == ggml_type::q5_0);
+    for (const recipe_entry& e : recipes) {
+        REQUIRE(choose_types(e.which, m, tensors, true, types, wanted) == status::ok);
+        for (std::size_t i = 0; i < tensors.size(); ++i) {
+            CHECK(tensors[i].sizes[0] % block_elements(types[i]) == 0);
+            CHECK((types[i] == wanted[i]) == (tensors[i].sizes[0] % block_elements(wanted[i]) == 0));
+        }
+    }
+    std::vector<ggml_type>& refused = types;
+    CHECK(choose_types(recipe::q4_0, m, tensors, false, refused, span<ggml_type>(wanted.data(), 3)) == status::shape_mismatch);
     CHECK(choose_types(static_cast<recipe>(99), m, tensors, false, refused) == status::recipe_unknown);
     CHECK(choose_types(recipe::q4_0, m, tensors, false, span<ggml_type>(refused.data(), 3)) == status::shape_mismatch);
 }
@@ -129,7 +144,23 @@ TEST_CASE("importance, tied embeddings and experts change recipes")
     CHECK(type_of("blk.4.attn_v.weight", tensors, types_of(recipe::q4_K_S, m, tensors)) == ggml_type::q8_0);
     CHECK(type_of("blk.4.attn_output.weight", tensors, types_of(recipe::q4_K_S, m, tensors)) == ggml_type::q5_K);
     CHECK(*find_recipe("Q5_K_M") == recipe::q5_K_M);
-    CHECK(find_recipe("Q5_K_X").error() == status::recipe_unknown);
+    CHECK(*find_recipe("q5_k_m") == recipe::q5_K_M);
+    CHECK(*find_recipe("iQ4_Nl") == recipe::iq4_nl);
+    for (const char* none : {"Q5_K_X", "Q5_K", "Q5_K_M ", "", "Q5\x1fK_M"})
+        CHECK(find_recipe(none).error() == status::recipe_unknown);
+}
+
+TEST_CASE("recipes of plain numbers give every matrix of weights the same type, whatever its rows")
+{
+    std::deque<std::string> names;
+    const std::vector<gguf_tensor> tensors = llama(names, 8, 40, 72, 40, 500);
+    const recipe_model m {8, 8, 8, 8, true};
+    for (const auto& [name, type] : {std::pair {"F16", ggml_type::f16}, {"bf16", ggml_type::bf16}, {"f32", ggml_type::f32}}) {
+        const std::vector<ggml_type> types = types_of(*find_recipe(name), m, tensors, true);
+        for (std::size_t i = 0; i < tensors.size(); ++i)
+            CHECK(types[i] == (tensors[i].sizes[1] == 1 ? tensors[i].type : type));
+    }
+    CHECK(static_cast<int>(recipe::bf16) == 32);
 }
 
 TEST_CASE("a model's facts come from its metadata")
@@ -201,7 +232,34 @@ TEST_CASE("both kinds of imatrix files give the same weights")
     CHECK(imatrix_reader::open(test::gguf_bytes().number(1).number(-5).number(0).bytes).error() == status::file_damaged);
     CHECK(imatrix_reader::open(test::gguf_bytes().number(1).number(1).raw("x").number(1).number(INT32_MAX).bytes).error()
           == status::file_truncated);
-    const std::vector<std::byte> infinite = test::gguf_bytes().number(1).number(1).raw("x").number(1).number(1).number(HUGE_VALF).bytes;
-    float one[1];
-    CHECK(imatrix_reader::open(infinite)->weights("x", 1, 1, one) == status::not_finite);
+    const std::vector<std::byte> infinite
+        = test::gguf_bytes().number(1).number(1).raw("x").number(1).number(2).number(1.0f).number(HUGE_VALF).bytes;
+    float two[2] = {7.0f, 7.0f};
+    CHECK(imatrix_reader::open(infinite)->weights("x", 2, 1, two) == status::not_finite);
+    CHECK((two[0] == 7.0f && two[1] == 7.0f)); // nothing is written before all is known to be good
+    for (const std::string_view name : {std::string_view(), std::string_view("x")})
+        CHECK(modern->weights(name, 2, 1, two) == status::file_key_missing);
+}
+
+TEST_CASE("recipes count layers up to the end of their type")
+{
+    for (std::int64_t n = 0; n < 200; ++n)
+        for (std::int64_t i = 0; i < n; ++i)
+            CHECK(detail::deserves_more_bits(i, n) == (i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2));
+    gguf_tensor t;
+    t.name = "blk.0.ffn_down.weight";
+    t.sizes[0] = 256;
+    t.sizes[1] = 2;
+    ggml_type type {};
+    recipe_model m;
+    m.layers = INT64_MAX;
+    CHECK(choose_types(recipe::q4_K_M, m, {&t, 1}, false, {&type, 1}) == status::ok);
+    CHECK(type == ggml_type::q6_K);
+
+    gguf_tensor both[2] = {t, t};
+    both[1].name = "blk.1.ffn_down.weight";
+    both[1].sizes[0] = 33;
+    ggml_type types[2] = {ggml_type::i64, ggml_type::i64};
+    CHECK(choose_types(recipe::q4_0, m, both, false, types) == status::cols_not_whole_blocks);
+    CHECK((types[0] == ggml_type::i64 && types[1] == ggml_type::i64)); // nothing is written before all is known to be good
 }

@@ -17,7 +17,7 @@ struct gguf_memory {
 
     NIBBLE_INLINE bool operator()(const std::byte* bytes, std::size_t count) noexcept
     {
-        const bool fits = written <= out.size() && count <= out.size() - written;
+        const bool fits = check(out) == status::ok && written <= out.size() && count <= out.size() - written;
         if (fits && count != 0)
             std::memcpy(out.data() + written, bytes, count);
         written += count;
@@ -38,6 +38,8 @@ NIBBLE_INLINE constexpr std::uint64_t gguf_padding(std::uint64_t bytes, std::uin
 /// The alignment that the pairs ask for: 32 unless general.alignment says otherwise.
 inline result<std::uint32_t> gguf_alignment(span<const gguf_pair> pairs) noexcept
 {
+    if (check(pairs) != status::ok)
+        return status::null_pointer;
     for (const gguf_pair& p : pairs)
         if (p.key == "general.alignment") {
             const result<std::uint32_t> a = p.value.get<std::uint32_t>();
@@ -48,18 +50,25 @@ inline result<std::uint32_t> gguf_alignment(span<const gguf_pair> pairs) noexcep
 
 namespace detail {
 
+inline status check_text(std::string_view text) noexcept { return check(span<const char>(text.data(), text.size())); }
+
 inline status check_gguf_value(const gguf_value& v, gguf_rules rules) noexcept
 {
+    if (v.is_null())
+        return status::null_pointer;
     if (v.type() == gguf_type::string)
         return rules == gguf_rules::lenient || is_utf8(*v.get<std::string_view>()) ? status::ok : status::file_text_invalid;
     if (v.type() != gguf_type::array)
         return size_of(v.type()) != 0 ? status::ok : status::file_value_invalid;
     if (v.element_type() == gguf_type::array || v.element_type() > gguf_type::f64)
         return status::file_value_invalid; // ggml reads no arrays of arrays
-    if (v.element_type() == gguf_type::string && rules == gguf_rules::strict)
-        for (const gguf_value& e : v)
-            if (!is_utf8(*e.get<std::string_view>()))
+    if (v.element_type() == gguf_type::string)
+        for (const gguf_value& e : v) {
+            if (e.is_null())
+                return status::null_pointer;
+            if (rules == gguf_rules::strict && !is_utf8(*e.get<std::string_view>()))
                 return status::file_text_invalid;
+        }
     return status::ok;
 }
 
@@ -67,8 +76,12 @@ inline status check_gguf(span<const gguf_pair> pairs, span<const gguf_tensor> te
 {
     if (check(pairs) != status::ok || check(tensors) != status::ok)
         return status::null_pointer;
-    if (const result<std::uint32_t> a = gguf_alignment(pairs); !a)
-        return a.error();
+    for (const gguf_pair& p : pairs)
+        if (check_text(p.key) != status::ok)
+            return status::null_pointer;
+    for (const gguf_tensor& t : tensors)
+        if (check_text(t.name) != status::ok)
+            return status::null_pointer;
     for (std::size_t i = 0; i < pairs.size(); ++i) {
         if (pairs[i].key.empty() || (rules == gguf_rules::strict && !is_strict_key(pairs[i].key)))
             return status::file_name_invalid;
@@ -78,7 +91,9 @@ inline status check_gguf(span<const gguf_pair> pairs, span<const gguf_tensor> te
         if (const status s = check_gguf_value(pairs[i].value, rules); s != status::ok)
             return s;
     }
-    std::uint64_t total = 0;
+    const result<std::uint32_t> alignment = gguf_alignment(pairs);
+    if (!alignment)
+        return alignment.error();
     for (std::size_t i = 0; i < tensors.size(); ++i) {
         // ggml reads names of up to 63 bytes.
         if (tensors[i].name.empty() || tensors[i].name.size() > 63 || !is_utf8(tensors[i].name))
@@ -86,10 +101,13 @@ inline status check_gguf(span<const gguf_pair> pairs, span<const gguf_tensor> te
         for (std::size_t j = 0; j < i; ++j)
             if (tensors[i].name == tensors[j].name)
                 return status::file_duplicate;
-        const result<std::uint64_t> bytes = tensor_bytes(tensors[i]);
+    }
+    std::uint64_t total = 0;
+    for (const gguf_tensor& t : tensors) {
+        const result<std::uint64_t> bytes = tensor_bytes(t);
         if (!bytes)
             return bytes.error();
-        total += *bytes + *gguf_alignment(pairs);
+        total += *bytes + *alignment;
         if (*bytes > INT64_MAX - UINT32_MAX || total > INT64_MAX)
             return status::size_overflow;
     }

@@ -61,6 +61,7 @@ inline void extremes(const elementwise_args& args) noexcept
     for_codes(args, [y](std::ptrdiff_t i, std::int8_t a, std::int8_t b) noexcept { y[i] = (a > b) == Greatest ? a : b; });
 }
 
+template <class Lazy = void>
 inline void square_differences(const elementwise_args& args) noexcept
 {
     constexpr std::ptrdiff_t block = 64;
@@ -74,7 +75,7 @@ inline void square_differences(const elementwise_args& args) noexcept
                                    - rescaled(mode, (b - args.b_zero_point) * headroom, {args.b_multiplier, args.b_shift});
             squares[i - part.begin] = d * d; // |d| <= 255 * 2^7
         });
-        requantize_few(squares, part.end - part.begin, args.requantize, static_cast<std::int8_t*>(args.y) + part.begin);
+        requantize_few<Lazy>(squares, part.end - part.begin, args.requantize, static_cast<std::int8_t*>(args.y) + part.begin);
     }
 }
 
@@ -122,7 +123,7 @@ inline status squared_difference(images_view<const std::int8_t> a, std::int32_t 
     args.a_shift = m.a.shift;
     args.b_multiplier = m.b.multiplier;
     args.b_shift = m.b.shift;
-    return detail::run_elementwise(&detail::square_differences, args, a, b, r, y, executor);
+    return detail::run_elementwise(&detail::square_differences<>, args, a, b, r, y, executor);
 }
 
 /// a, b and y have one scale and zero point.

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "../gemm/executor.hpp"
+#include "../core/executor.hpp"
 #include "tensor.hpp"
 
 NIBBLE_BEGIN

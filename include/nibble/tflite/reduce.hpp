@@ -8,7 +8,7 @@
 // have one scale and zero point some versions divide the sum of a mean toward zero, or sum in 8 bits: here there is one rule.
 #pragma once
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "pooling.hpp"
 #include "rescale.hpp"
 #include "tensor.hpp"

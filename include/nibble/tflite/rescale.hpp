@@ -30,10 +30,11 @@ NIBBLE_INLINE std::int8_t with_zero_point(std::int32_t product, std::int32_t zer
     return to_s8(product < -1000 ? -128 : product > 1000 ? 127 : product + zero_point);
 }
 
-/// A few sums that stand together, by the kernel of requantize().
+/// A few sums that stand together, by the kernel of requantize(). A template, as all that calls kernels (backend/dispatch.hpp).
+template <class Lazy = void>
 inline void requantize_few(const std::int32_t* sums, std::ptrdiff_t count, const requantize_params& r, std::int8_t* codes) noexcept
 {
-    kernels().requantize_s32({sums, count, codes, count, 0, 1, count, r});
+    kernels::requantize_s32()({sums, count, codes, count, 0, 1, count, r});
 }
 
 } // namespace detail

@@ -10,9 +10,9 @@
 
 #include <cstring>
 
-#include "../backend/fp_mode.hpp"
+#include "../core/executor.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/strict_math.hpp"
-#include "../gemm/executor.hpp"
 #include "images.hpp"
 
 NIBBLE_BEGIN

@@ -5,8 +5,8 @@
 // Plain C++, the same on every backend: a classifier has one row an image.
 #pragma once
 
-#include "../backend/fp_mode.hpp"
-#include "../gemm/executor.hpp"
+#include "../core/executor.hpp"
+#include "../core/fp_mode.hpp"
 #include "../reference/requantize.hpp"
 
 NIBBLE_BEGIN
