@@ -4,8 +4,7 @@
 //                          convolutions with one scale
 //   double rounding        what TFLite's own kernels compute: transposed convolutions with a scale a channel or of int16, sums, RELU, RELU6
 //   single rounding        what ruy computes inside this TFLite: convolutions and fully connected layers of int16 with int32 biases,
-//   products
-//                          of batches
+//                          products of batches
 // This TFLite sums and averages over any axes in floats, where its ties are others, and does not clamp a SUM. It interpolates int8 in other
 // ways than its reference kernel, which it runs for int16: so bilinear resizing is held with int8 codes in int16 tensors. QUANTIZE of int8
 // is left out: XNNPACK multiplies by x_scale / y_scale rounded to 8 fraction bits.
