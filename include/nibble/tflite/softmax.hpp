@@ -6,6 +6,7 @@
 #pragma once
 
 #include "../core/executor.hpp"
+#include "../core/fp_mode.hpp"
 #include "../reference/requantize.hpp"
 
 NIBBLE_BEGIN
@@ -72,6 +73,7 @@ inline result<softmax_scale> softmax_params(float x_scale, float beta = 1.0f) no
 {
     if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
         return status::scale_invalid;
+    const default_fp_mode mode;
     const double real = static_cast<double>(beta) * static_cast<double>(x_scale) * static_cast<double>(1 << 26);
     const auto m = encode_multiplier(real < 2147483647.0 ? real : 2147483647.0);
     if (!m)
