@@ -47,6 +47,7 @@ inline result<add_multipliers> add_params(float a_scale, float b_scale, float y_
     for (const float scale : {a_scale, b_scale, y_scale})
         if (!valid_scale(float_bits(scale)))
             return status::scale_invalid;
+    const default_fp_mode mode;
     const double twice = 2.0 * static_cast<double>(a_scale > b_scale ? a_scale : b_scale);
     const auto a = encode_multiplier(static_cast<double>(a_scale) / twice), b = encode_multiplier(static_cast<double>(b_scale) / twice),
                sum = encode_multiplier(twice / (static_cast<double>(1 << add_headroom<X>) * static_cast<double>(y_scale)));

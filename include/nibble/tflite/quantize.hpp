@@ -19,6 +19,7 @@ namespace tflite {
 /// An activation's scale and zero point.
 inline quantization choose_quantization(value_range range) noexcept
 {
+    const default_fp_mode mode;
     const scale_and_zero_point p
         = params_of_range(range.low, range.high, preset::tflite_activations.params, codes_of<std::int8_t>(code_range::full));
     return {p.scale, p.zero_point};
