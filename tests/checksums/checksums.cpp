@@ -153,6 +153,7 @@ const operation operations[] = {
     {"tflite_pooling", pool_images, ""},
     {"tflite_softmax", softmax_rows, ""},
     {"tflite_activations_int16", activate_int16, ""},
+    {"tflite_interpolation_int16", interpolate_int16, ""},
     {"tflite_softmax_int16", softmax_int16, ""},
     {"tflite_softmax_to_int16", softmax_to_int16, ""},
     {"tflite_quantize_int16", floats_and_int16, ""},

@@ -62,6 +62,28 @@ void softmax_int16(run& r)
         }
 }
 
+void interpolate_int16(run& r)
+{
+    numbers random(33);
+    const bool by_reference = r.reference();
+    const std::vector<std::int16_t> x = wide_codes(random, 5000);
+    for (int i = 0; i < 6; ++i) {
+        const float x_scale = scale_between(random, -15, -11), y_scale = scale_between(random, -14, -11);
+        const auto f = [](double v) { return v < 0.0 ? portable_exp(v) - 1.0 : v; };
+        std::vector<std::int16_t> y = untouched<std::int16_t>(5000);
+        if (by_reference) {
+            const default_fp_mode mode;
+            for (std::size_t j = 0; j < x.size(); ++j)
+                y[j] = reference::interpolate(x[j], f, x_scale, y_scale);
+        } else {
+            const auto table = tflite::interpolation_table(f, x_scale, y_scale);
+            r.must(table.error());
+            r.must(tflite::look_up(x, *table, y, r.threads()));
+        }
+        r.output(y);
+    }
+}
+
 // int8 rows with an output of int16.
 void softmax_to_int16(run& r)
 {

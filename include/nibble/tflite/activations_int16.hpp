@@ -35,16 +35,17 @@ inline result<sigmoid_steps> make_sigmoid_steps(float x_scale, std::int32_t larg
 {
     if (!valid_scale(float_bits(x_scale)))
         return status::scale_invalid;
-    const default_fp_mode mode;
-    if (x_scale >= 8.0f / 3.0f) // Their products would leave int32.
+    if (float_bits(x_scale) >= 0x402aaaabu) // 8/3: products of codes would leave int32.
         return status::scale_invalid;
-    const float log2 = static_cast<float>(portable_log(static_cast<double>(x_scale))) * (1.0f / 0.693147182f);
+    const default_fp_mode mode;
+    const double scale = static_cast<double>(pinned(x_scale));
+    const float log2 = pinned(static_cast<float>(portable_log(scale)) * (1.0f / 0.693147182f));
     for (std::int32_t power = 0; power <= largest_power; ++power) {
         const float apart = log2 - static_cast<float>(power - 12);
         if (apart > -1e-3f && apart < 1e-3f)
             return sigmoid_steps {3 << power, 0};
     }
-    double real = static_cast<double>(x_scale) * 12288.0;
+    double real = pinned(scale * 12288.0);
     std::int32_t shift = 0;
     for (; real <= 16383.5 && shift <= 30; ++shift)
         real = real * 2.0;
@@ -62,9 +63,9 @@ inline result<leaky_multipliers> make_leaky_multipliers(float x_scale, float alp
     if ((float_bits(alpha) & 0x7fffffffu) >= 0x7f800000u)
         return status::option_invalid;
     const default_fp_mode mode;
-    const float slope = float_from_bits(float_bits(alpha) & 0x7fffffffu);
-    const auto identity = encode_multiplier(static_cast<double>(x_scale / y_scale));
-    const auto product = encode_multiplier(static_cast<double>(x_scale * slope / y_scale));
+    const float from = pinned(x_scale), slope = pinned(float_from_bits(float_bits(alpha) & 0x7fffffffu)), to = pinned(y_scale);
+    const auto identity = encode_multiplier(pinned(static_cast<double>(from / to)));
+    const auto product = encode_multiplier(pinned(static_cast<double>(from * slope / to)));
     if (!identity || !product)
         return status::scale_invalid;
     const bool negative = float_bits(alpha) >> 31 != 0;

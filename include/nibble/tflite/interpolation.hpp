@@ -22,7 +22,7 @@ struct code_table_16 {
 namespace detail {
 
 /// Half away from zero; |x| < 2^52.
-inline double rounded(double x) noexcept
+inline double nearest_whole(double x) noexcept
 {
     const double magnitude = x < 0.0 ? -x : x, whole = static_cast<double>(static_cast<std::int64_t>(magnitude));
     const double nearest = magnitude - whole < 0.5 ? whole : whole + 1.0;
@@ -45,27 +45,31 @@ inline result<code_table_16> interpolation_table(Function&& f, float x_scale, fl
     if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale)))
         return status::scale_invalid;
     const default_fp_mode mode;
-    const double low = static_cast<double>(x_scale) * -32768.0, high = static_cast<double>(x_scale) * 32767.0;
-    const double step = (high - low) / 512.0, unit = 65536.0 / (static_cast<double>(y_scale) * 65535.0);
+    const double from = static_cast<double>(pinned(x_scale)), low = from * -32768.0, high = from * 32767.0;
+    const double step = (high - low) / 512.0, unit = 65536.0 / (static_cast<double>(pinned(y_scale)) * 65535.0);
     bool numbers = true;
     // Where no code is near, but the conversion to an integer still fits.
     const auto value = [&](double x) {
         const double v = f(x) * unit;
         std::uint64_t bits;
         std::memcpy(&bits, &v, sizeof bits);
-        numbers = numbers && (bits & 0x7fffffffffffffffu) <= 0x7ff0000000000000u;
+        if ((bits & 0x7fffffffffffffffu) > 0x7ff0000000000000u) {
+            numbers = false;
+            return 0.0;
+        }
         return v < -1e15 ? -1e15 : v > 1e15 ? 1e15 : v;
     };
     code_table_16 table {};
     for (int i = 0; i <= 512 && numbers; ++i) {
-        const double first = detail::rounded(value(low + i * step));
+        const double first = detail::nearest_whole(value(low + i * step));
         double point = first;
         if (i < 512) {
-            const double line = detail::rounded((value(low + (i + 1) * step) + first) / 2.0), middle = value(low + i * step + step / 2.0);
-            point = first - detail::rounded((line - detail::rounded(middle)) / 2.0);
+            const double line = detail::nearest_whole((value(low + (i + 1) * step) + first) / 2.0),
+                         middle = value(low + i * step + step / 2.0);
+            point = first - detail::nearest_whole((line - detail::nearest_whole(middle)) / 2.0);
         }
-        if (numbers)
-            table.at[i] = static_cast<std::int16_t>(point < -32768.0 ? -32768.0 : point > 32767.0 ? 32767.0 : point);
+        point = pinned(point);
+        table.at[i] = static_cast<std::int16_t>(point < -32768.0 ? -32768.0 : point > 32767.0 ? 32767.0 : point);
     }
     if (!numbers)
         return status::not_finite;

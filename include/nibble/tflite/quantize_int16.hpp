@@ -22,9 +22,9 @@ inline quantization choose_quantization(value_range range) noexcept
 {
     static_assert(std::is_same_v<X, std::int16_t>, "int16; int8 has choose_quantization(range)");
     const default_fp_mode mode;
-    const scale_and_zero_point p
-        = params_of_range(range.low, range.high, {scheme::symmetric, params_formula::tflite}, codes_of<std::int16_t>(code_range::full));
-    return {p.scale, p.zero_point};
+    const scale_and_zero_point p = params_of_range(
+        pinned(range.low), pinned(range.high), {scheme::symmetric, params_formula::tflite}, codes_of<std::int16_t>(code_range::full));
+    return {pinned(p.scale), p.zero_point};
 }
 
 /// w_scales: one, or one a channel, as many as bias. bias_too_large: a code is beyond 2^46, which requantization_16x8 does not take.

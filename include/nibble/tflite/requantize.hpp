@@ -23,14 +23,16 @@ namespace detail {
 inline result<fixed_multiplier> multiplier_of_ratio(float x_scale, float y_scale) noexcept
 {
     const default_fp_mode mode;
-    return encode_multiplier(static_cast<double>(x_scale) / static_cast<double>(y_scale));
+    const float from = pinned(x_scale), to = pinned(y_scale);
+    return encode_multiplier(pinned(static_cast<double>(from) / static_cast<double>(to)));
 }
 
 /// The same in float, as TFLite's RELU, RELU6 and LEAKY_RELU have it.
 inline result<fixed_multiplier> multiplier_of_float_ratio(float x_scale, float y_scale) noexcept
 {
     const default_fp_mode mode;
-    return encode_multiplier(static_cast<double>(x_scale / y_scale));
+    const float from = pinned(x_scale), to = pinned(y_scale);
+    return encode_multiplier(pinned(static_cast<double>(from / to)));
 }
 
 } // namespace detail

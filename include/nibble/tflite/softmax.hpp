@@ -75,7 +75,8 @@ inline result<softmax_scale> softmax_params(float x_scale, float beta = 1.0f) no
     if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
         return status::scale_invalid;
     const default_fp_mode mode;
-    const double real = static_cast<double>(beta) * static_cast<double>(x_scale) * static_cast<double>(1 << 26);
+    const float scale = pinned(x_scale), factor = pinned(beta);
+    const double real = pinned(static_cast<double>(factor) * static_cast<double>(scale) * static_cast<double>(1 << 26));
     const auto m = encode_multiplier(real < 2147483647.0 ? real : 2147483647.0);
     if (!m)
         return m.error();

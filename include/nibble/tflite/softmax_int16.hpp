@@ -33,7 +33,8 @@ inline result<softmax_scale_16> softmax_params(float x_scale, float beta = 1.0f)
     if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
         return status::scale_invalid;
     const default_fp_mode mode;
-    const auto m = encode_multiplier(static_cast<double>(x_scale * beta) / (10.0 / 65535.0));
+    const float scale = pinned(x_scale), factor = pinned(beta);
+    const auto m = encode_multiplier(pinned(static_cast<double>(scale * factor) / (10.0 / 65535.0)));
     if (!m)
         return m.error();
     return softmax_scale_16 {*m};
