@@ -482,6 +482,16 @@ TEST_CASE("multipliers do not depend on the caller's floating-point mode")
                 REQUIRE(table);
                 all.insert(all.end(), table->at, table->at + 256);
             }
+            for (const tflite::table_function f : {tflite::table_function::logistic, tflite::table_function::hard_swish}) {
+                const auto table = tflite::function_table(f, {a, 5}, {b, -7});
+                REQUIRE(table);
+                all.insert(all.end(), table->at, table->at + 256);
+            }
+            const auto bounds = tflite::bounds_of<std::int16_t>(tflite::fused_activation::relu6, {a, 0});
+            all.push_back(bounds->qmax);
+            const auto curve = tflite::interpolation_table([](double v) { return v * 0.7 - 1e-3; }, a, b);
+            REQUIRE(curve);
+            all.insert(all.end(), curve->at, curve->at + 513);
             const auto narrow = tflite::softmax_params(a, 1.5f);
             all.push_back(narrow ? narrow->multiplier.multiplier : static_cast<std::int32_t>(narrow.error()));
             const auto wide = tflite::softmax_params<std::int16_t>(a, 1.5f);
