@@ -531,6 +531,21 @@ TEST_CASE("multipliers do not depend on the caller's floating-point mode")
     }
 }
 
+TEST_CASE("the specification takes a change between int8 and int16")
+{
+    const std::vector<float> scale {0.5f};
+    const std::vector<std::int32_t> zero_point {3};
+    const tflite::quantized_tensor narrow {tflite::integer_type::s8, scale, zero_point}, wide {tflite::integer_type::s16, scale},
+        shifted {tflite::integer_type::s16, scale, zero_point};
+    const auto check = [](tflite::operation op, const tflite::quantized_tensor& x, const tflite::quantized_tensor& y) {
+        return tflite::check(op, span<const tflite::quantized_tensor>(&x, 1), y);
+    };
+    CHECK(check(tflite::operation::quantize, narrow, wide) == status::ok);
+    CHECK(check(tflite::operation::quantize, wide, narrow) == status::ok);
+    CHECK(check(tflite::operation::quantize, narrow, shifted) == status::zero_point_out_of_range);
+    CHECK(check(tflite::operation::relu, narrow, wide) == status::operand_type_invalid);
+}
+
 TEST_CASE("int16 operators refuse what does not fit before the first write")
 {
     const std::vector<std::int16_t> x(4, 100);
