@@ -26,6 +26,7 @@
 #include "operators.hpp"
 #include "ptq.hpp"
 #include "tflite_operators.hpp"
+#include "tflite_int16.hpp"
 #include "training.hpp"
 
 namespace {
@@ -169,6 +170,13 @@ const operation operations[] = {
     {"tflite_resize_nearest_neighbor", resized_images<false>, ""},
     {"tflite_pad", padded_tensors, ""},
     {"tflite_batch_matmul", batched_products, "gemm_w8"},
+    {"tflite_activations_int16", activate_int16, ""},
+    {"tflite_interpolation_int16", interpolate_int16, ""},
+    {"tflite_softmax_int16", softmax_int16, ""},
+    {"tflite_softmax_to_int16", softmax_to_int16, ""},
+    {"tflite_quantize_int16", floats_and_int16, ""},
+    {"tflite_requantize", requantize_integers, ""},
+    {"tflite_int4_filters", int4_filters, "pack_codes gemm_w8"},
     {"fake_quantize", fake_quantize_values, "fake_quantize_f32"},
     {"fake_quantize_backward", fake_quantize_gradients_of, "fake_quantize_backward_f32"},
     {"gptq", gptq_codes, "product_f64"},

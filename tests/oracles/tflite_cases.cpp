@@ -9,81 +9,10 @@
 // ways than its reference kernel, which it runs for int16: so bilinear resizing is held with int8 codes in int16 tensors. QUANTIZE of int8
 // is left out: XNNPACK multiplies by x_scale / y_scale rounded to 8 fraction bits.
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <string>
-#include <vector>
 
-#include <nibble/nibble.hpp>
-
-#include "../random.hpp"
-
-using namespace nibble;
-using tflite::quantization;
+#include "tflite_operation.hpp"
 
 namespace {
-
-using dims = std::vector<std::ptrdiff_t>;
-
-template <class T>
-std::string list(const std::vector<T>& values)
-{
-    std::string text = "[";
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        char number[40];
-        std::snprintf(number, sizeof number, "%.9g", static_cast<double>(values[i]));
-        text += (i == 0 ? "" : ",") + std::string(number);
-    }
-    return text + "]";
-}
-
-class operation {
-public:
-    operation(std::string folder, std::string name) : folder_(std::move(folder)), name_(std::move(name)) {}
-
-    /// Operands in the operator's order; `constant` ones are in the model, the others are fed.
-    template <class T>
-    operation& tensor(const dims& shape, const std::vector<T>& codes, const std::vector<float>& scales, std::int32_t zero_point = 0,
-        bool constant = false, int axis = 0)
-    {
-        const char* type = sizeof(T) == 1 ? "int8" : sizeof(T) == 2 ? "int16" : sizeof(T) == 4 ? "int32" : "int64";
-        tensors_ += std::string(tensors_.empty() ? "" : ",\n ") + "{\"shape\":" + list(shape) + ",\"type\":\"" + type
-                    + "\",\"scale\":" + list(scales) + ",\"zero_point\":" + std::to_string(zero_point) + ",\"axis\":" + std::to_string(axis)
-                    + ",\"constant\":" + (constant ? "true" : "false") + ",\"codes\":" + list(codes) + "}";
-        return *this;
-    }
-    operation& option(const std::string& name, double value)
-    {
-        options_ += std::string(options_.empty() ? "" : ",") + "\"" + name + "\":" + std::to_string(value);
-        return *this;
-    }
-    /// The output with what nibble computed.
-    template <class X>
-    void write(const dims& shape, const std::vector<X>& codes, quantization q)
-    {
-        tensor(shape, codes, {q.scale}, q.zero_point);
-        const std::string path = folder_ + "/" + std::to_string(1000 + count_++) + ".json";
-        std::ofstream file(path);
-        file << "{\"operator\":\"" << name_ << "\",\"options\":{" << options_ << "},\"tensors\":[\n " << tensors_ << "]}\n";
-        if (!file.flush()) {
-            std::fprintf(stderr, "cannot write %s\n", path.c_str());
-            std::exit(2);
-        }
-    }
-
-private:
-    static inline int count_ = 0;
-    std::string folder_, name_, tensors_, options_;
-};
-
-void must(status s)
-{
-    if (s != status::ok) {
-        std::fprintf(stderr, "refused: %s\n", to_string(s));
-        std::exit(1);
-    }
-}
 
 template <class X = std::int8_t>
 std::vector<X> codes(test::random& random, std::ptrdiff_t count, std::int32_t low = code_traits<X>::qmin)

@@ -48,9 +48,11 @@ inline result<add_multipliers> add_params(float a_scale, float b_scale, float y_
         if (!valid_scale(float_bits(scale)))
             return status::scale_invalid;
     const default_fp_mode mode;
-    const double twice = 2.0 * static_cast<double>(a_scale > b_scale ? a_scale : b_scale);
-    const auto a = encode_multiplier(static_cast<double>(a_scale) / twice), b = encode_multiplier(static_cast<double>(b_scale) / twice),
-               sum = encode_multiplier(twice / (static_cast<double>(1 << add_headroom<X>) * static_cast<double>(y_scale)));
+    const double of_a = static_cast<double>(pinned(a_scale)), of_b = static_cast<double>(pinned(b_scale)),
+                 twice = 2.0 * (of_a > of_b ? of_a : of_b);
+    const double of_sum = static_cast<double>(1 << add_headroom<X>) * static_cast<double>(pinned(y_scale));
+    const auto a = encode_multiplier(pinned(of_a / twice)), b = encode_multiplier(pinned(of_b / twice)),
+               sum = encode_multiplier(pinned(twice / of_sum));
     if (!sum)
         return sum.error();
     return add_multipliers {*a, *b, *sum};

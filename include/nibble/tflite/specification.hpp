@@ -190,7 +190,7 @@ inline status check(operation op, span<const quantized_tensor> inputs, const qua
     for (std::size_t i = 0; i < (weighted ? 1 : count); ++i) {
         if (const status s = detail::check_activations(inputs[i]); s != status::ok)
             return s;
-        if (inputs[i].type != output.type)
+        if (inputs[i].type != output.type && op != operation::quantize) // which also goes from int8 to int16 and back
             return status::operand_type_invalid;
     }
     if (const status s = detail::check_activations(output); s != status::ok)
