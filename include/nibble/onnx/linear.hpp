@@ -15,7 +15,7 @@
 #include "../core/minifloat.hpp"
 #include "../quantize/quantize.hpp"
 
-NIBBLE_BEGIN_TYPES
+NIBBLE_BEGIN
 namespace onnx {
 namespace detail {
 
@@ -58,7 +58,7 @@ inline constexpr std::ptrdiff_t linear_tile = 256; ///< elements, whole bytes of
 
 } // namespace detail
 } // namespace onnx
-NIBBLE_END_TYPES
+NIBBLE_END
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
