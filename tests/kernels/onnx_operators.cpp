@@ -199,6 +199,47 @@ TEST_CASE("ONNX float codes, worked values")
     CHECK(back == std::vector<float> {0, 0.5f, 0.5f, -1, 1, 2, 2, 3, -3, 3, -0.0f});
 }
 
+namespace {
+
+template <class T>
+void check_fnuz(float least, float greatest)
+{
+    for (int bits = 0; bits < 256; ++bits) {
+        const T code {static_cast<std::uint8_t>(bits)};
+        CHECK(to_fnuz_float<T>(to_float(code)) == code);
+    }
+    CHECK(to_float(T {1}) == least);
+    CHECK(to_float(T {0x7f}) == greatest);
+    CHECK(float_bits(to_float(T {0x80})) == 0xffc00000u);
+    // Nearest, of two as near the one whose code is even.
+    test::random random(44);
+    for (int i = 0; i < 4000; ++i) {
+        const float x = i % 2 == 0
+                            ? std::ldexp(random.real(), random.integer(-20, 15))
+                            : (to_float(T {static_cast<std::uint8_t>(i % 127)}) + to_float(T {static_cast<std::uint8_t>(i % 127 + 1)}))
+                                  * (random.integer(0, 1) ? 0.5f : -0.5f);
+        int best = 0;
+        for (int bits = 0; bits < 256; ++bits) {
+            if (bits == 0x80)
+                continue;
+            const auto off = [&](int b) {
+                return std::fabs(static_cast<double>(to_float(T {static_cast<std::uint8_t>(b)})) - static_cast<double>(x));
+            };
+            if (off(bits) < off(best) || (off(bits) == off(best) && bits % 2 == 0))
+                best = bits;
+        }
+        CHECK(to_fnuz_float<T>(x).bits == best);
+    }
+}
+
+} // namespace
+
+TEST_CASE("8-bit floats without a negative zero are the nearest ones")
+{
+    check_fnuz<float8_e4m3fnuz>(0x1p-10f, 240.0f);
+    check_fnuz<float8_e5m2fnuz>(0x1p-17f, 57344.0f);
+}
+
 TEST_CASE("ONNX QuantizeLinear refuses what the operator does not have")
 {
     const std::vector<float> x(6, 1.0f), one {1.0f}, three {1.0f, 1.0f, 1.0f}, zero_scale {0.0f};
@@ -511,4 +552,19 @@ TEST_CASE("ONNX convolutions refuse what does not fit")
           == status::buffer_too_small);
     CHECK(std::count(y.begin(), y.end(), 9) == static_cast<std::ptrdiff_t>(y.size()));
     CHECK(run({}, at, scale, zeros, none) == status::ok);
+
+    // Nothing to compute: no images, no output channels, a kernel that is larger than the image.
+    CHECK(onnx::qlinear_conv(onnx::nchw_view<const std::uint8_t>(nullptr, 0, 4, 3, 3), 0.5f, 0,
+              onnx::nchw_view<const std::int8_t>(w.data(), 6, 2, 2, 2), span<const float>(scale), span<const std::int32_t>(none), 0.5f, 0,
+              span<const std::int32_t>(none), at, 2, onnx::nchw_view<std::uint8_t>(nullptr, 0, 6, 2, 2))
+          == status::ok);
+    std::vector<std::int32_t> sums;
+    CHECK(onnx::conv_integer(onnx::nchw_view<const std::uint8_t>(x.data(), 2, 4, 3, 3),
+              onnx::nchw_view<const std::int8_t>(nullptr, 0, 2, 2, 2), 0, span<const std::int32_t>(none), at, 2,
+              onnx::nchw_view<std::int32_t>(sums.data(), 2, 0, 2, 2))
+          == status::ok);
+    CHECK(onnx::conv_integer(onnx::nchw_view<const std::uint8_t>(x.data(), 2, 4, 1, 3),
+              onnx::nchw_view<const std::int8_t>(w.data(), 6, 2, 2, 2), 0, span<const std::int32_t>(none), at, 2,
+              onnx::nchw_view<std::int32_t>(sums.data(), 2, 6, 0, 2))
+          == status::ok);
 }

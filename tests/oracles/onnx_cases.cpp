@@ -1,10 +1,12 @@
 // nibble_onnx_cases FOLDER: writes ONNX models of one operator each, their inputs inside, and beside each the bytes that nibble computes.
 // onnxruntime.js runs the models and compares. Where onnxruntime does something of its own, the data keep away from it:
 //   NaN                    QuantizeLinear of NaN is left open by the specification
-//   huge numbers           along an axis, in blocks and for the last of an odd number of 4-bit codes, onnxruntime converts quotients
-//                          beyond int32 to the wrong end of the range, where the specification saturates; elsewhere it saturates, too
+//   huge numbers           along an axis, in blocks, for the last of an odd number of 4-bit codes and for 2-bit codes, onnxruntime
+//                          converts quotients beyond int32 to the wrong end of the range, where the specification saturates; elsewhere
+//                          it saturates, too
 //   8-bit floats           without saturation it takes quotients of E4M3FN in [480, 496) to 448, not NaN, and those of E5M2 from 61440
 //                          to 65535 to NaN, not infinity
+//   2-bit codes            it quantizes some elements along an axis and in blocks with other elements' scales and zero points
 //   float4                 it has no QuantizeLinear and DequantizeLinear of it on CPUs: tests/kernels/onnx_operators.cpp has the
 //                          specification's values
 //   weights' zero points   of a convolution are all the same, which onnxruntime demands
@@ -66,10 +68,12 @@ constexpr int type_number = std::is_same_v<T, float>             ? 1
                             : std::is_same_v<T, float8_e5m2>     ? 19
                             : std::is_same_v<T, float8_e5m2fnuz> ? 20
                             : std::is_same_v<T, uint4x2>         ? 21
-                                                                 : 22; // int4x2
+                            : std::is_same_v<T, int4x2>          ? 22
+                            : std::is_same_v<T, uint2x4>         ? 25
+                                                                 : 26; // int2x4
 
 // What a Cast makes of outputs that onnxruntime's binding for JavaScript has no type for.
-constexpr int visible_type(int type) { return type == 22 ? 3 : type == 21 ? 2 : type >= 17 ? 1 : type; }
+constexpr int visible_type(int type) { return type == 22 || type == 26 ? 3 : type == 21 || type == 25 ? 2 : type >= 17 ? 1 : type; }
 
 template <class T>
 constexpr bool is_float8 = type_number<T> >= 17 && type_number<T> <= 20;
@@ -91,6 +95,7 @@ public:
         for (const std::ptrdiff_t d : shape)
             tensor.number(1, static_cast<std::uint64_t>(d));
         tensor.number(2, type_number<T>).text(8, name).text(9, raw(x));
+        version_ = type_number<T> >= 25 ? 25 : version_;
         graph_.text(5, tensor.bytes);
         inputs_.push_back(name);
         return *this;
@@ -108,12 +113,12 @@ public:
         attributes_.push_back(a.bytes);
         return *this;
     }
-    /// What nibble computed. 4-bit codes come back through a Cast, one in a byte, 8-bit floats as floats.
+    /// What nibble computed. Codes of 4 and 2 bits come back through a Cast, one in a byte, 8-bit floats as floats.
     template <class T>
     model& output(const std::string& name, const std::vector<T>& x, std::ptrdiff_t codes = 0)
     {
         outputs_.push_back({name, type_number<T>});
-        if constexpr (std::is_same_v<T, int4x2> || std::is_same_v<T, uint4x2>) {
+        if constexpr (type_number<T> >= 21) {
             std::string one_each;
             for (std::ptrdiff_t i = 0; i < codes; ++i)
                 one_each += static_cast<char>(reference::load_code(x.data(), i));
@@ -152,7 +157,7 @@ public:
             graph.text(12, message().text(1, output).text(2, message().text(1, tensor_type.bytes).bytes).bytes);
         }
         message m;
-        m.number(1, 10).text(7, graph.bytes).text(8, message().text(1, "").number(2, 21).bytes);
+        m.number(1, version_ == 21 ? 10 : 11).text(7, graph.bytes).text(8, message().text(1, "").number(2, version_).bytes);
         m.text(8, message().text(1, "com.microsoft").number(2, 1).bytes);
         save(name + ".onnx", m.bytes);
         for (const auto& [output, bytes] : expected_)
@@ -169,6 +174,7 @@ private:
         }
     }
     message graph_;
+    std::uint64_t version_ = 21; // of the operators; codes of 2 bits came with 25
     std::vector<std::string> inputs_, attributes_;
     std::vector<std::pair<std::string, int>> outputs_;
     std::map<std::string, std::string> expected_;
@@ -222,6 +228,9 @@ std::vector<Q> packed(const std::vector<std::int32_t>& codes)
     return q;
 }
 
+template <class Q>
+constexpr bool has_2_bits = std::is_same_v<Q, int2x4> || std::is_same_v<Q, uint2x4>;
+
 // Quotients that onnxruntime does not take to infinity or NaN.
 template <class Q>
 constexpr float unsure[2] = {HUGE_VALF, HUGE_VALF};
@@ -273,7 +282,7 @@ void linear(const std::string& folder, test::random& random, const dims& shape, 
             .attribute("saturate", saturate);
         d.input("x", shape, codes).input("s", scale_shape, scale).input("z", scale_shape, zero).output("y", back);
     } else {
-        const bool huge = axis < 0 && count % code_traits<Q>::per_element == 0;
+        const bool huge = axis < 0 && count % code_traits<Q>::per_element == 0 && !has_2_bits<Q>;
         for (float& number : x)
             number = hard_real(random, huge);
         const auto code = [&] { return random.integer(code_traits<Q>::qmin, code_traits<Q>::qmax); };
@@ -285,7 +294,8 @@ void linear(const std::string& folder, test::random& random, const dims& shape, 
         m.input("x", shape, x).input("s", scale_shape, scale).input("z", scale_shape, packed<Q>(zero)).output("y", q, count);
         d.input("x", shape, codes).input("s", scale_shape, scale).input("z", scale_shape, packed<Q>(zero)).output("y", back);
     }
-    m.attribute("axis", given_axis).attribute("block_size", block).write(folder, "QuantizeLinear");
+    if (axis < 0 || !has_2_bits<Q>)
+        m.attribute("axis", given_axis).attribute("block_size", block).write(folder, "QuantizeLinear");
     d.attribute("axis", given_axis).attribute("block_size", block).write(folder, "DequantizeLinear");
 }
 
@@ -471,6 +481,8 @@ int main(int argc, char** argv)
     all_linear<std::uint8_t>(folder, random);
     all_linear<int4x2>(folder, random);
     all_linear<uint4x2>(folder, random);
+    all_linear<int2x4>(folder, random);
+    all_linear<uint2x4>(folder, random);
     all_linear<std::int16_t>(folder, random);
     all_linear<std::uint16_t>(folder, random);
     all_linear<float8_e4m3>(folder, random);

@@ -7,131 +7,18 @@
 // x, w and y are int8 or uint8, y of conv_integer int32. Zero points and scales of w: one, or one an output channel; w's zero points may be
 // left out: 0. k_too_large at more weights a filter than gemm's sums can hold: max_k(false, true, whether w has zero points).
 //
-// Images are copied to NHWC and back, codes of uint8 less 128, and multiplied there: by tflite::depthwise_conv2d where a group has one
-// input channel, by tflite::conv2d, or where these do not apply, with zero points of the weights (other than 0, or 128 if uint8) and for
-// int32, by gemm of rows that are gathered for 48 pixels at a time. All give the same bits.
+// Images are copied to NHWC and back, codes of uint8 less 128, and multiplied there by tflite::conv2d, or where a group has one input
+// channel by tflite::depthwise_conv2d. Where these do not apply, with zero points of the weights (other than 0, or 128 if uint8) and for
+// int32 sums, gemm multiplies rows that are gathered for 48 pixels at a time, and one input channel takes plain loops. All give the same
+// bits.
 #pragma once
 
-#include "../tflite/conv2d.hpp"
 #include "../tflite/depthwise_conv2d.hpp"
 #include "../tflite/quantize.hpp"
-#include "conv_filter.hpp"
+#include "conv_parts.hpp"
 
 NIBBLE_BEGIN
 namespace onnx {
-
-namespace detail {
-
-inline std::size_t whole_lines(std::size_t bytes) noexcept { return (bytes + 63) / 64 * 64; }
-
-/// Parts of a convolution's scratch memory: x and y in NHWC, scales, and what the threads need.
-struct conv_parts {
-    std::size_t x, y, scales, gathered, packed, conv2d;
-
-    conv_parts(const conv_filter& w, std::ptrdiff_t x_size, std::ptrdiff_t y_size, std::size_t y_code) noexcept
-        : x(whole_lines(static_cast<std::size_t>(x_size) + 16)), y(whole_lines(static_cast<std::size_t>(y_size) * y_code)),
-          scales(whole_lines(4 * static_cast<std::size_t>(w.out_channels()))), gathered(0), packed(0), conv2d(0)
-    {
-        if (y_code == 1 && !w.has_zero_points()) {
-            conv2d = w.is_depthwise() ? 0 : tflite::conv2d_workspace(w.plain());
-        } else {
-            gathered = whole_lines(static_cast<std::size_t>(tflite::detail::conv_tile * w.k()) + 16);
-            packed = whole_lines(gemm_workspace(tflite::detail::conv_tile, w.group(0)));
-        }
-    }
-    std::size_t fixed() const noexcept { return 64 + x + y + scales; }
-    std::size_t thread() const noexcept { return gathered + packed + conv2d; }
-};
-
-/// Codes of X in NCHW to int8 in NHWC.
-template <class X, class Executor>
-inline void channels_last(nchw_view<const X> x, std::int8_t* to, Executor&& executor)
-{
-    constexpr std::ptrdiff_t block = 16;
-    executor.parallel_for(static_cast<std::size_t>(x.batch * x.height), [&](std::size_t i) {
-        const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(i) / x.height, row = static_cast<std::ptrdiff_t>(i) % x.height;
-        std::int8_t* const out = to + static_cast<std::ptrdiff_t>(i) * x.width * x.channels;
-        for (std::ptrdiff_t first = 0; first < x.channels; first += block) {
-            const std::ptrdiff_t end = x.channels - first < block ? x.channels : first + block;
-            for (std::ptrdiff_t column = 0; column < x.width; ++column)
-                for (std::ptrdiff_t c = first; c < end; ++c)
-                    out[column * x.channels + c] = static_cast<std::int8_t>(x(n, c, row, column) - code_offset<X>);
-        }
-    });
-}
-
-/// And back, or int32 as it is.
-template <class C, class Y, class Executor>
-inline void channels_first(const C* from, nchw_view<Y> y, Executor&& executor)
-{
-    constexpr std::ptrdiff_t block = 16;
-    executor.parallel_for(static_cast<std::size_t>(y.batch * y.height), [&](std::size_t i) {
-        const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(i) / y.height, row = static_cast<std::ptrdiff_t>(i) % y.height;
-        const C* const in = from + static_cast<std::ptrdiff_t>(i) * y.width * y.channels;
-        for (std::ptrdiff_t first = 0; first < y.channels; first += block) {
-            const std::ptrdiff_t end = y.channels - first < block ? y.channels : first + block;
-            for (std::ptrdiff_t column = 0; column < y.width; ++column)
-                for (std::ptrdiff_t c = first; c < end; ++c)
-                    y(n, c, row, column) = static_cast<Y>(in[column * y.channels + c] + code_offset<Y>);
-        }
-    });
-}
-
-/// The rules of both operators but for scales and biases.
-template <class X, class Y>
-inline status check_conv(
-    nchw_view<const X> x, std::int32_t x_zero_point, const conv_filter& w, const tflite::window& at, nchw_view<Y> y) noexcept
-{
-    static_assert(std::is_same_v<X, std::int8_t> || std::is_same_v<X, std::uint8_t>, "int8 or uint8");
-    for (const status s : {check(x), check(nchw_view<const Y>(y)), check(at)})
-        if (s != status::ok)
-            return s;
-    if (x_zero_point < code_traits<X>::qmin || x_zero_point > code_traits<X>::qmax)
-        return status::zero_point_out_of_range;
-    if (at.kernel_height != w.kernel_height() || at.kernel_width != w.kernel_width() || x.channels != w.in_channels()
-        || y.channels != w.out_channels() || x.batch != y.batch || y.height != tflite::output_height(at, x.height)
-        || y.width != tflite::output_width(at, x.width))
-        return status::shape_mismatch;
-    return w.k() > max_k(false, true, w.has_zero_points()) ? status::k_too_large : status::ok;
-}
-
-/// Convolution by gemm; x and y in NHWC. multiply(thread's scratch, rows, pixels, group, first output) for all tiles and groups.
-template <class Executor, class Multiply>
-inline void gather_and_multiply(tflite::images_view<const std::int8_t> x, std::int32_t x_zero_point, const conv_filter& w,
-    const tflite::window& at, tflite::images_view<const std::byte> y, const conv_parts& parts, span<std::byte> scratch, Executor&& executor,
-    Multiply multiply)
-{
-    constexpr std::ptrdiff_t tile = tflite::detail::conv_tile;
-    const std::ptrdiff_t pixels = y.batch * y.height * y.width, tiles = (pixels + tile - 1) / tile;
-    const std::ptrdiff_t room = static_cast<std::ptrdiff_t>(scratch.size() / parts.thread()), threads = room < tiles ? room : tiles;
-    const std::ptrdiff_t in = w.in_channels() / w.groups();
-    const tflite::detail::conv_geometry geometry {at, false};
-    executor.parallel_for(static_cast<std::size_t>(threads), [&](std::size_t thread) {
-        std::byte* const own = scratch.data() + thread * parts.thread();
-        std::int8_t* const gathered = reinterpret_cast<std::int8_t*>(own);
-        const std::ptrdiff_t t = static_cast<std::ptrdiff_t>(thread);
-        for (std::ptrdiff_t unit = tiles * t / threads; unit < tiles * (t + 1) / threads; ++unit) {
-            const std::ptrdiff_t first = unit * tile, rows = pixels - first < tile ? pixels - first : tile;
-            for (std::ptrdiff_t g = 0; g < w.groups(); ++g) {
-                for (std::ptrdiff_t i = 0; i < rows; ++i) {
-                    const std::ptrdiff_t pixel = first + i;
-                    geometry.gather(x, x_zero_point, pixel / y.width / y.height, pixel / y.width % y.height, pixel % y.width, g * in, in,
-                        gathered + i * w.k());
-                }
-                multiply(
-                    span<std::byte>(own + parts.gathered, parts.packed), matrix_view<const std::int8_t>(gathered, rows, w.k()), g, first);
-            }
-        }
-    });
-}
-
-/// `size` bytes of `from` at an address of whole lines.
-inline std::byte* first_line(span<std::byte> from) noexcept
-{
-    return from.data() + (64 - reinterpret_cast<std::uintptr_t>(from.data()) % 64) % 64;
-}
-
-} // namespace detail
 
 /// Scratch bytes for qlinear_conv on images of batch x height x width on so many threads.
 inline std::size_t qlinear_conv_workspace(const conv_filter& w, const tflite::window& at, std::ptrdiff_t batch, std::ptrdiff_t height,
@@ -171,13 +58,17 @@ inline status conv_integer(nchw_view<const X> x, std::int32_t x_zero_point, cons
     const std::int32_t zero_point = x_zero_point - detail::code_offset<X>;
     detail::channels_last(x, from, executor);
     const std::ptrdiff_t n = w.out_channels() / w.groups();
-    detail::gather_and_multiply(tflite::images_view<const std::int8_t>(from, x.batch, x.height, x.width, x.channels), zero_point, w, at,
-        tflite::images_view<const std::byte>(nullptr, y.batch, y.height, y.width, y.channels), parts,
+    const detail::conv_problem problem {
+        tflite::images_view<const std::int8_t>(from, x.batch, x.height, x.width, x.channels), zero_point, w, at, y.height, y.width};
+    detail::for_each_pixels(y.batch * y.height * y.width, parts,
         {base + parts.x + parts.y + parts.scales, workspace.size() - parts.fixed()}, executor,
-        [&](span<std::byte> scratch, matrix_view<const std::int8_t> rows, std::ptrdiff_t g, std::ptrdiff_t first) {
-            // Cannot be refused: everything is checked above.
-            (void)gemm(rows, static_activations {1.0f, zero_point}, w.group(g), epilogue {},
-                matrix_view<std::int32_t>(sums + first * y.channels + g * n, rows.rows, n, y.channels), scratch);
+        [&](std::byte* own, std::ptrdiff_t first, std::ptrdiff_t rows) {
+            if (w.is_depthwise())
+                return problem.sum_taps(first, rows, sums + first * y.channels);
+            for (std::ptrdiff_t g = 0; g < w.groups(); ++g) // Not refused: everything is checked above.
+                (void)gemm(problem.gather(first, rows, g, own), static_activations {1.0f, zero_point}, w.group(g), epilogue {},
+                    matrix_view<std::int32_t>(sums + first * y.channels + g * n, rows, n, y.channels),
+                    span<std::byte>(own + parts.gathered, parts.packed));
         });
     detail::channels_first(sums, y, executor);
     return status::ok;
@@ -219,25 +110,35 @@ inline status qlinear_conv(nchw_view<const X> x, float x_scale, std::int32_t x_z
     const tflite::images_view<const std::int8_t> images(from, x.batch, x.height, x.width, x.channels);
     const tflite::images_view<std::int8_t> outputs(codes, y.batch, y.height, y.width, y.channels);
     detail::channels_last(x, from, executor);
-    if (w.is_depthwise()) {
-        if (const status s = tflite::depthwise_conv2d(images, zero_point, w.taps(), at, r, outputs, executor); s != status::ok)
-            return s;
-    } else if (!w.has_zero_points()) {
-        if (const status s = tflite::conv2d(images, zero_point, w.plain(), at, r, outputs, scratch, executor); s != status::ok)
-            return s;
+    status done = status::ok;
+    if (!w.has_zero_points()) {
+        done = w.is_depthwise() ? tflite::depthwise_conv2d(images, zero_point, w.plain_taps(), at, r, outputs, executor)
+                                : tflite::conv2d(images, zero_point, w.plain(), at, r, outputs, scratch, executor);
     } else {
         const std::ptrdiff_t n = w.out_channels() / w.groups();
-        detail::gather_and_multiply(images, zero_point, w, at,
-            tflite::images_view<const std::byte>(nullptr, y.batch, y.height, y.width, y.channels), parts, scratch, executor,
-            [&](span<std::byte> own, matrix_view<const std::int8_t> rows, std::ptrdiff_t g, std::ptrdiff_t first) {
-                const std::size_t channel = static_cast<std::size_t>(g * n), count = static_cast<std::size_t>(n);
-                requantization of_group = r;
-                of_group.scale = r.scale.size() == 1 ? r.scale : r.scale.subspan(channel, count);
-                of_group.bias = r.bias.empty() ? r.bias : r.bias.subspan(channel, count);
-                (void)gemm(rows, zero_point, w.group(g), of_group,
-                    matrix_view<std::int8_t>(codes + first * y.channels + g * n, rows.rows, n, y.channels), own);
+        const detail::conv_problem problem {images, zero_point, w, at, y.height, y.width};
+        detail::for_each_pixels(
+            y.batch * y.height * y.width, parts, scratch, executor, [&](std::byte* own, std::ptrdiff_t first, std::ptrdiff_t rows) {
+                std::int8_t* const to = codes + first * y.channels;
+                if (w.is_depthwise()) { // Nothing here is refused: everything is checked above.
+                    std::int32_t* const sums = reinterpret_cast<std::int32_t*>(own);
+                    problem.sum_taps(first, rows, sums);
+                    (void)requantize(
+                        matrix_view<const std::int32_t>(sums, rows, y.channels), r, matrix_view<std::int8_t>(to, rows, y.channels));
+                    return;
+                }
+                for (std::ptrdiff_t g = 0; g < w.groups(); ++g) {
+                    const std::size_t channel = static_cast<std::size_t>(g * n), count = static_cast<std::size_t>(n);
+                    requantization of_group = r;
+                    of_group.scale = r.scale.size() == 1 ? r.scale : r.scale.subspan(channel, count);
+                    of_group.bias = r.bias.empty() ? r.bias : r.bias.subspan(channel, count);
+                    (void)gemm(problem.gather(first, rows, g, own), zero_point, w.group(g), of_group,
+                        matrix_view<std::int8_t>(to + g * n, rows, n, y.channels), span<std::byte>(own + parts.gathered, parts.packed));
+                }
             });
     }
+    if (done != status::ok)
+        return done;
     detail::channels_first(codes, y, executor);
     return status::ok;
 }

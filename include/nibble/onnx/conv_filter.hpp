@@ -109,10 +109,13 @@ public:
                     ordered[first + tap * w.channels + i]
                         = static_cast<std::int8_t>(w.data[first + i * made.taps_ + tap] - detail::code_offset<W>);
         }
-        const status s = made.has_zero_points_ ? made.pack_with_zero_points(ordered, scales, zeros) : made.pack_without(ordered);
+        const status s = made.is_depthwise()      ? made.keep_taps(ordered, zeros)
+                         : !made.has_zero_points_ ? made.pack_without(ordered)
+                                                  : made.pack_with_zero_points(ordered, scales, zeros);
         return s == status::ok ? result<conv_filter>(std::move(made)) : result<conv_filter>(s);
     }
 
+    /// Of more than one input channel.
     packed_weights_view group(std::ptrdiff_t g) const noexcept
     {
         if (!has_zero_points_)
@@ -120,14 +123,19 @@ public:
         const std::size_t bytes = buffer_.bytes().size() / static_cast<std::size_t>(groups_);
         return *view_packed({buffer_.bytes().data() + static_cast<std::size_t>(g) * bytes, bytes});
     }
-    /// Of the weights alone, where they have no zero points.
+    /// The same for tflite::conv2d, where there are no zero points.
     const tflite::packed_filter& plain() const noexcept { return plain_; }
-    /// Kernel positions x output channels, where a group has one input channel and there are no zero points.
-    matrix_view<const std::int8_t> taps() const noexcept
+    /// Groups of one input channel: kernel positions x output channels, weights less zero points.
+    matrix_view<const std::int16_t> taps() const noexcept
     {
-        return {reinterpret_cast<const std::int8_t*>(buffer_.bytes().data()), taps_, out_channels_};
+        return {reinterpret_cast<const std::int16_t*>(buffer_.bytes().data()), taps_, out_channels_};
     }
-    bool is_depthwise() const noexcept { return groups_ == in_channels_ && !has_zero_points_; }
+    /// The same for tflite::depthwise_conv2d, where there are no zero points.
+    matrix_view<const std::int8_t> plain_taps() const noexcept
+    {
+        return {reinterpret_cast<const std::int8_t*>(taps().data + taps_ * out_channels_), taps_, out_channels_};
+    }
+    bool is_depthwise() const noexcept { return groups_ == in_channels_; } ///< a group has one input channel
     bool has_zero_points() const noexcept { return has_zero_points_; }
     std::ptrdiff_t kernel_height() const noexcept { return kernel_height_; }
     std::ptrdiff_t kernel_width() const noexcept { return kernel_width_; }
@@ -164,19 +172,24 @@ private:
         if (!packed)
             return packed.error();
         plain_ = std::move(*packed);
-        if (!is_depthwise())
-            return status::ok;
-        if (!buffer_.resize(static_cast<std::size_t>(taps_ * out_channels_) + 1))
+        return status::ok;
+    }
+    status keep_taps(const std::int8_t* ordered, const std::int32_t* zeros) noexcept
+    {
+        if (!buffer_.resize(3 * static_cast<std::size_t>(taps_ * out_channels_) + 1))
             return status::out_of_memory;
-        std::int8_t* const to = reinterpret_cast<std::int8_t*>(buffer_.bytes().data());
+        std::int16_t* const wide = reinterpret_cast<std::int16_t*>(buffer_.bytes().data());
+        std::int8_t* const plain = reinterpret_cast<std::int8_t*>(wide + taps_ * out_channels_);
         for (std::ptrdiff_t o = 0; o < out_channels_; ++o)
-            for (std::ptrdiff_t tap = 0; tap < taps_; ++tap)
-                to[tap * out_channels_ + o] = ordered[o * k_ + tap];
+            for (std::ptrdiff_t tap = 0; tap < taps_; ++tap) {
+                plain[tap * out_channels_ + o] = ordered[o * k_ + tap];
+                wide[tap * out_channels_ + o] = static_cast<std::int16_t>(ordered[o * k_ + tap] - zeros[o]);
+            }
         return status::ok;
     }
 
     tflite::packed_filter plain_;
-    aligned_buffer buffer_; // groups with zero points, or taps
+    aligned_buffer buffer_; // groups with zero points, or taps and plain taps
     bool has_zero_points_ = false;
     std::ptrdiff_t kernel_height_ = 0, kernel_width_ = 0, in_channels_ = 0, out_channels_ = 0, groups_ = 1, taps_ = 0, k_ = 0;
 };
