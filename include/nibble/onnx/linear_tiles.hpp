@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../core/minifloat.hpp"
+#include "../quantize/convert.hpp"
 #include "../quantize/quantize.hpp"
 
 NIBBLE_BEGIN
@@ -206,9 +207,9 @@ template <class Q>
 inline void to_floats(const Q* codes, std::ptrdiff_t count, float* x) noexcept
 {
     if constexpr (std::is_same_v<Q, float8_e4m3>)
-        kernels().float8_e4m3_to_f32({codes, x, count, overflow::saturate});
+        kernels::float8_e4m3_to_f32()({codes, x, count, overflow::saturate});
     else if constexpr (std::is_same_v<Q, float8_e5m2>)
-        kernels().float8_e5m2_to_f32({codes, x, count, overflow::saturate});
+        kernels::float8_e5m2_to_f32()({codes, x, count, overflow::saturate});
     else if constexpr (std::is_same_v<Q, float4_e2m1x2>)
         for (std::ptrdiff_t i = 0; i < count; ++i)
             x[i] = to_float(i % 2 == 0 ? codes[i / 2].first() : codes[i / 2].second());
@@ -221,9 +222,9 @@ template <class Q>
 inline void from_floats(const float* x, std::ptrdiff_t count, overflow rule, Q* codes) noexcept
 {
     if constexpr (std::is_same_v<Q, float8_e4m3>)
-        kernels().f32_to_float8_e4m3({x, codes, count, rule});
+        kernels::f32_to_float8_e4m3()({x, codes, count, rule});
     else if constexpr (std::is_same_v<Q, float8_e5m2>)
-        kernels().f32_to_float8_e5m2({x, codes, count, rule});
+        kernels::f32_to_float8_e5m2()({x, codes, count, rule});
     else if constexpr (std::is_same_v<Q, float4_e2m1x2>)
         for (std::ptrdiff_t i = 0; i < count; i += 2) {
             const int low = to_float4_e2m1(x[i]).bits, high = i + 1 < count ? to_float4_e2m1(x[i + 1]).bits : 0;
@@ -262,7 +263,7 @@ inline void quantize_tile(
         args.qmin = codes.qmin;
         args.qmax = codes.qmax;
         args.rule = preset::onnx.rule;
-        kernels().quantize_8(args);
+        kernels::quantize_8()(args);
         for (std::ptrdiff_t i = 0; i < count; i += each) {
             unsigned packed = 0;
             for (int j = 0; j < each && i + j < count; ++j)

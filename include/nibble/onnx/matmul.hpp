@@ -23,6 +23,14 @@ namespace detail {
 template <class B>
 inline constexpr std::int32_t code_offset = std::is_same_v<B, std::uint8_t> ? 128 : 0;
 
+/// What pack() of int8 has written.
+inline packed_weights_view packed_codes(span<const std::byte> bytes) noexcept
+{
+    packed_weights_view w = *nibble::detail::read_packed(bytes);
+    w.product = &nibble::detail::product_of<std::int8_t>;
+    return w;
+}
+
 /// Bytes that pack_b needs beside the packed ones.
 inline std::size_t pack_b_scratch(std::ptrdiff_t k, std::ptrdiff_t n) noexcept
 {
@@ -123,7 +131,7 @@ inline status for_each_product(const matmul_shape& s, matrix_view<const B> b, sp
         const matrix_view<const B> matrix(b.row(i * s.k), s.k, s.n, b.stride);
         if (const status bad = pack_b(matrix, own, zero_points, scratch.bytes().data(), packed.bytes()); bad != status::ok)
             return bad;
-        const packed_weights_view weights = *view_packed(packed.bytes());
+        const packed_weights_view weights = packed_codes(packed.bytes());
         if (s.b_matrices == 1) // all of a at once
             return multiply(weights, i, std::ptrdiff_t {0}, s.matrices * s.m, std::ptrdiff_t {0});
         for (std::ptrdiff_t j = 0; j < s.matrices; ++j)
@@ -216,7 +224,8 @@ inline result<packed_weights> pack_transposed(matrix_view<const B> b, span<const
     if (!scratch.resize(detail::pack_b_scratch(b.rows, b.cols) + 1))
         return status::out_of_memory;
     return packed_weights::filled(
-        bytes, [&](span<std::byte> out) { return detail::pack_b(b, zero_points, any, scratch.bytes().data(), out); });
+        bytes, [&](span<std::byte> out) { return detail::pack_b(b, zero_points, any, scratch.bytes().data(), out); },
+        [](packed_weights_view& view) { view.product = &nibble::detail::product_of<std::int8_t>; });
 }
 
 /// a: m x k; b: k x n; y: m x n.
