@@ -66,8 +66,8 @@ inline status conv_integer(nchw_view<const X> x, std::int32_t x_zero_point, cons
             if (w.is_depthwise())
                 return problem.sum_taps(first, rows, sums + first * y.channels);
             for (std::ptrdiff_t g = 0; g < w.groups(); ++g) // Not refused: everything is checked above.
-                (void)gemm(problem.gather(first, rows, g, own), static_activations {1.0f, zero_point}, w.group(g), epilogue {},
-                    matrix_view<std::int32_t>(sums + first * y.channels + g * n, rows, n, y.channels),
+                (void)gemm(problem.gather(first, rows, g, own), static_activations {1.0f, zero_point}, detail::with_product(w.group(g)),
+                    epilogue {}, matrix_view<std::int32_t>(sums + first * y.channels + g * n, rows, n, y.channels),
                     span<std::byte>(own + parts.gathered, parts.packed));
         });
     detail::channels_first(sums, y, executor);
@@ -132,7 +132,7 @@ inline status qlinear_conv(nchw_view<const X> x, float x_scale, std::int32_t x_z
                     requantization of_group = r;
                     of_group.scale = r.scale.size() == 1 ? r.scale : r.scale.subspan(channel, count);
                     of_group.bias = r.bias.empty() ? r.bias : r.bias.subspan(channel, count);
-                    (void)gemm(problem.gather(first, rows, g, own), zero_point, w.group(g), of_group,
+                    (void)gemm(problem.gather(first, rows, g, own), zero_point, detail::with_product(w.group(g)), of_group,
                         matrix_view<std::int8_t>(to + g * n, rows, n, y.channels), span<std::byte>(own + parts.gathered, parts.packed));
                 }
             });

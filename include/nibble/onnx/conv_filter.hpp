@@ -115,16 +115,13 @@ public:
         return s == status::ok ? result<conv_filter>(std::move(made)) : result<conv_filter>(s);
     }
 
-    /// Of more than one input channel.
+    /// Of more than one input channel; without its product.
     packed_weights_view group(std::ptrdiff_t g) const noexcept
     {
-        if (!has_zero_points_) {
-            packed_weights_view w = plain_.group(g);
-            w.product = &nibble::detail::product_of<std::int8_t>;
-            return w;
-        }
+        if (!has_zero_points_)
+            return plain_.group(g);
         const std::size_t bytes = buffer_.bytes().size() / static_cast<std::size_t>(groups_);
-        return detail::packed_codes({buffer_.bytes().data() + static_cast<std::size_t>(g) * bytes, bytes});
+        return *nibble::detail::read_packed({buffer_.bytes().data() + static_cast<std::size_t>(g) * bytes, bytes});
     }
     /// The same for tflite::conv2d, where there are no zero points.
     const tflite::packed_filter& plain() const noexcept { return plain_; }

@@ -23,10 +23,10 @@ namespace detail {
 template <class B>
 inline constexpr std::int32_t code_offset = std::is_same_v<B, std::uint8_t> ? 128 : 0;
 
-/// What pack() of int8 has written.
-inline packed_weights_view packed_codes(span<const std::byte> bytes) noexcept
+/// Packed int8 codes with the kernel that multiplies by them, which only programs that call this compile.
+template <class Lazy = void>
+inline packed_weights_view with_product(packed_weights_view w) noexcept
 {
-    packed_weights_view w = *nibble::detail::read_packed(bytes);
     w.product = &nibble::detail::product_of<std::int8_t>;
     return w;
 }
@@ -131,7 +131,7 @@ inline status for_each_product(const matmul_shape& s, matrix_view<const B> b, sp
         const matrix_view<const B> matrix(b.row(i * s.k), s.k, s.n, b.stride);
         if (const status bad = pack_b(matrix, own, zero_points, scratch.bytes().data(), packed.bytes()); bad != status::ok)
             return bad;
-        const packed_weights_view weights = packed_codes(packed.bytes());
+        const packed_weights_view weights = with_product(*nibble::detail::read_packed(packed.bytes()));
         if (s.b_matrices == 1) // all of a at once
             return multiply(weights, i, std::ptrdiff_t {0}, s.matrices * s.m, std::ptrdiff_t {0});
         for (std::ptrdiff_t j = 0; j < s.matrices; ++j)
