@@ -59,8 +59,8 @@ inline float importance_unit(span<const float> importance) noexcept
 /// x: rows x cols, cols a multiple of block_elements(type); out: at least bytes_for(rows, cols, type) bytes, rows one after the other;
 /// importance: empty, or cols weights as check_importance wants them (mean squares of the column's activations, for example), which the
 /// types q8_0, q8_1, q8_K, mxfp4, nvfp4, tq1_0, tq2_0, q1_0 and q2_0 do not use. Where the greatest is outside [2^-30, 2^31), all are
-/// multiplied by a power of two first, since ggml's sums could overflow or vanish. Values are finite. A value far above the others can still
-/// give an infinite scale: halves end at 65504; check_blocks finds that.
+/// multiplied by a power of two first, since ggml's sums could overflow or vanish. Values are finite. A value far above the others can
+/// still give an infinite scale: halves end at 65504; check_blocks finds that.
 template <class Lazy = void>
 inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<std::byte> out, span<const float> importance = {}) noexcept
 {
