@@ -33,20 +33,32 @@ inline const char* to_string(backend b) noexcept { return backend_names[static_c
 template <class Args>
 using kernel = void (*)(const Args&) noexcept;
 
-/// Whether this build compiles kernels of this backend.
+/// is_compiled: whether this build compiles kernels of this backend. is_optimized: whether it compiles them with optimization. Where
+/// kernels are declared only, the files that define them answer, for they may have seen other macros.
 #if !NIBBLE_HAVE_KERNELS
 bool is_compiled(backend b) noexcept;
+bool is_optimized() noexcept;
 #else
 #if defined(NIBBLE_DEFINE_KERNELS)
-__attribute__((used)) // other files ask, which do not know how this one was compiled
+#define NIBBLE_FOR_OTHER_FILES __attribute__((used))
+#else
+#define NIBBLE_FOR_OTHER_FILES
 #endif
-inline bool
-is_compiled(backend b) noexcept
+NIBBLE_FOR_OTHER_FILES inline bool is_compiled(backend b) noexcept
 {
     constexpr bool compiled[backend_count] = {true, NIBBLE_COMPILE_X86, NIBBLE_COMPILE_AVX512, NIBBLE_COMPILE_AVX512,
         NIBBLE_COMPILE_AVX512AMX, NIBBLE_COMPILE_NEON, NIBBLE_COMPILE_NEON_DOTPROD, NIBBLE_COMPILE_NEON_DOTPROD};
     return compiled[static_cast<int>(b)];
 }
+NIBBLE_FOR_OTHER_FILES inline bool is_optimized() noexcept
+{
+#if defined(__OPTIMIZE__)
+    return true;
+#else
+    return false;
+#endif
+}
+#undef NIBBLE_FOR_OTHER_FILES
 #endif
 
 /// Whether kernels of this backend can run here, or why not.
@@ -148,8 +160,15 @@ inline const char* explain() noexcept
     }
     if (active != best_backend())
         return "forced or capped by the program";
-    if (active == backend::scalar)
-        return "neither this build nor this CPU offers more than plain C++";
+    if (!is_optimized())
+        return "the newest backend that this CPU runs, compiled without optimization and up to 350 times slower: use -O2";
+    if (active == backend::scalar) {
+        bool only = true;
+        for (int i = 1; i < backend_count; ++i)
+            only = only && !is_compiled(static_cast<backend>(i));
+        return only ? "this build has no other backend: xsimd was not found (Debian: libxsimd-dev), or it was told to leave the others out"
+                    : "this CPU, or its operating system, runs none of this build's other backends";
+    }
 #if defined(NIBBLE_WITH_CPUINFO)
     return "the newest backend that this build has and that cpuinfo says this CPU runs";
 #else

@@ -1,6 +1,7 @@
 // Version, compiler support and the namespaces that everything of nibble lives in. Macros a user may define before including nibble:
 //   NIBBLE_NO_XSIMD       leave xsimd out: only the scalar backend is compiled
 //   NIBBLE_SCALAR_ONLY    compile the scalar backend only (fast builds, odd compilers)
+//   NIBBLE_ALLOW_SLOW     no warning where kernels are compiled without optimization
 //   NIBBLE_NO_AVX512      leave the AVX-512 backends out
 //   NIBBLE_WITH_CPUINFO   ask the cpuinfo library which backends the CPU runs; link it (the CMake target does)
 //   NIBBLE_EXTERN_KERNELS only declare the kernels; exactly one source file per program, built with the same flags, includes
