@@ -144,7 +144,7 @@ struct integer_product {
     }
 
     template <int Rows, int Panels>
-    using accumulators = words[Rows][Panels][panel_vectors];
+    using accumulators = words[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
 
     static constexpr bool expands = true;
     static constexpr std::ptrdiff_t expanded_k = expanded_columns;
@@ -201,7 +201,7 @@ struct integer_product {
         } else if constexpr (Bits == 8) {
             for (const std::byte* end = codes + padded * panel_columns; codes != end; codes += 4 * panel_columns, a.advance(4)) {
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
-                decltype(load8(codes)) w[Panels][panel_vectors];
+                decltype(load8(codes)) w[std::size_t {Panels}][panel_vectors];
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                     unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED {
                         const std::byte* const at = codes + p * panel_bytes + v * vector_bytes;
@@ -209,7 +209,7 @@ struct integer_product {
                     });
                 });
                 unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
-                    decltype(part8<0>(w[0][0])) weights[Panels][panel_vectors];
+                    decltype(part8<0>(w[0][0])) weights[std::size_t {Panels}][panel_vectors];
                     unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                         unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { weights[p][v] = part8<decltype(part)::value>(w[p][v]); });
                     });
@@ -225,9 +225,9 @@ struct integer_product {
                 });
             }
         } else {
-            const auto step = [&](chain4(&chain)[Rows][Panels][panel_vectors]) NIBBLE_UNROLLED {
+            const auto step = [&](chain4(&chain)[std::size_t {Rows}][std::size_t {Panels}][panel_vectors]) NIBBLE_UNROLLED {
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
-                weights4 low[Panels][panel_vectors], high[Panels][panel_vectors];
+                weights4 low[std::size_t {Panels}][panel_vectors], high[std::size_t {Panels}][panel_vectors];
                 unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                     unroll<panel_vectors>(
                         [&](auto v) NIBBLE_UNROLLED { load4(codes + p * panel_bytes + v * vector_bytes, low[p][v], high[p][v]); });
@@ -244,7 +244,7 @@ struct integer_product {
                 a.advance(8);
             };
             while (padded != 0) {
-                chain4 chain[Rows][Panels][panel_vectors];
+                chain4 chain[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
                 unroll<Rows>([&](auto r) NIBBLE_UNROLLED {
                     unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                         unroll<panel_vectors>([&](auto v) NIBBLE_UNROLLED { chain[r][p][v] = begin_chain(acc[r][p][v]); });
@@ -308,7 +308,7 @@ struct integer_product {
             unroll<Panels>([&](auto p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
             accumulate<Rows, Panels, false>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
             if (correct.has_columns()) {
-                [[maybe_unused]] std::int32_t sums_of[Panels * panel_columns];
+                [[maybe_unused]] std::int32_t sums_of[std::size_t {Panels * panel_columns}];
                 if (Bits == 8 && args.without_sums)
                     sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
                 each([&](words& x, auto r, auto p, auto v, const sum*) NIBBLE_UNROLLED {
@@ -322,7 +322,7 @@ struct integer_product {
             }
             // Kept in memory: in registers there is no room for them and a tile.
             __asm__ volatile("" : : : "memory");
-            floats scale[Panels][panel_vectors];
+            floats scale[std::size_t {Panels}][panel_vectors];
             unroll<Panels>([&](auto p) NIBBLE_UNROLLED {
                 unroll<panel_vectors>(
                     [&](auto v) NIBBLE_UNROLLED { scale[p][v] = load_scales(args, w.at + p * w.panel_bytes, v * words::size); });
@@ -367,7 +367,7 @@ struct integer_product {
         const bool one_group = args.groups == 1, whole = args.output == gemm_output::s32 || args.requantize;
         // Then sums lack the same in all rows.
         const bool by_column = whole && one_group && !correct.has_rows();
-        alignas(64) std::int32_t lacking[stride] = {};
+        alignas(64) std::int32_t lacking[std::size_t {stride}] = {};
         for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
             const std::byte* const w = args.panels + static_cast<std::size_t>(panel + lane / panel_columns) * args.panel_bytes;
             const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);
