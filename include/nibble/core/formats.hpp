@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "checked_size.hpp"
 #include "minifloat.hpp"
 #include "status.hpp"
 
@@ -103,12 +104,13 @@ NIBBLE_INLINE constexpr std::ptrdiff_t block_size_of(storage_format f) noexcept
     return f == storage_format::nvfp4 ? 16 : f >= storage_format::mxfp8_e4m3 ? 32 : 0;
 }
 
-/// Bytes of a row of codes. A row ends with a whole byte, for 6-bit codes with a whole group of 3 bytes; cols >= 0.
+/// Bytes of a row of codes. A row ends with a whole byte, for 6-bit codes with a whole group of 3 bytes; cols >= 0. PTRDIFF_MAX if they
+/// do not fit.
 NIBBLE_INLINE constexpr std::ptrdiff_t row_bytes(std::ptrdiff_t cols, storage_format f) noexcept
 {
     const std::ptrdiff_t bits = code_bits(f);
     if (bits >= 8)
-        return cols * (bits / 8);
+        return (checked_size(cols) * (bits / 8)).count();
     const std::ptrdiff_t codes = bits == 6 ? 4 : 8 / bits;
     return (cols / codes + (cols % codes != 0)) * (bits == 6 ? 3 : 1);
 }
@@ -124,7 +126,7 @@ NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_for(std::ptrdiff_t rows, st
     if (group_size < 0 || zero_point_bits < 0 || zero_point_bits > 32)
         return status::group_size_invalid;
     // With at most 4 bytes of a code, 4 of a scale and 4 of a zero point per column.
-    if (cols > PTRDIFF_MAX / 16 || (cols != 0 && rows > PTRDIFF_MAX / 16 / cols))
+    if (!(16 * shape_extent(rows, cols)).fits())
         return status::size_overflow;
     const std::ptrdiff_t groups = group == 0 ? 0 : cols / group + (cols % group != 0);
     const std::ptrdiff_t scale_bits = own != 0 ? 8 : code_bits(scale);

@@ -144,7 +144,7 @@ private:
 
     status from_gguf(std::string_view name, std::uint64_t columns, span<float> out) const noexcept
     {
-        const std::size_t experts = static_cast<std::size_t>(out.size() / columns);
+        const std::size_t experts = out.size() / std::size_t {columns};
         const result<gguf_tensor> sums = part(name, ".in_sum2", out.size()), counts = part(name, ".counts", experts);
         if (!sums || !counts)
             return !sums ? sums.error() : counts.error();

@@ -273,6 +273,8 @@ inline status choose_types(
 /// Bytes of all tensors' data in these types, without padding; of a whole file: gguf_file_size.
 inline result<std::uint64_t> tensor_data_size(span<const gguf_tensor> tensors, span<const ggml_type> types) noexcept
 {
+    if (check(tensors) != status::ok || check(types) != status::ok)
+        return status::null_pointer;
     if (types.size() != tensors.size())
         return status::shape_mismatch;
     std::uint64_t total = 0;

@@ -52,8 +52,8 @@ struct gguf_tensor {
     std::int64_t sizes[4] = {1, 1, 1, 1}; ///< innermost first: columns, rows, ...
     span<const std::byte> data;
 
-    /// Of the matrix with sizes[0] columns that the tensor is when its other dimensions are taken together.
-    NIBBLE_INLINE constexpr std::int64_t rows() const noexcept { return sizes[1] * sizes[2] * sizes[3]; }
+    /// Of the matrix with sizes[0] columns that the tensor is when its other dimensions are taken together; PTRDIFF_MAX if they do not fit.
+    NIBBLE_INLINE constexpr std::int64_t rows() const noexcept { return (checked_size(sizes[1]) * sizes[2] * sizes[3]).count(); }
 };
 
 NIBBLE_END_TYPES
@@ -81,6 +81,11 @@ public:
     {
     }
 
+    /// Whether it is a view of a null pointer with a size above zero.
+    NIBBLE_INLINE bool is_null() const noexcept
+    {
+        return (type_ == gguf_type::array || type_ == gguf_type::string) && count_ != 0 && data_ == nullptr;
+    }
     NIBBLE_INLINE gguf_type type() const noexcept { return type_; }
     /// Of an array.
     NIBBLE_INLINE gguf_type element_type() const noexcept { return element_; }

@@ -17,7 +17,7 @@ struct gguf_memory {
 
     NIBBLE_INLINE bool operator()(const std::byte* bytes, std::size_t count) noexcept
     {
-        const bool fits = written <= out.size() && count <= out.size() - written;
+        const bool fits = check(out) == status::ok && written <= out.size() && count <= out.size() - written;
         if (fits && count != 0)
             std::memcpy(out.data() + written, bytes, count);
         written += count;
@@ -38,6 +38,8 @@ NIBBLE_INLINE constexpr std::uint64_t gguf_padding(std::uint64_t bytes, std::uin
 /// The alignment that the pairs ask for: 32 unless general.alignment says otherwise.
 inline result<std::uint32_t> gguf_alignment(span<const gguf_pair> pairs) noexcept
 {
+    if (check(pairs) != status::ok)
+        return status::null_pointer;
     for (const gguf_pair& p : pairs)
         if (p.key == "general.alignment") {
             const result<std::uint32_t> a = p.value.get<std::uint32_t>();
@@ -48,18 +50,25 @@ inline result<std::uint32_t> gguf_alignment(span<const gguf_pair> pairs) noexcep
 
 namespace detail {
 
+inline bool is_null(std::string_view text) noexcept { return text.data() == nullptr && !text.empty(); }
+
 inline status check_gguf_value(const gguf_value& v, gguf_rules rules) noexcept
 {
+    if (v.is_null())
+        return status::null_pointer;
     if (v.type() == gguf_type::string)
         return rules == gguf_rules::lenient || is_utf8(*v.get<std::string_view>()) ? status::ok : status::file_text_invalid;
     if (v.type() != gguf_type::array)
         return size_of(v.type()) != 0 ? status::ok : status::file_value_invalid;
     if (v.element_type() == gguf_type::array || v.element_type() > gguf_type::f64)
         return status::file_value_invalid; // ggml reads no arrays of arrays
-    if (v.element_type() == gguf_type::string && rules == gguf_rules::strict)
-        for (const gguf_value& e : v)
-            if (!is_utf8(*e.get<std::string_view>()))
+    if (v.element_type() == gguf_type::string)
+        for (const gguf_value& e : v) {
+            if (e.is_null())
+                return status::null_pointer;
+            if (rules == gguf_rules::strict && !is_utf8(*e.get<std::string_view>()))
                 return status::file_text_invalid;
+        }
     return status::ok;
 }
 
@@ -67,6 +76,12 @@ inline status check_gguf(span<const gguf_pair> pairs, span<const gguf_tensor> te
 {
     if (check(pairs) != status::ok || check(tensors) != status::ok)
         return status::null_pointer;
+    for (const gguf_pair& p : pairs)
+        if (is_null(p.key))
+            return status::null_pointer;
+    for (const gguf_tensor& t : tensors)
+        if (is_null(t.name))
+            return status::null_pointer;
     if (const result<std::uint32_t> a = gguf_alignment(pairs); !a)
         return a.error();
     for (std::size_t i = 0; i < pairs.size(); ++i) {
@@ -114,14 +129,14 @@ struct gguf_stream {
     }
     void text(std::string_view t) noexcept
     {
-        number(static_cast<std::uint64_t>(t.size()));
+        number(std::uint64_t {t.size()});
         bytes(t.data(), t.size());
     }
     void zeros(std::uint64_t count) noexcept
     {
         static constexpr std::byte none[64] = {};
         for (; count > 0; count -= count < 64 ? count : 64)
-            bytes(none, static_cast<std::size_t>(count < 64 ? count : 64));
+            bytes(none, std::size_t {count < 64 ? count : 64});
     }
     void value(const gguf_value& v) noexcept
     {
@@ -155,8 +170,8 @@ inline status write_gguf_header(
     detail::gguf_stream<std::remove_reference_t<Sink>> out {sink};
     out.bytes("GGUF", 4);
     out.number(std::uint32_t {3});
-    out.number(static_cast<std::uint64_t>(tensors.size()));
-    out.number(static_cast<std::uint64_t>(pairs.size()));
+    out.number(std::uint64_t {tensors.size()});
+    out.number(std::uint64_t {pairs.size()});
     for (const gguf_pair& p : pairs) {
         out.text(p.key);
         out.value(p.value);

@@ -78,7 +78,8 @@ struct array {
     span<const std::byte> data;
 
     /// A matrix of the array's rows; an array of one dimension is one row. shape_mismatch for more than two dimensions or none,
-    /// element_type_mismatch if the elements are no T, misaligned if their addresses are no multiples of T's alignment.
+    /// element_type_mismatch if the elements are no T, misaligned if their addresses are no multiples of T's alignment; and what
+    /// check(matrix_view) finds.
     template <class T>
     NIBBLE_INLINE result<matrix_view<const T>> matrix() const noexcept
     {
@@ -89,7 +90,10 @@ struct array {
         if (reinterpret_cast<std::uintptr_t>(data.data()) % alignof(T) != 0)
             return status::misaligned;
         const std::ptrdiff_t rows = dimensions == 2 ? sizes[0] : 1;
-        return matrix_view<const T>(reinterpret_cast<const T*>(data.data()), rows, sizes[dimensions - 1]);
+        const matrix_view<const T> m(reinterpret_cast<const T*>(data.data()), rows, sizes[dimensions - 1]);
+        if (const status s = check(m); s != status::ok)
+            return s;
+        return m;
     }
 };
 

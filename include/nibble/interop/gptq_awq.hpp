@@ -4,7 +4,9 @@
 //   GPTQ    qweight   [k * bits / 32, n]        one int32 holds consecutive inputs of one output
 //           qzeros    [groups, n * bits / 32]   consecutive outputs; version 1 stores zero point - 1, version 2 the zero point
 //           scales    [groups, n] of half
-//           g_idx     [k]                       the group of each input; missing: input / group_size
+//           g_idx     [k]                       the group of each input; missing: input / group_size. Some files have a placeholder, -1 or
+//           0
+//                                               throughout, which is to be left out
 //   AWQ     qweight   [k, n / 8]                4 bits; the codes of an int32 are of outputs 0, 2, 4, 6, 1, 3, 5, 7
 //           qzeros    [groups, n / 8]           in the same order, the zero points themselves
 //           scales    [groups, n] of half
@@ -72,7 +74,7 @@ inline status check_checkpoint(const checkpoint_layer& l, std::ptrdiff_t k, std:
     if (group_size < 1 || group_size % code_traits<Q>::per_element != 0)
         return status::group_size_invalid;
     const std::size_t groups = static_cast<std::size_t>(k / group_size + (k % group_size != 0)), outputs = static_cast<std::size_t>(n);
-    if (k > INT32_MAX || (n > 0 && k > PTRDIFF_MAX / 8 / n))
+    if (k > INT32_MAX || !(8 * shape_extent(n, k)).fits())
         return status::size_overflow;
     if (l.qweight.size() != outputs * static_cast<std::size_t>(k) * 4 / static_cast<std::size_t>(in_int)
         || l.qzeros.size() != groups * outputs * 4 / static_cast<std::size_t>(in_int) || l.scales.size() != groups * outputs * 2)
@@ -95,7 +97,7 @@ inline void fill_checkpoint(const checkpoint_layer& l, std::ptrdiff_t k, std::pt
 {
     constexpr std::int32_t offset = checkpoint_codes<Q>::offset;
     const std::ptrdiff_t n = codes.rows, groups = k / group_size + (k % group_size != 0);
-    for (std::ptrdiff_t j = 0; j < n; ++j) {
+    for (std::ptrdiff_t j = 0; j < n && k > 0; ++j) {
         if constexpr (code_traits<Q>::per_element == 2)
             if (k % 2 != 0)
                 codes(j, codes.cols - 1) = Q {};
@@ -112,7 +114,7 @@ inline void fill_checkpoint(const checkpoint_layer& l, std::ptrdiff_t k, std::pt
 } // namespace detail
 
 /// codes: n x elements for k. scales, zero_points: n * groups. order: k elements, or empty, which refuses a g_idx that is out of order with
-/// layout_unsupported. option_invalid: a g_idx that does not give every group its inputs. Allocates where g_idx is out of order.
+/// layout_unsupported. group_index_invalid: a g_idx that does not give every group its inputs. Allocates where g_idx is out of order.
 template <class Q>
 inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::ptrdiff_t k, std::ptrdiff_t group_size, matrix_view<Q> codes,
     span<float> scales, span<std::int32_t> zero_points, span<std::int32_t> order = {}) noexcept
@@ -132,11 +134,28 @@ inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::pt
     bool sorted = true;
     for (std::ptrdiff_t i = 0; i < k; ++i) {
         if (group_of(i) < 0 || group_of(i) >= groups)
-            return status::option_invalid;
+            return status::group_index_invalid;
         sorted = sorted && group_of(i) == i / group_size;
     }
-    if (!sorted && order.empty())
-        return status::layout_unsupported;
+    aligned_buffer memory; // where the next input of each group goes
+    std::int32_t* next = nullptr;
+    if (!sorted) {
+        if (const status s = memory.allocate(checked_size(groups) * sizeof(std::int32_t)); s != status::ok)
+            return s;
+        next = reinterpret_cast<std::int32_t*>(memory.bytes().data());
+        for (std::ptrdiff_t g = 0; g < groups; ++g)
+            next[g] = 0;
+        for (std::ptrdiff_t i = 0; i < k; ++i)
+            ++next[group_of(i)];
+        for (std::ptrdiff_t g = 0; g < groups; ++g) {
+            const std::ptrdiff_t wanted = k - g * group_size < group_size ? k - g * group_size : group_size;
+            if (next[g] != wanted)
+                return status::group_index_invalid;
+            next[g] = static_cast<std::int32_t>(g * group_size);
+        }
+        if (order.empty())
+            return status::layout_unsupported;
+    }
     const std::int32_t added = version == gptq_version::v1 ? 1 : 0;
     const auto zero_point = [&](std::ptrdiff_t g, std::ptrdiff_t j) noexcept {
         return format::at(l.qzeros, g * (n / format::in_int) + j / format::in_int, j % format::in_int) + added;
@@ -146,27 +165,8 @@ inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::pt
             if (zero_point(g, j) > format::greatest)
                 return status::zero_point_out_of_range;
 
-    aligned_buffer memory; // where the next input of each group goes
-    if (!sorted) {
-        if (!memory.resize(static_cast<std::size_t>(groups) * sizeof(std::int32_t)))
-            return status::out_of_memory;
-        std::int32_t* const next = reinterpret_cast<std::int32_t*>(memory.bytes().data());
-        for (std::ptrdiff_t g = 0; g < groups; ++g)
-            next[g] = 0;
-        for (std::ptrdiff_t i = 0; i < k; ++i)
-            ++next[group_of(i)];
-        for (std::ptrdiff_t g = 0; g < groups; ++g) {
-            const std::ptrdiff_t wanted = k - g * group_size < group_size ? k - g * group_size : group_size;
-            if (next[g] != wanted)
-                return status::option_invalid;
-            next[g] = static_cast<std::int32_t>(g * group_size);
-        }
-        for (std::ptrdiff_t i = 0; i < k; ++i)
-            order[static_cast<std::size_t>(next[group_of(i)]++)] = static_cast<std::int32_t>(i);
-    } else {
-        for (std::size_t i = 0; i < order.size(); ++i)
-            order[i] = static_cast<std::int32_t>(i);
-    }
+    for (std::size_t i = 0; i < order.size(); ++i)
+        order[sorted ? i : static_cast<std::size_t>(next[group_of(static_cast<std::ptrdiff_t>(i))]++)] = static_cast<std::int32_t>(i);
     const auto code = [&](std::ptrdiff_t i, std::ptrdiff_t j) noexcept {
         const std::ptrdiff_t input = order.empty() ? i : order[static_cast<std::size_t>(i)];
         return format::at(l.qweight, input / format::in_int * n + j, input % format::in_int);

@@ -33,10 +33,12 @@ inline result<axis_shape> split(
     const std::ptrdiff_t rank = static_cast<std::ptrdiff_t>(shape.size());
     axis_shape s;
     s.count = 1;
+    checked_size bytes = 16; // at most, of the element that takes the most with its parameters
     for (const std::ptrdiff_t size : shape) {
         if (size < 0)
             return status::negative_size;
-        if (size != 0 && s.count > PTRDIFF_MAX / 16 / size)
+        bytes = bytes * shape_extent(size);
+        if (!bytes.fits())
             return status::size_overflow;
         s.count *= size;
     }
@@ -132,7 +134,7 @@ inline status quantize_linear(span<const float> x, span<const std::ptrdiff_t> sh
     span<const std::int32_t> y_zero_point, span<Q> y, std::ptrdiff_t axis = 1, std::ptrdiff_t block_size = 0,
     Executor&& executor = Executor {})
 {
-    if (check(x) != status::ok || check(y) != status::ok)
+    if (check(x) != status::ok || check(shape) != status::ok || check(y) != status::ok)
         return status::null_pointer;
     const auto s = detail::check_linear<Q>(x.size(), y.size(), shape, axis, block_size, y_scale, y_zero_point);
     if (!s || s->count == 0)
@@ -160,7 +162,7 @@ inline status dequantize_linear(span<const Q> x, span<const std::ptrdiff_t> shap
     span<const std::int32_t> x_zero_point, span<float> y, std::ptrdiff_t axis = 1, std::ptrdiff_t block_size = 0,
     Executor&& executor = Executor {})
 {
-    if (check(x) != status::ok || check(y) != status::ok)
+    if (check(x) != status::ok || check(shape) != status::ok || check(y) != status::ok)
         return status::null_pointer;
     const auto s = detail::check_linear<Q>(y.size(), x.size(), shape, axis, block_size, x_scale, x_zero_point);
     if (!s || s->count == 0)
@@ -224,8 +226,8 @@ inline result<packed_weights> pack_transposed(matrix_view<const B> b, span<const
     for (const std::int32_t zero_point : zero_points)
         any = any || zero_point != 0;
     aligned_buffer memory;
-    if (!memory.resize(8 * n + n * static_cast<std::size_t>(b.rows) + 1))
-        return status::out_of_memory;
+    if (const status s = memory.allocate(n * (8 + checked_size(b.rows)) + 1); s != status::ok)
+        return s;
     float* const scales = reinterpret_cast<float*>(memory.bytes().data());
     std::int32_t* const zeros = reinterpret_cast<std::int32_t*>(scales + n);
     std::int8_t* const codes = reinterpret_cast<std::int8_t*>(zeros + n);
@@ -266,8 +268,8 @@ inline status matmul_integer(matrix_view<const A> a, span<const std::int32_t> a_
     if (const status s = nibble::detail::check_gemm(a, packed->view(), epilogue {}, static_activations {1.0f, widest}, y); s != status::ok)
         return s;
     aligned_buffer workspace;
-    if (!workspace.resize(gemm_workspace(a.rows, *packed)))
-        return status::out_of_memory;
+    if (const status s = workspace.allocate(gemm_workspace(a.rows, *packed)); s != status::ok)
+        return s;
     const std::ptrdiff_t step = given > 1 ? 1 : a.rows;
     for (std::ptrdiff_t i = 0; i < a.rows; i += step) {
         const static_activations how {1.0f, given == 0 ? 0 : a_zero_point[given == 1 ? 0 : static_cast<std::size_t>(i)]};
@@ -295,8 +297,10 @@ inline status qlinear_matmul(matrix_view<const A> a, float a_scale, std::int32_t
     if (const status s = check(a); s != status::ok)
         return s;
     aligned_buffer scales, workspace;
-    if (!scales.resize(b_scale.size() * sizeof(float) + 1) || !workspace.resize(gemm_workspace(a.rows, *packed)))
-        return status::out_of_memory;
+    for (const status s :
+        {scales.allocate(b_scale.size() * checked_size(sizeof(float)) + 1), workspace.allocate(gemm_workspace(a.rows, *packed))})
+        if (s != status::ok)
+            return s;
     float* const scale = reinterpret_cast<float*>(scales.bytes().data());
     {
         const default_fp_mode mode;

@@ -22,14 +22,20 @@ class double_matrix {
 public:
     status resize(std::ptrdiff_t rows, std::ptrdiff_t cols) noexcept
     {
-        if (rows < 0 || cols < 0 || (cols > 0 && rows > PTRDIFF_MAX / 16 / cols))
+        if (rows < 0 || cols < 0)
+            return status::negative_size;
+        if (!(shape_extent(rows, cols) * sizeof(double)).fits())
             return status::size_overflow;
-        if (!memory_.resize(static_cast<std::size_t>(rows * cols) * sizeof(double)))
-            return status::out_of_memory;
+        if (const status s = memory_.allocate(checked_size(rows) * cols * sizeof(double)); s != status::ok)
+            return s;
         view_ = {reinterpret_cast<double*>(memory_.bytes().data()), rows, cols};
         return status::ok;
     }
-    void clear() noexcept { std::memset(view_.data, 0, static_cast<std::size_t>(view_.rows * view_.cols) * sizeof(double)); }
+    void clear() noexcept
+    {
+        if (!view_.empty())
+            std::memset(view_.data, 0, static_cast<std::size_t>(view_.rows * view_.cols) * sizeof(double));
+    }
     const matrix_view<double>& view() const noexcept { return view_; }
     double* row(std::ptrdiff_t r) const noexcept { return view_.row(r); }
     double& operator()(std::ptrdiff_t r, std::ptrdiff_t c) const noexcept { return view_(r, c); }
@@ -70,6 +76,12 @@ public:
         const std::ptrdiff_t k = values_.view().rows;
         if (x.cols != k)
             return status::shape_mismatch;
+        if (!(checked_size(rows_) + x.rows).fits())
+            return status::size_overflow;
+        if (x.empty()) {
+            rows_ += x.rows;
+            return status::ok;
+        }
         for (std::ptrdiff_t r = 0; r < x.rows; ++r)
             for (std::ptrdiff_t c = 0; c < k; ++c)
                 if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
@@ -100,6 +112,8 @@ public:
         const std::ptrdiff_t k = values_.view().rows;
         if (other.values_.view().rows != k)
             return status::shape_mismatch;
+        if (!(checked_size(rows_) + other.rows_).fits())
+            return status::size_overflow;
         const default_fp_mode mode;
         for (std::ptrdiff_t r = 0; r < k; ++r)
             for (std::ptrdiff_t c = r; c < k; ++c)
@@ -114,6 +128,8 @@ public:
         const std::ptrdiff_t k = values_.view().rows;
         if (factors.size() != static_cast<std::size_t>(k))
             return status::shape_mismatch;
+        if (check(factors) != status::ok)
+            return status::null_pointer;
         const default_fp_mode mode;
         for (std::ptrdiff_t r = 0; r < k; ++r)
             for (std::ptrdiff_t c = r; c < k; ++c)

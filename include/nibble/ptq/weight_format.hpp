@@ -172,6 +172,17 @@ inline matrix_view<const float> sharing_a_scale(
     return {w.row(row) + column, 1, left < size ? left : size, w.stride};
 }
 
+/// Scales and zero points of a matrix without elements: those of the range [0, 0].
+template <class Q>
+inline void set_empty_params(const weight_format& f, const quantized_matrix<Q>& q) noexcept
+{
+    const scale_and_zero_point p = grid_of<Q>(f).params(0.0f, 0.0f);
+    for (float& scale : q.scales)
+        scale = p.scale;
+    for (std::int32_t& zero_point : q.zero_points)
+        zero_point = p.zero_point;
+}
+
 /// Scales and zero points of all of w; importance: k floats or null.
 template <class Q>
 inline void choose_all_params(
@@ -201,7 +212,8 @@ inline scale_and_zero_point params_at(
 
 } // namespace detail
 
-/// Rounds every weight to the nearest code. w: n x k; importance: k floats, finite and not negative, or empty.
+/// Rounds every weight to the nearest code. w: n x k; importance: k floats, finite and not negative (else
+/// importance_invalid), or empty.
 template <class Q>
 inline status round_to_nearest(
     matrix_view<const float> w, const weight_format& f, const quantized_matrix<Q>& q, span<const float> importance = {}) noexcept
@@ -210,10 +222,16 @@ inline status round_to_nearest(
         return s;
     if (!importance.empty() && importance.size() != static_cast<std::size_t>(w.cols))
         return status::shape_mismatch;
+    if (check(importance) != status::ok)
+        return status::null_pointer;
     for (const float& x : importance)
         if (float_bits(x) >= 0x7f800000u && x != 0.0f)
-            return status::option_invalid;
+            return status::importance_invalid;
     const default_fp_mode mode;
+    if (w.empty()) {
+        detail::set_empty_params(f, q);
+        return status::ok;
+    }
     detail::choose_all_params(w, importance.empty() ? nullptr : importance.data(), f, q);
     const detail::weight_grid grid = detail::grid_of<Q>(f);
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)

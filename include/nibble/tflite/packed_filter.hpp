@@ -27,7 +27,7 @@ public:
         if (groups < 1 || in_channels < 1 || in_channels > limit || in_channels % groups != 0 || w.rows % groups != 0)
             return status::shape_mismatch;
         const std::ptrdiff_t k = kernel_height * kernel_width, per_group = in_channels / groups;
-        if (k > PTRDIFF_MAX / 4096 / per_group)
+        if (!(4096 * checked_size(k) * per_group).fits())
             return status::size_overflow;
         packed_filter made;
         made.k_ = k * per_group;
@@ -42,10 +42,8 @@ public:
         if (!bytes)
             return bytes.error();
         made.group_bytes_ = (*bytes + 63) / 64 * 64;
-        if (static_cast<std::size_t>(groups) > SIZE_MAX / 2 / made.group_bytes_)
-            return status::size_overflow;
-        if (!made.buffer_.resize(made.group_bytes_ * static_cast<std::size_t>(groups)))
-            return status::out_of_memory;
+        if (const status s = made.buffer_.allocate(groups * checked_size(made.group_bytes_)); s != status::ok)
+            return s;
         for (std::ptrdiff_t g = 0; g < groups; ++g)
             if (const status s = made.pack_group(w, g); s != status::ok)
                 return s;
@@ -77,8 +75,8 @@ private:
             return pack(matrix_view<const std::int8_t>(from, n, k_, w.stride), k_, params, to);
         } else {
             aligned_buffer wide;
-            if (!wide.resize(static_cast<std::size_t>(n * k_)))
-                return status::out_of_memory;
+            if (const status s = wide.allocate(checked_size(n) * k_); s != status::ok)
+                return s;
             std::int8_t* const codes = reinterpret_cast<std::int8_t*>(wide.bytes().data());
             for (std::ptrdiff_t r = 0; r < n; ++r)
                 for (std::ptrdiff_t i = 0; i < k_; ++i) {
