@@ -128,7 +128,7 @@ inline weight_grid grid_of(const weight_format& f) noexcept
 
 inline bool all_finite(matrix_view<const float> x) noexcept
 {
-    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+    for (std::ptrdiff_t r = 0; r < x.rows && x.cols > 0; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
                 return false;
