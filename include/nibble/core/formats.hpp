@@ -123,8 +123,10 @@ NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_for(std::ptrdiff_t rows, st
     if (rows < 0 || cols < 0)
         return status::negative_size;
     const std::ptrdiff_t own = block_size_of(f), group = own != 0 ? own : group_size;
-    if (group_size < 0 || zero_point_bits < 0 || zero_point_bits > 32)
+    if (group_size < 0)
         return status::group_size_invalid;
+    if (zero_point_bits < 0 || zero_point_bits > 32)
+        return status::option_invalid;
     // With at most 4 bytes of a code, 4 of a scale and 4 of a zero point per column.
     if (!(16 * shape_extent(rows, cols)).fits())
         return status::size_overflow;

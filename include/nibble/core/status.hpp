@@ -20,7 +20,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     misaligned,              ///< an array's address is no multiple of its elements' alignment
     group_size_invalid,      ///< a group size is below 1, or odd for 4-bit codes, which are stored in pairs
     granularity_unsupported, ///< this operation does not take parameters of this granularity
-    params_count_mismatch,   ///< the number of scales, zero points, multipliers or bias values does not fit the shape
+    params_count_mismatch,   ///< the number of scales, zero points, multipliers, bias values or weights of importance does not fit
     scale_invalid,           ///< a scale is not finite, or not above zero
     scale_not_half,          ///< scales are to be stored as half, and one of them is not exactly a half
     zero_point_out_of_range, ///< a zero point is no value of the integer type
@@ -32,7 +32,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     not_packed_weights,      ///< the bytes do not start with the packed-weights mark
     packed_version,          ///< the weights were packed by a version with another layout
     packed_damaged,          ///< the header of packed weights contradicts itself or its size
-    grouped_weights,         ///< int32 output needs weights with one scale per channel, not groups or offsets
+    grouped_weights,         ///< exact sums need weights with one scale per channel, not groups or offsets
     activation_out_of_range, ///< activations of reduced range hold a code of more than 7 bits
     weight_type_mismatch,    ///< this operation does not take weights of this type
     weights_missing,         ///< packed weights were never made: an empty view, such as that of a failed make()
@@ -107,11 +107,12 @@ constexpr const char* to_string(status s) noexcept
     case status::layout_unsupported:
         return "the elements of a row do not stand next to each other, in order, in the CPU's memory: copy the array, or give the order";
     case status::misaligned: return "the array's address is no multiple of its elements' alignment: copy it to memory of its own";
-    case status::group_size_invalid: return "the group size is below 1, or odd for 4-bit codes, which are stored in pairs";
+    case status::group_size_invalid: return "the size of a group or block is below 1, or odd for 4-bit codes, which are stored in pairs";
     case status::granularity_unsupported: return "this operation does not take parameters of this granularity";
     case status::params_count_mismatch:
-        return "the number of scales, zero points, multipliers or bias values does not fit the shape and granularity: a bias has one value "
-               "an output column";
+        return "the number of scales, zero points, multipliers, bias values or weights of importance does not fit the shape and "
+               "granularity: a "
+               "bias has one value an output column, importance one a column";
     case status::scale_invalid: return "a scale is not finite, or not above zero";
     case status::scale_not_half: return "scales are to be stored as half, and one of them is not exactly a half: round them first";
     case status::zero_point_out_of_range: return "a zero point is no value of the integer type";
@@ -124,7 +125,8 @@ constexpr const char* to_string(status s) noexcept
     case status::not_packed_weights: return "these bytes are no packed weights";
     case status::packed_version: return "these weights were packed by a version with another layout: pack them again";
     case status::packed_damaged: return "the header of these packed weights contradicts itself or its size";
-    case status::grouped_weights: return "int32 output needs weights with one scale per channel, not groups or offsets";
+    case status::grouped_weights:
+        return "exact sums, of int32 output or a requantization, need weights with one scale per channel, not groups or offsets";
     case status::activation_out_of_range:
         return "activations of reduced range are in [-64, 63], or [0, 127] if uint8: quantize them with code_range::reduced";
     case status::weight_type_mismatch: return "this operation does not take weights of this type";
