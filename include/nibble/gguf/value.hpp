@@ -81,16 +81,14 @@ public:
     {
     }
 
-    /// Whether it is a view of a null pointer with a size above zero.
-    NIBBLE_INLINE bool is_null() const noexcept
-    {
-        return (type_ == gguf_type::array || type_ == gguf_type::string) && count_ != 0 && data_ == nullptr;
-    }
     NIBBLE_INLINE gguf_type type() const noexcept { return type_; }
     /// Of an array.
     NIBBLE_INLINE gguf_type element_type() const noexcept { return element_; }
     /// Elements of an array, bytes of a string, else 1.
     NIBBLE_INLINE std::uint64_t size() const noexcept { return type_ == gguf_type::array || type_ == gguf_type::string ? count_ : 1; }
+
+    /// Whether the string or array is null although it is not empty.
+    NIBBLE_INLINE bool is_null() const noexcept { return data_ == nullptr && count_ != 0; }
 
     /// A number, bool or std::string_view of exactly this type.
     template <class T>

@@ -50,7 +50,7 @@ inline result<std::uint32_t> gguf_alignment(span<const gguf_pair> pairs) noexcep
 
 namespace detail {
 
-inline bool is_null(std::string_view text) noexcept { return text.data() == nullptr && !text.empty(); }
+inline status check_text(std::string_view text) noexcept { return check(span<const char>(text.data(), text.size())); }
 
 inline status check_gguf_value(const gguf_value& v, gguf_rules rules) noexcept
 {
@@ -77,13 +77,11 @@ inline status check_gguf(span<const gguf_pair> pairs, span<const gguf_tensor> te
     if (check(pairs) != status::ok || check(tensors) != status::ok)
         return status::null_pointer;
     for (const gguf_pair& p : pairs)
-        if (is_null(p.key))
+        if (check_text(p.key) != status::ok)
             return status::null_pointer;
     for (const gguf_tensor& t : tensors)
-        if (is_null(t.name))
+        if (check_text(t.name) != status::ok)
             return status::null_pointer;
-    if (const result<std::uint32_t> a = gguf_alignment(pairs); !a)
-        return a.error();
     for (std::size_t i = 0; i < pairs.size(); ++i) {
         if (pairs[i].key.empty() || (rules == gguf_rules::strict && !is_strict_key(pairs[i].key)))
             return status::file_name_invalid;
@@ -93,7 +91,9 @@ inline status check_gguf(span<const gguf_pair> pairs, span<const gguf_tensor> te
         if (const status s = check_gguf_value(pairs[i].value, rules); s != status::ok)
             return s;
     }
-    std::uint64_t total = 0;
+    const result<std::uint32_t> alignment = gguf_alignment(pairs);
+    if (!alignment)
+        return alignment.error();
     for (std::size_t i = 0; i < tensors.size(); ++i) {
         // ggml reads names of up to 63 bytes.
         if (tensors[i].name.empty() || tensors[i].name.size() > 63 || !is_utf8(tensors[i].name))
@@ -101,10 +101,13 @@ inline status check_gguf(span<const gguf_pair> pairs, span<const gguf_tensor> te
         for (std::size_t j = 0; j < i; ++j)
             if (tensors[i].name == tensors[j].name)
                 return status::file_duplicate;
-        const result<std::uint64_t> bytes = tensor_bytes(tensors[i]);
+    }
+    std::uint64_t total = 0;
+    for (const gguf_tensor& t : tensors) {
+        const result<std::uint64_t> bytes = tensor_bytes(t);
         if (!bytes)
             return bytes.error();
-        total += *bytes + *gguf_alignment(pairs);
+        total += *bytes + *alignment;
         if (*bytes > INT64_MAX - UINT32_MAX || total > INT64_MAX)
             return status::size_overflow;
     }

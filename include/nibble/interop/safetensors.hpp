@@ -215,7 +215,7 @@ public:
             return status::file_limit;
         if (length > bytes.size() - sizeof length)
             return status::file_truncated;
-        const std::size_t header = std::size_t {length};
+        const std::size_t header = static_cast<std::size_t>(length);
         const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof length, header);
         const span<const std::byte> data = bytes.subspan(sizeof length + header, bytes.size() - sizeof length - header);
         safetensors_reader r;
