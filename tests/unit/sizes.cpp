@@ -277,6 +277,43 @@ TEST_CASE("matrices without elements and with a huge side give a status at once"
     }
 }
 
+TEST_CASE("the C interface: sizes that do not fit")
+{
+    const std::vector<float> w(4 * 8, 1.0f);
+    for (const int format : {NIBBLE_INT8, NIBBLE_INT4, NIBBLE_FLOAT32, NIBBLE_FLOAT16, NIBBLE_BFLOAT16}) {
+        nibble_weights* weights = nullptr;
+        REQUIRE(nibble_quantize_weights(w.data(), 4, 8, 8, static_cast<nibble_weight_format>(format), 0, &weights) == NIBBLE_OK);
+        const bool scratch = format == NIBBLE_INT8 || format == NIBBLE_INT4;
+        for (const std::ptrdiff_t m : {PTRDIFF_MAX, PTRDIFF_MAX / 2, PTRDIFF_MAX / 64 + 1}) {
+            CHECK(nibble_workspace(weights, m) == (scratch ? SIZE_MAX : 0));
+            float y[4] = {5.0f};
+            std::byte workspace[64];
+            CHECK(nibble_multiply(weights, w.data(), m, 8, 8, nullptr, NIBBLE_NONE, y, 4, 4, workspace, 64, nullptr)
+                  == static_cast<int>(status::size_overflow));
+            CHECK(y[0] == 5.0f);
+        }
+        CHECK(nibble_workspace(weights, -1) == 0);
+        nibble_free_weights(weights);
+        for (const std::ptrdiff_t side : {PTRDIFF_MAX, PTRDIFF_MAX / 2, PTRDIFF_MAX / 8 + 1}) {
+            const nibble_weight_format f = static_cast<nibble_weight_format>(format);
+            CHECK(nibble_quantize_weights(w.data(), side, 0, 0, f, 0, &weights) == static_cast<int>(status::size_overflow));
+            CHECK(nibble_quantize_weights(w.data(), 0, side, side, f, 0, &weights) == static_cast<int>(status::size_overflow));
+            CHECK(nibble_quantize_weights(w.data(), 2, side, side, f, 0, &weights) == static_cast<int>(status::size_overflow));
+            CHECK(nibble_quantize_weights(w.data(), 2, 8, side, f, 0, &weights) == static_cast<int>(status::size_overflow));
+            CHECK(weights == nullptr);
+        }
+    }
+    nibble_weights* weights = nullptr;
+    const std::int8_t codes[1] = {};
+    const std::uint8_t pairs[1] = {};
+    for (const std::ptrdiff_t side : {PTRDIFF_MAX, PTRDIFF_MAX / 2, PTRDIFF_MAX / 4}) {
+        CHECK(nibble_pack_int8(codes, side, 0, 0, w.data(), nullptr, 0, &weights) == static_cast<int>(status::size_overflow));
+        CHECK(nibble_pack_int8(codes, 0, side, 0, w.data(), nullptr, 1, &weights) == static_cast<int>(status::size_overflow));
+        CHECK(nibble_pack_uint4(pairs, 0, side, 0, w.data(), nullptr, 2, &weights) == static_cast<int>(status::size_overflow));
+        CHECK(weights == nullptr);
+    }
+}
+
 TEST_CASE("what is not there is not judged: strides of arrays without elements")
 {
     std::int16_t codes[4] = {1, 2, 3, 4};

@@ -70,7 +70,7 @@ public:
         std::memcpy(number_, &number, sizeof number);
     }
     NIBBLE_INLINE gguf_value(std::string_view text) noexcept : type_(gguf_type::string), count_(text.size()), data_(text.data()) {}
-    NIBBLE_INLINE gguf_value(const char* text) noexcept : gguf_value(std::string_view(text)) {}
+    NIBBLE_INLINE gguf_value(const char* text) noexcept : gguf_value(text == nullptr ? std::string_view() : std::string_view(text)) {}
     template <class T>
     NIBBLE_INLINE gguf_value(span<const T> numbers) noexcept
         : type_(gguf_type::array), element_(gguf_type_of<T>()), count_(numbers.size()), data_(numbers.data())
