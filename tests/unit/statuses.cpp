@@ -86,6 +86,23 @@ TEST_CASE("weights that were never made are named as such")
     CHECK(gemm(matrix_view<const float>(x, 1, 3), *none, {}, matrix_view<float>(nullptr, 1, 0), {}) == status::shape_mismatch);
 }
 
+TEST_CASE("products with blocks: memory that is too small is not called null")
+{
+    const std::vector<std::byte> blocks(18 * 2);
+    const std::vector<float> x(32);
+    float y[2] = {5.0f, 5.0f};
+    const auto product = [&](span<const std::byte> from, span<std::byte> workspace) {
+        return gemm_blocks(matrix_view<const float>(x.data(), 1, 32), ggml_type::q4_0, from, {}, matrix_view<float>(y, 1, 2), workspace);
+    };
+    std::vector<std::byte> workspace(*gemm_blocks_workspace(ggml_type::q4_0, 1, 2, 32));
+    CHECK(product(blocks, {}) == status::buffer_too_small);
+    CHECK(product({}, workspace) == status::buffer_too_small);
+    CHECK(product(blocks, {nullptr, workspace.size()}) == status::null_pointer);
+    CHECK(product({nullptr, 36}, workspace) == status::null_pointer);
+    CHECK(y[0] == 5.0f);
+    CHECK(product(blocks, workspace) == status::ok);
+}
+
 TEST_CASE("a g_idx that is a placeholder, and importance that is none, have their own statuses")
 {
     const std::vector<std::byte> qweight(8 * 8 * 4), qzeros(2 * 4);

@@ -38,7 +38,7 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
     if (!needed)
         return needed.error();
     packed_weights_view w = *detail::describe_blocks(type, n, k, true);
-    w.panels = workspace.data();
+    w.panels = reinterpret_cast<const std::byte*>(&w); // check_gemm asks whether there are any; they are packed below
     if (const status s = detail::check_gemm(a, w, e, static_activations {}, c); s != status::ok)
         return s;
     const std::size_t bytes = static_cast<std::size_t>(*bytes_for(n, k, type));

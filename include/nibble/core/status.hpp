@@ -110,9 +110,8 @@ constexpr const char* to_string(status s) noexcept
     case status::group_size_invalid: return "the size of a group or block is below 1, or odd for 4-bit codes, which are stored in pairs";
     case status::granularity_unsupported: return "this operation does not take parameters of this granularity";
     case status::params_count_mismatch:
-        return "the number of scales, zero points, multipliers, bias values or weights of importance does not fit the shape and "
-               "granularity: a "
-               "bias has one value an output column, importance one a column";
+        return "the number of scales, zero points, multipliers, bias values or weights of importance does not fit shape and granularity: "
+               "a bias has one value an output column, importance one a column";
     case status::scale_invalid: return "a scale is not finite, or not above zero";
     case status::scale_not_half: return "scales are to be stored as half, and one of them is not exactly a half: round them first";
     case status::zero_point_out_of_range: return "a zero point is no value of the integer type";
@@ -132,9 +131,8 @@ constexpr const char* to_string(status s) noexcept
     case status::weight_type_mismatch: return "this operation does not take weights of this type";
     case status::weights_missing: return "these packed weights are empty: was the result of make() checked?";
     case status::epilogue_unsupported:
-        return "an int32 output is the exact sum: leave scale, bias, function, clamp and output scale out of the epilogue, or take a "
-               "float, "
-               "int8 or uint8 output";
+        return "an int32 output is the exact sum: leave scale, bias, function, clamp and output scale out of the epilogue, or take an "
+               "output of float, int8 or uint8";
     case status::invalid_clamp: return "the lower clamp is above the upper one, or one is NaN";
     case status::backend_unknown: return "no backend has this name";
     case status::backend_not_compiled: return "this build left the backend out";

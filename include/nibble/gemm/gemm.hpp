@@ -260,7 +260,7 @@ inline status gemm(matrix_view<const float> a, packed_weights_view w, const epil
     return gemm(a, dynamic_activations {}, w, e, c, workspace, executor);
 }
 
-/// int8 or uint8 activations. c: int32 (the exact sums; the epilogue must be empty), float, int8 or uint8.
+/// int8 or uint8 activations. c: int32 (the exact sums; the epilogue must be empty, else epilogue_unsupported), float, int8 or uint8.
 template <class A, class C, class Executor = serial_executor>
 inline status gemm(matrix_view<const A> a, static_activations s, packed_weights_view w, const epilogue& e, matrix_view<C> c,
     span<std::byte> workspace, Executor&& executor = Executor {})
