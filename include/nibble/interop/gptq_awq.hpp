@@ -4,9 +4,7 @@
 //   GPTQ    qweight   [k * bits / 32, n]        one int32 holds consecutive inputs of one output
 //           qzeros    [groups, n * bits / 32]   consecutive outputs; version 1 stores zero point - 1, version 2 the zero point
 //           scales    [groups, n] of half
-//           g_idx     [k]                       the group of each input; missing: input / group_size. Some files have a placeholder, -1 or
-//           0
-//                                               throughout, which is to be left out
+//           g_idx     [k]                       the group of each input; missing: input / group_size
 //   AWQ     qweight   [k, n / 8]                4 bits; the codes of an int32 are of outputs 0, 2, 4, 6, 1, 3, 5, 7
 //           qzeros    [groups, n / 8]           in the same order, the zero points themselves
 //           scales    [groups, n] of half
@@ -15,7 +13,8 @@
 // the zero point 16, or damage that subtracting 1 from 0 did to the whole int32: zero_point_out_of_range, since neither can be a code.
 //
 // What comes out goes into packed_weights::make as granularity::per_group. With g_idx out of order ("desc_act") the inputs are sorted by
-// group: column i of the codes then multiplies input order[i], which the caller applies to the activations.
+// group: column i of the codes then multiplies input order[i], which the caller applies to the activations. A g_idx of -1 or 0 throughout
+// is a placeholder for one in order, and is to be left out.
 #pragma once
 
 #include "../core/memory.hpp"
