@@ -22,13 +22,14 @@ function(nibble_add_dependencies target)
   endif()
 endfunction()
 
-# nibble_add_kernels(TARGET): nibble::kernels, the kernels compiled once for all programs that link it; their files only declare them.
+# nibble_add_kernels(TARGET): nibble::kernels, all kernels compiled once for the programs that link it, whose own files only declare them.
 function(nibble_add_kernels target)
   get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
   if(TARGET nibble_kernels OR NOT CXX IN_LIST languages)
     return()
   endif()
-  add_library(nibble_kernels OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/kernels.cpp")
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/kernels/*.cpp")
+  add_library(nibble_kernels OBJECT EXCLUDE_FROM_ALL ${sources})
   add_library(nibble::kernels ALIAS nibble_kernels)
   target_compile_definitions(nibble_kernels PUBLIC NIBBLE_EXTERN_KERNELS)
   target_link_libraries(nibble_kernels PUBLIC ${target})

@@ -142,13 +142,47 @@ inline std::vector<gguf_case> gguf_cases()
     both("elements wrap: 2^63-1 x 2 of i8", make(1, 0).tensor("t", {INT64_MAX, 2}, 24, 0).data(64), status::file_shape_invalid);
     both("elements wrap around a 0", make(1, 0).tensor("t", {1ll << 62, 1ll << 62, 0}, 0, 0).data(64), status::file_shape_invalid);
     both("bytes wrap: 2^61 of f64", make(1, 0).tensor("t", {1ll << 61}, 28, 0).data(64), status::file_shape_invalid);
-    both("removed type q4_2", make(1, 0).tensor("t", {32}, 4, 0).data(32), status::ggml_type_unknown);
-    both("removed type q4_0_4_4", make(1, 0).tensor("t", {32}, 31, 0).data(32), status::ggml_type_unknown);
-    both("type 43", make(1, 0).tensor("t", {32}, 43, 0).data(32), status::ggml_type_unknown);
-    both("type 2^32 - 1", make(1, 0).tensor("t", {32}, ~0u, 0).data(32), status::ggml_type_unknown);
+    both("removed type q4_2", make(1, 0).tensor("t", {32}, 4, 0).data(32), status::ok);
+    both("removed type q4_0_4_4", make(1, 0).tensor("t", {32}, 31, 0).data(32), status::ok);
+    both("type 43", make(1, 0).tensor("t", {32}, 43, 0).data(32), status::ok);
+    both("type 2^32 - 1", make(1, 0).tensor("t", {32}, ~0u, 0).data(32), status::ok);
+    both("type 43 between others", make(3, 0).tensor("t", {4}, 0, 0).tensor("u", {7, 3}, 43, 32).tensor("v", {4}, 0, 64).data(96),
+        status::ok);
+    both("type 43 without elements", make(2, 0).tensor("t", {0}, 43, 0).tensor("u", {4}, 0, 0).data(32), status::ok);
+    both("type 43 of a negative dimension", make(1, 0).tensor("t", {-32}, 43, 0).data(32), status::file_shape_invalid);
+    both("type 43 of 2^32 x 2^32", make(1, 0).tensor("t", {1ll << 32, 1ll << 32}, 43, 0).data(32), status::file_shape_invalid);
+    both("type 43 unaligned", make(1, 0).tensor("t", {32}, 43, 8).data(64), status::file_offset_invalid);
+    both("type 43 inside another", make(2, 0).tensor("t", {16}, 0, 0).tensor("u", {32}, 43, 32).data(64), status::file_offset_invalid);
+    both("type 43 where another is", make(2, 0).tensor("t", {32}, 43, 0).tensor("u", {4}, 0, 0).data(32), status::file_offset_invalid);
+    both("type 43 past the end", make(1, 0).tensor("t", {32}, 43, 64).data(64), status::file_truncated);
     both("a row of broken blocks", make(1, 0).tensor("t", {8}, 8, 0).data(64), status::cols_not_whole_blocks);
     both("blocks along columns only", make(1, 0).tensor("t", {16, 2}, 2, 0).data(64), status::cols_not_whole_blocks);
     both("blocks", make(1, 0).tensor("t", {256, 2}, 12, 0).data(288), status::ok);
+
+    both("duplicate key before a broken value", make(0, 2).u32("k", 1).text("k").number(13u).number(one), status::file_duplicate);
+    both("duplicate key cut off behind it", make(0, 2).u32("k", 1).text("k").number(4u), status::file_duplicate);
+    both("broken value before a duplicate key", make(0, 3).text("k").number(13u).number(0u).u32("l", 1).u32("l", 1),
+        status::file_value_invalid);
+    both("duplicate alignment", make(0, 2).u32("general.alignment", 32).u32("general.alignment", 13), status::file_duplicate);
+    both("duplicate key and a broken tensor", make(1, 2).u32("k", 1).u32("k", 1).tensor("t", {-1}, 0, 0).data(32), status::file_duplicate);
+    const auto twice = [&](const char* name, std::vector<std::int64_t> sizes, std::uint32_t type, std::uint64_t offset, std::size_t data) {
+        both(name, make(2, 0).tensor("t", {16}, 0, 0).tensor("t", sizes, type, offset).data(data), status::file_duplicate);
+    };
+    twice("duplicate tensor in the same place", {16}, 0, 0, 64);
+    twice("duplicate tensor that overlaps", {16}, 0, 32, 128);
+    twice("duplicate tensor unaligned", {16}, 0, 65, 256);
+    twice("duplicate tensor past the end", {16}, 0, 1ull << 40, 64);
+    twice("duplicate tensor without data", {16}, 0, 64, 0);
+    twice("duplicate tensor of negative size", {-16}, 0, 64, 128);
+    twice("duplicate tensor of broken blocks", {16}, 2, 64, 128);
+    twice("duplicate tensor of type 43", {16}, 43, 64, 128);
+    twice("duplicate tensor of five dimensions", {1, 1, 1, 1, 1}, 0, 64, 128);
+    both("duplicate tensor behind a broken one", make(3, 0).tensor("s", {-1}, 0, 0).tensor("t", {4}, 0, 0).tensor("t", {4}, 0, 32).data(64),
+        status::file_duplicate);
+    both("overlap, and data cut off", make(2, 0).tensor("t", {64}, 0, 0).tensor("u", {4}, 0, 32).data(100), status::file_offset_invalid);
+    both("unaligned, and data cut off", make(2, 0).tensor("t", {64}, 0, 0).tensor("u", {4}, 0, 257).data(100), status::file_offset_invalid);
+    both("three bytes of something else", gguf_bytes().raw("GGM"), status::file_not_gguf);
+    both("three bytes", gguf_bytes().raw("GGU"), status::file_truncated);
 
     both("gap", make(2, 0).tensor("t", {4}, 0, 0).tensor("u", {4}, 0, 64).data(96), status::ok);
     both("out of order", make(2, 0).tensor("t", {4}, 0, 32).tensor("u", {4}, 0, 0).data(64), status::ok);

@@ -36,7 +36,7 @@ std::vector<std::byte> converted(const gguf_tensor& t, ggml_type type, const std
     const std::size_t row_bytes = static_cast<std::size_t>(*bytes_for(1, columns, type));
     const std::size_t old_row_bytes = static_cast<std::size_t>(*bytes_for(1, columns, t.type));
     std::vector<std::byte> out(static_cast<std::size_t>(t.rows()) * row_bytes);
-    const std::int64_t portion = std::max<std::int64_t>(1, 65536 / columns);
+    const std::int64_t portion = std::max<std::int64_t>(1, 65536 / std::max<std::int64_t>(1, columns));
     const status done = for_rows(t.rows(), portion, threads, [&](std::int64_t first, std::int64_t count) {
         std::vector<float> x(static_cast<std::size_t>(count * columns));
         const span<const std::byte> from

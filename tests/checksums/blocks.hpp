@@ -71,7 +71,8 @@ void dequantize_ggml_blocks(run& r)
     }
 }
 
-// Scales that do not fit a half are no weights: numbers of a few powers of two only.
+// Scales that do not fit a half are no weights: numbers of a few powers of two only. A reduced range is for types that expand to int8.
+template <bool Reduced = false>
 void gemm_ggml_blocks(run& r)
 {
     for (std::uint32_t id = 0; id < ggml_type_count; ++id) {
@@ -86,16 +87,18 @@ void gemm_ggml_blocks(run& r)
         r.must(quantize_blocks(type, {w.data(), n, k}, blocks));
         const auto packed = make_packed_blocks(type, blocks, n, k);
         r.must(packed ? status::ok : packed.error());
+        if (Reduced && packed->view().type != weight_type::s8)
+            continue;
         const epilogue_data e(random, n, static_cast<int>(id));
         product_output<float>(
             r, m, n, *packed, [&](matrix_view<float> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
                 const matrix_view<const float> rows(a.data() + first * k, count, k);
                 if (!r.reference())
-                    return r.must(gemm(rows, *packed, e.e, c, workspace, r.threads()));
+                    return r.must(gemm(rows, dynamic_activations {Reduced}, *packed, e.e, c, workspace, r.threads()));
                 std::vector<std::int8_t> q(static_cast<std::size_t>(count * k));
                 std::vector<float> scales(static_cast<std::size_t>(count));
                 for (std::ptrdiff_t i = 0; i < count; ++i)
-                    scales[static_cast<std::size_t>(i)] = reference::quantize_row(rows.row(i), k, q.data() + i * k);
+                    scales[static_cast<std::size_t>(i)] = reference::quantize_row(rows.row(i), k, q.data() + i * k, Reduced ? 63 : 127);
                 reference::gemm_blocks<std::int8_t, float>({q.data(), count, k}, scales, {}, type, blocks, e.e, c);
             });
         r.output(std::vector<std::byte>(packed->bytes().begin(), packed->bytes().end()));

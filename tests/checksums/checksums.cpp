@@ -31,7 +31,7 @@ namespace {
 struct operation {
     const char* name;
     void (*function)(run&);
-    const char* kernels; // those of kernels.inc that it runs
+    const char* kernels; // those of all_kernels.inc that it runs
 };
 
 const operation operations[] = {
@@ -106,7 +106,8 @@ const operation operations[] = {
     {"gemm_f32_s8_s8", gemm_dynamic<std::int8_t, std::int8_t>, "pack_f32 gemm_w8"},
     {"gemm_f32_s8_u8", gemm_dynamic<std::int8_t, std::uint8_t>, "pack_f32 gemm_w8"},
     {"gemm_f32_s8_f32_reduced", gemm_dynamic<std::int8_t, float, true>, "pack_f32 gemm_w8_reduced"},
-    {"gemm_ggml_blocks", gemm_ggml_blocks, "pack_f32 gemm_w8 gemm_w4"},
+    {"gemm_ggml_blocks", gemm_ggml_blocks<>, "pack_f32 gemm_blocks_w8 gemm_blocks_w4"},
+    {"gemm_ggml_blocks_reduced", gemm_ggml_blocks<true>, "pack_f32 gemm_blocks_w8_reduced"},
     {"gemm_f32_s4_f32", gemm_dynamic<int4x2, float>, "pack_f32 gemm_w4"},
     {"gemm_f32_s4_s8", gemm_dynamic<int4x2, std::int8_t>, "pack_f32 gemm_w4"},
     {"gemm_f32_u4_f32", gemm_dynamic<uint4x2, float>, "pack_f32 gemm_w4"},
@@ -159,7 +160,7 @@ const operation operations[] = {
 // Every kernel must have a line above.
 const char* const all_kernels[] = {
 #define NIBBLE_KERNEL(name, args) #name,
-#include <nibble/kernels/kernels.inc>
+#include <nibble/backend/all_kernels.inc>
 #undef NIBBLE_KERNEL
 };
 

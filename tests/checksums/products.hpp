@@ -265,7 +265,7 @@ void product_in_double(run& r)
                 const std::vector<double> a = reals(m * k), b = reals(k * n);
                 std::vector<double> c = reals(m * (n + 1));
                 const default_fp_mode mode;
-                kernels().product_f64({a.data(), k, 1, b.data(), n, c.data(), n + 1, m, n, k, subtract});
+                kernels::product_f64()({a.data(), k, 1, b.data(), n, c.data(), n + 1, m, n, k, subtract});
                 r.output(c);
             }
     for (const std::ptrdiff_t size : {1, 7, 64, 100}) {

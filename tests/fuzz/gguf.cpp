@@ -1,7 +1,9 @@
-// Any bytes, as a GGUF file: nothing outside them is touched, and what can be read can be written and is then read the same.
+// Any bytes, as a GGUF file and as an importance matrix: nothing outside them is touched, and what can be read can be written and is then
+// read the same.
 #include <cstdlib>
 #include <vector>
 
+#include <nibble/gguf/imatrix.hpp>
 #include <nibble/gguf/reader.hpp>
 #include <nibble/gguf/writer.hpp>
 
@@ -40,7 +42,9 @@ void walk(const gguf_reader& file)
         tensors.push_back(file.tensor(i));
         for (const std::byte b : tensors.back().data)
             sum = sum + static_cast<unsigned>(b);
-        require(file.tensor(tensors.back().name).error() != status::file_key_missing);
+        const status named = file.tensor(tensors.back().name).error();
+        require(is_known(tensors.back().type) ? named == status::ok || (named == status::file_truncated && !file.is_complete())
+                                              : named == status::ggml_type_unknown);
     }
     if (!file.is_complete())
         return;
@@ -76,5 +80,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(partial || !strict);
     if (partial)
         walk(*partial);
+    if (const auto importance = imatrix_reader::open(bytes))
+        for (std::size_t count = 1; count <= 12; ++count)
+            for (const std::string_view name : {"", "x", "blk.0"}) {
+                std::vector<float> weights(count, -7.0f);
+                const status s = importance->weights(name, count % 3 == 0 ? count / 3 : count, count % 3 == 0 ? 3 : 1, weights);
+                for (const float w : weights) {
+                    std::uint32_t w_bits = 0;
+                    std::memcpy(&w_bits, &w, sizeof w);
+                    require(s == status::ok ? (w_bits & 0x7f800000u) != 0x7f800000u : w == -7.0f);
+                }
+            }
     return 0;
 }

@@ -435,9 +435,9 @@ TEST_CASE("tune() chooses a usable backend for its class of products until one i
         REQUIRE(chosen);
         CHECK(*chosen <= newest);
         CHECK(check_backend(*chosen) == status::ok);
-        CHECK(&detail::product_kernels(weight_type::s8, m) == compiled_kernels(*chosen));
-        CHECK(&detail::product_kernels(weight_type::s8, 1) == compiled_kernels(newest));
-        CHECK(&detail::product_kernels(weight_type::u4, m) == compiled_kernels(newest));
+        CHECK(detail::product_backend(weight_type::s8, m) == *chosen);
+        CHECK(detail::product_backend(weight_type::s8, 1) == newest);
+        CHECK(detail::product_backend(weight_type::u4, m) == newest);
         CHECK(test::same_bits(product().data(), before.data(), before.size()));
         REQUIRE(force_backend(newest) == status::ok);
         CHECK(tuned_products[of_class].load() == 0);

@@ -21,7 +21,8 @@ namespace {
 const char* const only_ggml[]
     = {"bool of 2", "bool of 2 in an array", "alignment 2^31", "elements wrap: 2^62 x 4", "elements wrap: 2^31 x 2^31 x 4",
         "elements wrap: 2^32 x 2^32", "elements wrap: 2^63-1 x 2 of i8", "elements wrap around a 0", "data cut off"};
-const char* const only_nibble[] = {"tensor name of 64 bytes", "nested array", "gap", "out of order"};
+const char* const only_nibble[] = {"tensor name of 64 bytes", "nested array", "gap", "out of order", "removed type q4_2",
+    "removed type q4_0_4_4", "type 43", "type 2^32 - 1", "type 43 between others", "type 43 without elements"};
 
 template <std::size_t N>
 bool listed(const std::string& name, const char* const (&list)[N])

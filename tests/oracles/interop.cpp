@@ -1,5 +1,7 @@
 // oracle_interop FOLDER: reads the files of others in FOLDER and says what is in them, one line an array.
-//   NAME.npy                                     beside it NAME.again: the elements, of a matrix as nibble writes a .npy file
+//   NAME.npy                                     beside it NAME.again: the elements, of a matrix as nibble writes a .npy file; big-endian
+//                                                and column-major ones are copied
+//   NAME.cases                                   .npy files one after another, each behind its length: a line for each
 //   gptq1|gptq2|awq-BITS-N-K-GROUP.safetensors   a layer; beside it NAME.weights.npy: its weights, n x k
 //   NAME.safetensors                             the tensors and a hash of each one's bytes
 // interop.py and safetensors.js write the files and judge the answers.
@@ -48,8 +50,8 @@ void append(std::ofstream& file, span<const std::byte> bytes)
 
 const char* name_of(element_type t)
 {
-    static constexpr const char* names[] = {
-        "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2", "F8_E8M0", "C64"};
+    static constexpr const char* names[] = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64",
+        "F8_E4M3", "F8_E5M2", "F8_E8M0", "C64", "?"};
     return names[static_cast<std::size_t>(t)];
 }
 
@@ -79,18 +81,73 @@ void put_array(const array& a, const fs::path& path)
     append(file, a.data);
 }
 
+std::uint64_t hash_of(span<const std::byte> bytes)
+{
+    std::uint64_t hash = 14695981039346656037u; // FNV-1a
+    for (const std::byte b : bytes)
+        hash = (hash ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
+    return hash;
+}
+
+// Whether the view of a file shows the elements of its copy, at the places that its order gives them.
+bool same_elements(const array& view, const array& copy)
+{
+    const std::size_t size = static_cast<std::size_t>(size_of(copy.type)), count = copy.data.size() / size;
+    for (std::size_t e = 0; e < count; ++e) {
+        std::size_t left = e, place = 0, stride = count;
+        for (std::uint32_t d = copy.dimensions; d-- > 0;) {
+            const std::size_t side = static_cast<std::size_t>(copy.sizes[d]);
+            stride /= side;
+            place += left % side * stride;
+            left /= side;
+        }
+        if (std::memcmp(copy.data.data() + e * size, view.data.data() + (view.column_major ? place : e) * size, size) != 0)
+            return false;
+    }
+    return true;
+}
+
+result<array> read(const std::string& name, span<const std::byte> bytes, std::vector<std::byte>& memory)
+{
+    memory.assign(bytes.size(), std::byte {});
+    const auto copy = copy_npy(bytes, memory);
+    const auto view = read_npy(bytes);
+    if (view.error() != copy.error() && (!copy || view.error() != status::file_byte_order))
+        fail(name + ": the view says " + to_string(view.error()) + ", the copy " + to_string(copy.error()));
+    if (view && !same_elements(*view, *copy))
+        fail(name + ": view and copy have other elements");
+    if (copy)
+        print(name, *copy);
+    else
+        std::printf("%s refused: %s", name.c_str(), to_string(copy.error()));
+    return copy;
+}
+
 void npy(const fs::path& path)
 {
     const auto bytes = read_file(path);
-    const auto a = read_npy(bytes);
-    if (!a) {
-        std::printf("%s refused\n", path.filename().c_str());
-        return;
-    }
-    print(path.filename(), *a);
+    std::vector<std::byte> memory;
+    const auto a = read(path.filename(), bytes, memory);
     std::printf("\n");
-    put_array<bool, std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, std::uint64_t, std::int64_t, half,
-        float, double>(*a, fs::path(path).replace_extension("again"));
+    if (a)
+        put_array<bool, std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, std::uint64_t, std::int64_t,
+            half, float, double>(*a, fs::path(path).replace_extension("again"));
+}
+
+void npy_cases(const fs::path& path)
+{
+    const auto all = read_file(path);
+    std::vector<std::byte> memory;
+    std::size_t number = 0;
+    for (std::size_t at = 0; at + 4 <= all.size(); ++number) {
+        std::uint32_t length = 0;
+        std::memcpy(&length, all.data() + at, 4);
+        const std::vector<std::byte> one(
+            all.begin() + static_cast<std::ptrdiff_t>(at + 4), all.begin() + static_cast<std::ptrdiff_t>(at + 4 + length));
+        const auto a = read("case" + std::to_string(number), one, memory);
+        std::printf(a ? " %016llx\n" : "\n", a ? static_cast<unsigned long long>(hash_of(a->data)) : 0ull);
+        at += 4 + length;
+    }
 }
 
 struct layer_shape {
@@ -99,11 +156,11 @@ struct layer_shape {
 };
 
 template <class Q>
-void unpack_layer(const safetensors_reader& file, const layer_shape& shape, const fs::path& to)
+void unpack_layer(const safetensors_reader& file, const layer_shape& shape, int bits, const fs::path& to)
 {
     const std::ptrdiff_t groups = (shape.k + shape.group - 1) / shape.group, cols = elements_for<Q>(shape.k);
     const auto data = [&](const char* name) { return file.find(name) ? file.find(name)->data : span<const std::byte>(); };
-    const checkpoint_layer layer {data("layer.qweight"), data("layer.qzeros"), data("layer.scales"), data("layer.g_idx")};
+    const checkpoint_layer layer {data("layer.qweight"), data("layer.qzeros"), data("layer.scales"), data("layer.g_idx"), bits};
     std::vector<Q> codes(static_cast<std::size_t>(shape.n * cols));
     std::vector<float> scales(static_cast<std::size_t>(shape.n * groups)), sorted(static_cast<std::size_t>(shape.n * shape.k));
     std::vector<std::int32_t> zero_points(scales.size()), order(static_cast<std::size_t>(shape.k));
@@ -142,12 +199,9 @@ void safetensors(const fs::path& path)
         return;
     }
     for (std::size_t i = 0; i < file->tensor_count(); ++i) {
-        const array& a = file->tensor(i).values;
-        print(std::string(file->tensor(i).name), a);
-        std::uint64_t hash = 14695981039346656037u; // FNV-1a
-        for (const std::byte b : a.data)
-            hash = (hash ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
-        std::printf(" %016llx\n", static_cast<unsigned long long>(hash));
+        const safetensors_tensor t = file->tensor(i);
+        print(std::string(t.name), t.values);
+        std::printf(" %016llx\n", static_cast<unsigned long long>(hash_of(t.values.data)));
     }
     char method[8] = {};
     int bits = 0;
@@ -156,10 +210,12 @@ void safetensors(const fs::path& path)
         return;
     shape.method = method;
     const fs::path to = fs::path(path).replace_extension("weights.npy");
-    if (bits == 4)
-        unpack_layer<uint4x2>(*file, shape, to);
+    if (bits == 2)
+        unpack_layer<uint2x4>(*file, shape, bits, to);
+    else if (bits < 8)
+        unpack_layer<uint4x2>(*file, shape, bits, to);
     else
-        unpack_layer<std::int8_t>(*file, shape, to);
+        unpack_layer<std::int8_t>(*file, shape, bits, to);
 }
 
 } // namespace
@@ -175,6 +231,8 @@ int main(int argc, char** argv)
     for (const fs::path& path : paths) {
         if (path.extension() == ".npy")
             npy(path);
+        else if (path.extension() == ".cases")
+            npy_cases(path);
         else if (path.extension() == ".safetensors")
             safetensors(path);
     }

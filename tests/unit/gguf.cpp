@@ -26,9 +26,14 @@ status read_guarded(const std::vector<std::byte>& bytes, const gguf_options& opt
         for (const gguf_value& e : p.value)
             sum = sum + static_cast<unsigned>(e.size());
     }
-    for (std::size_t i = 0; i < file->tensor_count(); ++i)
-        for (const std::byte b : file->tensor(i).data)
+    for (std::size_t i = 0; i < file->tensor_count(); ++i) {
+        const gguf_tensor t = file->tensor(i);
+        for (const std::byte b : t.data)
             sum = sum + static_cast<unsigned>(b);
+        const status named = file->tensor(t.name).error();
+        CHECK((is_known(t.type) ? named == status::ok || (options.data_may_be_missing && named == status::file_truncated)
+                                : named == status::ggml_type_unknown && t.data.empty()));
+    }
     return status::ok;
 }
 
@@ -148,6 +153,81 @@ TEST_CASE("a GGUF file without its data can be looked at")
     CHECK(file->tensor(1).data.empty());
 }
 
+TEST_CASE("a GGUF tensor of an unknown type says so, the others can be read")
+{
+    for (const std::uint32_t type : {4u, 33u, 38u, 43u, 1000u, ~0u})
+        for (const bool last : {false, true}) {
+            test::gguf_bytes w;
+            w.mark(3, 3, 0)
+                .tensor("a", {4}, 0, 0)
+                .tensor("new", {77, 3}, type, last ? 64 : 32)
+                .tensor("b", {8}, 24, last ? 32 : 128)
+                .data(160);
+            const auto file = gguf_reader::open(w.bytes);
+            REQUIRE(file);
+            CHECK(file->is_complete());
+            CHECK(file->tensor("new").error() == status::ggml_type_unknown);
+            CHECK((file->tensor(1).sizes[0] == 77 && static_cast<std::uint32_t>(file->tensor(1).type) == type
+                   && file->tensor(1).data.empty()));
+            CHECK((file->tensor("a")->data.size() == 16 && file->tensor("b")->data.size() == 8));
+            ggml_type types[3] = {};
+            const gguf_tensor all[]
+                = {file->tensor(std::size_t(0)), tensor_of("new.weight", static_cast<ggml_type>(type), 256, 2, {}), file->tensor(2)};
+            CHECK(choose_types(recipe::q4_K_M, recipe_model {}, all, false, types) == status::ok);
+            CHECK(types[1] == static_cast<ggml_type>(type));
+            CHECK(gguf_file_size({}, all).error() == status::ggml_type_unknown);
+        }
+}
+
+TEST_CASE("GGUF: random files; a name that is there twice is named before all else")
+{
+    test::random random(9);
+    for (int i = 0; i < 3000; ++i) {
+        const std::uint32_t pairs = random.bits() % 4, tensors = 1 + random.bits() % 5;
+        const std::uint32_t alignment = 8u << random.bits() % 4;
+        const bool pair_twice = pairs != 0 && random.bits() % 3 == 0, tensor_twice = !pair_twice && random.bits() % 2 == 0;
+        test::gguf_bytes w;
+        w.mark(3, tensors + tensor_twice, pairs + pair_twice + 1).u32("general.alignment", alignment);
+        for (std::uint32_t p = 0; p < pairs; ++p)
+            w.u32("k" + std::to_string(p), p);
+        if (pair_twice)
+            w.text("k" + std::to_string(random.bits() % pairs)).number(random.bits() % 15).number(random.bits());
+        std::vector<std::uint32_t> order(tensors);
+        std::uint64_t end = 0;
+        std::vector<std::uint64_t> offsets, sizes;
+        for (std::uint32_t t = 0; t < tensors; ++t) {
+            order[t] = t;
+            offsets.push_back(end);
+            sizes.push_back(random.bits() % 40);
+            end += sizes[t] + gguf_padding(sizes[t], alignment);
+        }
+        for (std::uint32_t t = tensors; t > 1; --t)
+            std::swap(order[t - 1], order[random.bits() % t]);
+        const std::uint32_t at = random.bits() % (tensors + 1);
+        for (std::uint32_t t = 0; t <= tensors; ++t) {
+            if (tensor_twice && t == at) // anywhere, of any type, with any sizes
+                w.tensor("t" + std::to_string(random.bits() % tensors), {random.integer(-1, 40), random.integer(0, 3)}, random.bits() % 45,
+                    random.bits() % 3 ? random.bits() % 200 : ~0ull - random.bits() % 64);
+            if (t < tensors)
+                w.tensor("t" + std::to_string(order[t]), {static_cast<std::int64_t>(sizes[order[t]])}, 24, offsets[order[t]]);
+        }
+        w.data(static_cast<std::size_t>(end), alignment);
+        if (pair_twice || tensor_twice) {
+            w.bytes.resize(w.bytes.size() - random.bits() % (end + 1)); // some of the data, or none
+            CHECK(std::string(to_string(read_guarded(w.bytes))) == to_string(status::file_duplicate));
+            continue;
+        }
+        const auto file = gguf_reader::open(w.bytes);
+        REQUIRE(std::string(to_string(file.error())) == "ok");
+        for (std::uint32_t t = 0; t < tensors; ++t) {
+            const auto found = file->tensor("t" + std::to_string(t));
+            REQUIRE(found);
+            CHECK(found->data.size() == sizes[t]);
+            CHECK((sizes[t] == 0 || found->data.data() == w.bytes.data() + file->data_offset() + offsets[t]));
+        }
+    }
+}
+
 TEST_CASE("limits of the GGUF reader can be set")
 {
     const std::vector<std::byte> bytes = test::good_gguf().bytes;
@@ -242,6 +322,23 @@ TEST_CASE("the GGUF writer refuses what nobody could read")
     CHECK(refused({}, {tensor_of("t", ggml_type::f32, -4, 1, {data.data(), 16})}) == status::file_shape_invalid);
     CHECK(refused({}, {tensor_of("t", ggml_type::q8_0, 4, 1, {data.data(), 16})}) == status::cols_not_whole_blocks);
     CHECK(refused({}, {tensor_of("t", static_cast<ggml_type>(36), 4, 1, {data.data(), 16})}) == status::ggml_type_unknown);
+    CHECK(refused({}, {tensor_of("t", ggml_type::f32, -4, 1, {data.data(), 16}), tensor_of("t", ggml_type::f32, 4, 1, {data.data(), 16})})
+          == status::file_duplicate);
+    const char* const none = nullptr;
+    CHECK(refused({{"k", std::string_view(none, 3)}}, {}) == status::null_pointer);
+    CHECK(refused({{std::string_view(none, 3), 1}}, {}) == status::null_pointer);
+    CHECK(refused({{"k", span<const float>(nullptr, 3)}}, {}) == status::null_pointer);
+    CHECK(refused({{"k", span<const std::string_view>(nullptr, 3)}}, {}) == status::null_pointer);
+    const std::string_view texts[] = {"", std::string_view(none, 1)};
+    CHECK(refused({{"k", span<const std::string_view>(texts)}}, {}) == status::null_pointer);
+    CHECK(refused({}, {tensor_of(std::string_view(none, 3), ggml_type::f32, 4, 1, {data.data(), 16})}) == status::null_pointer);
+    CHECK(refused({}, {tensor_of("t", ggml_type::f32, 4, 1, {nullptr, 16})}) == status::null_pointer);
+    CHECK(refused({{"k", std::string_view()}, {"l", span<const float>()}}, {}) == status::ok);
+    CHECK(write_gguf({nullptr, 1}, {}, gguf_memory {}) == status::null_pointer);
+    CHECK(write_gguf({}, {nullptr, 1}, gguf_memory {}) == status::null_pointer);
+    CHECK(write_gguf({}, {}, gguf_memory {{nullptr, 1000}}) == status::file_not_written);
+    CHECK(gguf_alignment({nullptr, 1}).error() == status::null_pointer);
+    CHECK(tensor_data_size({nullptr, 1}, {nullptr, 1}).error() == status::null_pointer);
     const std::vector<std::byte> nested = test::gguf_bytes().mark(3, 0, 1).text("k").number(9u).number(9u).number(std::uint64_t(0)).bytes;
     const auto file = gguf_reader::open(nested);
     REQUIRE(file);

@@ -201,7 +201,34 @@ TEST_CASE("both kinds of imatrix files give the same weights")
     CHECK(imatrix_reader::open(test::gguf_bytes().number(1).number(-5).number(0).bytes).error() == status::file_damaged);
     CHECK(imatrix_reader::open(test::gguf_bytes().number(1).number(1).raw("x").number(1).number(INT32_MAX).bytes).error()
           == status::file_truncated);
-    const std::vector<std::byte> infinite = test::gguf_bytes().number(1).number(1).raw("x").number(1).number(1).number(HUGE_VALF).bytes;
-    float one[1];
-    CHECK(imatrix_reader::open(infinite)->weights("x", 1, 1, one) == status::not_finite);
+    const std::vector<std::byte> infinite
+        = test::gguf_bytes().number(1).number(1).raw("x").number(1).number(2).number(1.0f).number(HUGE_VALF).bytes;
+    float two[2] = {7.0f, 7.0f};
+    CHECK(imatrix_reader::open(infinite)->weights("x", 2, 1, two) == status::not_finite);
+    CHECK((two[0] == 7.0f && two[1] == 7.0f)); // nothing is written before all is known to be good
+    for (const std::string_view name : {std::string_view(), std::string_view("x")})
+        CHECK(modern->weights(name, 2, 1, two) == status::file_key_missing);
+}
+
+TEST_CASE("recipes count layers up to the end of their type")
+{
+    for (std::int64_t n = 0; n < 200; ++n)
+        for (std::int64_t i = 0; i < n; ++i)
+            CHECK(detail::deserves_more_bits(i, n) == (i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2));
+    gguf_tensor t;
+    t.name = "blk.0.ffn_down.weight";
+    t.sizes[0] = 256;
+    t.sizes[1] = 2;
+    ggml_type type {};
+    recipe_model m;
+    m.layers = INT64_MAX;
+    CHECK(choose_types(recipe::q4_K_M, m, {&t, 1}, false, {&type, 1}) == status::ok);
+    CHECK(type == ggml_type::q6_K);
+
+    gguf_tensor both[2] = {t, t};
+    both[1].name = "blk.1.ffn_down.weight";
+    both[1].sizes[0] = 33;
+    ggml_type types[2] = {ggml_type::i64, ggml_type::i64};
+    CHECK(choose_types(recipe::q4_0, m, both, false, types) == status::cols_not_whole_blocks);
+    CHECK((types[0] == ggml_type::i64 && types[1] == ggml_type::i64)); // nothing is written before all is known to be good
 }

@@ -128,7 +128,7 @@ TEST_CASE("the double product is one ascending chain of fused multiply-adds on e
                     for (const backend back : test::usable_backends()) {
                         REQUIRE(force_backend(back) == status::ok);
                         std::copy(start.begin(), start.end(), c.data());
-                        kernels().product_f64({a.data(), 1, m, b.data(), stride, c.data(), stride, m, n, k, subtract});
+                        kernels::product_f64()({a.data(), 1, m, b.data(), stride, c.data(), stride, m, n, k, subtract});
                         INFO(to_string(back) << " " << m << " " << n << " " << k);
                         CHECK(test::same_bits(c.data(), expected.data(), expected.size()));
                     }

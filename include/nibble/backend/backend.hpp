@@ -8,9 +8,8 @@
 #include <cstring>
 
 #include "../core/status.hpp"
-#include "../kernels/all.hpp"
 #include "cpu.hpp"
-#include "kernel_table.hpp"
+#include "region.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -30,15 +29,32 @@ NIBBLE_BEGIN
 
 inline const char* to_string(backend b) noexcept { return backend_names[static_cast<int>(b)]; }
 
-/// The kernels of one backend, or null if this build left it out.
-inline const kernel_table* compiled_kernels(backend b) noexcept { return compiled_tables()[static_cast<int>(b)]; }
+/// A kernel: a plain function, so that no vector type leaves the region that it is compiled in.
+template <class Args>
+using kernel = void (*)(const Args&) noexcept;
+
+/// Whether this build compiles kernels of this backend.
+#if !NIBBLE_HAVE_KERNELS
+bool is_compiled(backend b) noexcept;
+#else
+#if defined(NIBBLE_DEFINE_KERNELS)
+__attribute__((used)) // other files ask, which do not know how this one was compiled
+#endif
+inline bool
+is_compiled(backend b) noexcept
+{
+    constexpr bool compiled[backend_count] = {true, NIBBLE_COMPILE_X86, NIBBLE_COMPILE_AVX512, NIBBLE_COMPILE_AVX512,
+        NIBBLE_COMPILE_AVX512AMX, NIBBLE_COMPILE_NEON, NIBBLE_COMPILE_NEON_DOTPROD, NIBBLE_COMPILE_NEON_DOTPROD};
+    return compiled[static_cast<int>(b)];
+}
+#endif
 
 /// Whether kernels of this backend can run here, or why not.
 inline status check_backend(backend b) noexcept
 {
     if (static_cast<int>(b) >= backend_count)
         return status::backend_unknown;
-    if (compiled_kernels(b) == nullptr)
+    if (!is_compiled(b))
         return status::backend_not_compiled;
     static const backend_set runnable = runnable_backends();
     return runnable.has(b) ? status::ok : status::backend_not_supported;
@@ -140,8 +156,5 @@ inline const char* explain() noexcept
     return "the newest backend that this build has and that this CPU says it runs";
 #endif
 }
-
-/// The active kernels.
-inline const kernel_table& kernels() noexcept { return *compiled_kernels(active_backend()); }
 
 NIBBLE_END

@@ -7,10 +7,10 @@
 // quantized in any portions and by any number of threads.
 #pragma once
 
-#include "../backend/backend.hpp"
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/view.hpp"
 #include "../reference/k_blocks.hpp"
+#include "blocks.kernels.hpp"
 
 NIBBLE_BEGIN
 namespace detail {
@@ -20,13 +20,14 @@ inline status check_block_type(ggml_type type) noexcept
     return !is_known(type) ? status::ggml_type_unknown : !is_quantizable(type) ? status::ggml_type_unsupported : status::ok;
 }
 
+template <class Lazy = void>
 inline void search_scales(reference::search_kind kind, const block_search_args& args) noexcept
 {
     switch (kind) {
-    case reference::search_kind::symmetric: return kernels().search_symmetric(args);
-    case reference::search_kind::descent: return kernels().search_descent(args);
-    case reference::search_kind::affine: return kernels().search_affine(args);
-    case reference::search_kind::iq4: return kernels().search_iq4(args);
+    case reference::search_kind::symmetric: return kernels::search_symmetric()(args);
+    case reference::search_kind::descent: return kernels::search_descent()(args);
+    case reference::search_kind::affine: return kernels::search_affine()(args);
+    case reference::search_kind::iq4: return kernels::search_iq4()(args);
     case reference::search_kind::none: return;
     }
 }
@@ -47,6 +48,7 @@ inline bool all_finite(const float* x, std::ptrdiff_t n) noexcept
 /// importance: empty, or cols weights, not below zero (mean squares of the column's activations, for example), which the types q8_0,
 /// q8_1, q8_K, mxfp4, nvfp4, tq1_0 and tq2_0 do not use. Values are finite. A value far above the others can still give an infinite
 /// scale: halves end at 65504; check_blocks finds that.
+template <class Lazy = void>
 inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<std::byte> out, span<const float> importance = {}) noexcept
 {
     if (const status s = check(x); s != status::ok)
@@ -74,12 +76,13 @@ inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<s
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         detail::with_block(type, [&](auto block) noexcept {
             reference::quantize_row<decltype(block)>(x.row(r), x.cols, importance.empty() ? nullptr : importance.data(),
-                out.data() + static_cast<std::size_t>(r) * row_bytes, detail::search_scales);
+                out.data() + static_cast<std::size_t>(r) * row_bytes, detail::search_scales<Lazy>);
         });
     return status::ok;
 }
 
 /// blocks: at least bytes_for(x.rows, x.cols, type) bytes, of any alignment; x: rows x cols.
+template <class Lazy = void>
 inline status dequantize_blocks(ggml_type type, span<const std::byte> blocks, matrix_view<float> x) noexcept
 {
     if (const status s = check(x); s != status::ok)
@@ -99,7 +102,7 @@ inline status dequantize_blocks(ggml_type type, span<const std::byte> blocks, ma
         if (plain)
             reference::widen_row(type, from, x.cols, x.row(r));
         else
-            kernels().dequantize_ggml({type, from, x.cols, x.row(r)});
+            kernels::dequantize_ggml()({type, from, x.cols, x.row(r)});
     }
     return status::ok;
 }

@@ -5,7 +5,7 @@
 // No product is rounded: a half's 11 bits, 5 of a scale and 6 of an entry fit a float. So the floats are ggml's.
 #pragma once
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/numeric.hpp"
 #include "../core/view.hpp"
 #include "codebooks.hpp"

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <limits>
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/numeric.hpp"
 #include "../core/strict_math.hpp"
 #include "../core/view.hpp"

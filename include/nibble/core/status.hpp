@@ -50,7 +50,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     file_not_npy,            ///< the bytes do not start with the mark of a .npy file
     file_type_unknown,       ///< a tensor in the file has a type of elements that nibble does not read
     file_version,            ///< a version of the file's format that nibble does not read
-    file_byte_order,         ///< a big-endian GGUF file
+    file_byte_order,         ///< a big-endian file
     file_truncated,          ///< the file ends before what its header promises
     file_limit,              ///< a count or length is above the reader's limit
     file_alignment,          ///< general.alignment is no u32, no power of two, or (strict) below 8
@@ -138,7 +138,7 @@ constexpr const char* to_string(status s) noexcept
     case status::backend_not_compiled: return "this build left the backend out";
     case status::backend_not_supported: return "this CPU, or its operating system, does not run the backend";
     case status::out_of_memory: return "an allocation failed";
-    case status::ggml_type_unknown: return "ggml has no tensor type of this number, or has given it up";
+    case status::ggml_type_unknown: return "nibble knows no tensor type of this number: ggml has given it up, or it is newer";
     case status::ggml_type_unsupported: return "nibble knows this tensor type's size, but neither quantizes nor dequantizes it";
     case status::cols_not_whole_blocks:
         return "the number of columns is no multiple of the type's block: with 32 columns a block there are q4_0, q4_1, q5_0, q5_1, q8_0, "
@@ -151,7 +151,7 @@ constexpr const char* to_string(status s) noexcept
     case status::file_type_unknown: return "a tensor in the file has a type of elements that nibble does not read";
     case status::file_version:
         return "the file's version is none that nibble reads (GGUF: 2 and 3, convert older files with a current llama.cpp; .npy: 1 to 3)";
-    case status::file_byte_order: return "the GGUF file is big-endian: convert it with gguf_convert_endian.py";
+    case status::file_byte_order: return "the file is big-endian: convert GGUF with gguf_convert_endian.py; copy_npy reads .npy";
     case status::file_truncated: return "the file ends before what its header promises: copy or download it again";
     case status::file_limit: return "a count or length in the file is above the reader's limit";
     case status::file_alignment: return "general.alignment in the file is no u32, no power of two, or below 8";
@@ -169,7 +169,7 @@ constexpr const char* to_string(status s) noexcept
     case status::file_key_missing: return "the file lacks a metadata key or a tensor that is needed";
     case status::file_type_mismatch: return "a metadata value or a tensor has another type or shape than the one asked for";
     case status::file_not_written: return "the file could not be written: is the disk full?";
-    case status::bits_invalid: return "the number of bits is below 2, or above what the code type holds";
+    case status::bits_invalid: return "the number of bits is below 2, above what the code type holds, or none that the format has";
     case status::option_invalid: return "an option is NaN, negative or outside its documented range";
     case status::importance_invalid: return "a weight of importance is NaN, infinite or below zero";
     case status::group_index_invalid:

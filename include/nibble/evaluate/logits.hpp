@@ -4,7 +4,7 @@
 //   top1         the share of positions where both have their maximum, the first of equal ones, at the same place
 #pragma once
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/math.hpp"
 #include "../core/status.hpp"
 #include "../core/strict_math.hpp"

@@ -8,7 +8,7 @@
 
 #include <limits>
 
-#include "../backend/kernel_table.hpp"
+#include "../core/options.hpp"
 #include "../core/view.hpp"
 
 NIBBLE_BEGIN_TYPES

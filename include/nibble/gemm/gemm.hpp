@@ -12,12 +12,12 @@
 // Scratch memory is the caller's: gemm_workspace() bytes, any alignment of 64. Nothing is allocated.
 #pragma once
 
-#include "../backend/backend.hpp"
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
+#include "../core/executor.hpp"
 #include "../core/memory.hpp"
 #include "../quantize/requantize.hpp"
 #include "epilogue.hpp"
-#include "executor.hpp"
+#include "gemm.kernels.hpp"
 #include "packed_weights.hpp"
 
 NIBBLE_BEGIN
@@ -59,11 +59,27 @@ NIBBLE_INLINE std::size_t product_class(weight_type type, std::ptrdiff_t m) noex
     return static_cast<std::size_t>(type) * 3 + (m <= 1 ? 0 : m <= 16 ? 1 : 2);
 }
 
-/// The active kernels, or those that tune() chose for such products.
-inline const kernel_table& product_kernels(weight_type type, std::ptrdiff_t m) noexcept
+/// The active backend, or the one that tune() chose for such products.
+inline backend product_backend(weight_type type, std::ptrdiff_t m) noexcept
 {
     const int tuned = tuned_products[product_class(type, m)].load(std::memory_order_relaxed);
-    return tuned == 0 ? kernels() : *compiled_kernels(static_cast<backend>(tuned - 1));
+    return tuned == 0 ? active_backend() : static_cast<backend>(tuned - 1);
+}
+
+/// The kernel that multiplies by such weights.
+template <class Lazy = void>
+inline kernel<gemm_args> product_kernel(const packed_weights_view& w, bool reduced_range, backend b) noexcept
+{
+    switch (w.type) {
+    case weight_type::s8:
+        if (w.compact != not_compact)
+            return reduced_range ? kernels::gemm_blocks_w8_reduced(b) : kernels::gemm_blocks_w8(b);
+        return reduced_range ? kernels::gemm_w8_reduced(b) : kernels::gemm_w8(b);
+    case weight_type::u4: return w.compact != not_compact ? kernels::gemm_blocks_w4(b) : kernels::gemm_w4(b);
+    case weight_type::f32: return kernels::gemm_f32(b);
+    case weight_type::f16: return kernels::gemm_half(b);
+    default: return kernels::gemm_bfloat16(b);
+    }
 }
 
 template <class C>
@@ -139,7 +155,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     if (c.empty())
         return status::ok;
 
-    const kernel_table& table = product_kernels(w.type, a.rows);
+    const backend b = product_backend(w.type, a.rows);
     gemm_args args {};
     args.signed_activations = !std::is_same_v<A, std::uint8_t>;
     args.panels = w.panels;
@@ -198,11 +214,11 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
             part.row_end = m - part.row_begin < pack_rows ? m : part.row_begin + pack_rows;
             const default_fp_mode mode;
             if constexpr (float_a)
-                table.pack_f32(part);
+                kernels::pack_f32(b)(part);
             else if constexpr (std::is_same_v<A, std::int8_t>)
-                table.pack_s8(part);
+                kernels::pack_s8(b)(part);
             else
-                table.pack_u8(part);
+                kernels::pack_u8(b)(part);
         });
         if (!float_a && s.reduced_range)
             for (std::ptrdiff_t i = 0; i < m; ++i)
@@ -217,12 +233,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         args.a_stride = a.stride;
     }
 
-    const auto kernel = s.reduced_range              ? table.gemm_w8_reduced
-                        : w.type == weight_type::s8  ? table.gemm_w8
-                        : w.type == weight_type::u4  ? table.gemm_w4
-                        : w.type == weight_type::f32 ? table.gemm_f32
-                        : w.type == weight_type::f16 ? table.gemm_half
-                                                     : table.gemm_bfloat16;
+    const kernel<gemm_args> run = detail::product_kernel(w, s.reduced_range, b);
     // Tasks of at most 48 rows, the block of the kernels (kernels/tiles.inl), by 8 panels. Where all weights do not fit the second-level
     // cache, three tasks in a row share their panels, since reading weights is what bounds the fastest kernels (docs/performance.md).
     constexpr std::ptrdiff_t task_rows = 48, task_panels = 8;
@@ -238,7 +249,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         part.panel_begin = at / rows * task_panels;
         part.panel_end = panels - part.panel_begin < task_panels ? panels : part.panel_begin + task_panels;
         const default_fp_mode mode;
-        kernel(part);
+        run(part);
     });
     return status::ok;
 }

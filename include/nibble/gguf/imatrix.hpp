@@ -7,6 +7,7 @@
 #include "../core/numeric.hpp"
 #include "reader.hpp"
 
+NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
 class imatrix_reader {
@@ -57,12 +58,7 @@ public:
             return status::null_pointer;
         if (columns == 0 || experts == 0 || out.size() / columns != experts || out.size() % columns != 0)
             return status::shape_mismatch;
-        if (const status s = is_gguf_ ? from_gguf(name, columns, out) : from_dat(name, out); s != status::ok)
-            return s;
-        for (const float w : out)
-            if ((float_bits(w) & 0x7f800000u) == 0x7f800000u)
-                return status::not_finite;
-        return status::ok;
+        return is_gguf_ ? from_gguf(name, columns, out) : from_dat(name, out);
     }
 
 private:
@@ -120,13 +116,40 @@ private:
                 continue;
             if (e.count != out.size())
                 return status::file_type_mismatch;
-            std::memcpy(out.data(), bytes_.data() + e.values, 4 * e.count);
-            if (e.calls > 0)
-                for (float& w : out)
-                    w /= static_cast<float>(e.calls);
-            return status::ok;
+            const std::byte* const values = bytes_.data() + e.values;
+            const float calls = static_cast<float>(e.calls);
+            return fill(out, [values, calls](std::size_t column) noexcept {
+                const float sum = float_at(values, column);
+                return mean(sum, calls, sum);
+            });
         }
         return status::file_key_missing;
+    }
+
+    static float float_at(const std::byte* bytes, std::size_t i) noexcept
+    {
+        float x = 0.0f;
+        std::memcpy(&x, bytes + 4 * i, 4);
+        return x;
+    }
+
+    static float mean(float sum, float count, float of_none) noexcept
+    {
+        if (count > 0.0f)
+            return sum / count;
+        return of_none;
+    }
+
+    /// out[i] = weight(i), if all are finite.
+    template <class Weight>
+    static status fill(span<float> out, Weight weight) noexcept
+    {
+        for (std::size_t i = 0; i < out.size(); ++i)
+            if ((float_bits(weight(i)) & 0x7f800000u) == 0x7f800000u)
+                return status::not_finite;
+        for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = weight(i);
+        return status::ok;
     }
 
     result<gguf_tensor> part(std::string_view name, std::string_view suffix, std::size_t count) const noexcept
@@ -134,7 +157,8 @@ private:
         char key[64]; // no tensor of a file has a longer name
         if (name.size() + suffix.size() > sizeof key)
             return status::file_key_missing;
-        std::memcpy(key, name.data(), name.size());
+        if (!name.empty())
+            std::memcpy(key, name.data(), name.size());
         std::memcpy(key + name.size(), suffix.data(), suffix.size());
         const result<gguf_tensor> found = file_.tensor(std::string_view(key, name.size() + suffix.size()));
         if (found && (found->type != ggml_type::f32 || found->data.size() != 4 * count))
@@ -148,14 +172,10 @@ private:
         const result<gguf_tensor> sums = part(name, ".in_sum2", out.size()), counts = part(name, ".counts", experts);
         if (!sums || !counts)
             return !sums ? sums.error() : counts.error();
-        std::memcpy(out.data(), sums->data.data(), 4 * out.size());
-        for (std::size_t e = 0; e < experts; ++e) {
-            float count = 0.0f;
-            std::memcpy(&count, counts->data.data() + 4 * e, 4);
-            for (std::size_t i = e * columns; i < (e + 1) * columns; ++i)
-                out[i] = count > 0.0f ? out[i] / count : 1.0f;
-        }
-        return status::ok;
+        const std::byte *const sum = sums->data.data(), *const count = counts->data.data();
+        return fill(out, [sum, count, columns](std::size_t i) noexcept {
+            return mean(float_at(sum, i), float_at(count, static_cast<std::size_t>(i / columns)), 1.0f);
+        });
     }
 
     span<const std::byte> bytes_;
@@ -165,3 +185,4 @@ private:
 };
 
 NIBBLE_END
+NIBBLE_STRICT_END

@@ -1,5 +1,6 @@
 // Reads a GGUF file, version 2 or 3, from bytes that somebody else owns (a mapped file, a buffer). Everything is checked when the file is
-// opened: every length against the bytes that are there before it is used, every sum and product for overflow. What follows cannot fail.
+// opened: every length against the bytes that are there before it is used, every sum and product for overflow. What follows cannot
+// fail, but for a tensor of an unknown type, or without its data.
 //   header   "GGUF", u32 version, u64 tensors, u64 pairs; the pairs: key, u32 type, value; the tensors: name, u32 dimensions, u64 sizes
 //            (innermost first), u32 type, u64 offset; then padding to general.alignment (32 unless given), then the data
 //   string   u64 length, bytes      array   u32 type, u64 count, elements
@@ -18,8 +19,9 @@ class gguf_reader {
 public:
     gguf_reader() noexcept = default;
 
-    /// The bytes must outlive the reader. Besides statuses that begin with file_: ggml_type_unknown for a tensor type that does not exist
-    /// (any more), cols_not_whole_blocks for a row that ends inside a block, out_of_memory.
+    /// The bytes must outlive the reader. Besides statuses that begin with file_: cols_not_whole_blocks for a row that ends inside a block,
+    /// out_of_memory. The first cause is named: what stands first in the header; then names that are there twice, tensors' sizes, their
+    /// places, and what the file lacks. A tensor of a type that nibble does not know says so when it is asked for.
     static result<gguf_reader> open(span<const std::byte> bytes, const gguf_options& options = {}) noexcept
     {
         if (check(bytes) != status::ok)
@@ -35,7 +37,7 @@ public:
     std::size_t alignment() const noexcept { return alignment_; }
     /// Where the tensors' data begins.
     std::size_t data_offset() const noexcept { return data_; }
-    /// Whether every tensor's data lies inside the bytes.
+    /// Whether every tensor's data lies inside the bytes; of a tensor of an unknown type, whether it begins there.
     bool is_complete() const noexcept { return complete_; }
     /// Whether the alignment is one that the format does not allow: 1, 2 or 4.
     bool has_odd_alignment() const noexcept { return alignment_ < 8; }
@@ -54,6 +56,7 @@ public:
         return p;
     }
 
+    /// In the file's order. Without data, if that is not all there or the type is unknown.
     gguf_tensor tensor(std::size_t i) const noexcept { return tensor_at(entries()[pairs_ + i].position); }
 
     result<gguf_value> find(std::string_view key) const noexcept
@@ -70,14 +73,18 @@ public:
         return found ? found->template get<T>() : result<T>(found.error());
     }
 
-    /// A tensor by its name; file_truncated if its data is not all there.
+    /// A tensor by its name; ggml_type_unknown if its type does not exist (any more, or not yet), file_truncated if its data is not all
+    /// there.
     result<gguf_tensor> tensor(std::string_view name) const noexcept
     {
         const std::size_t i = search(pairs_, tensors_, name);
         if (i == tensors_)
             return status::file_key_missing;
         const gguf_tensor found = tensor(i);
-        return found.data.size() == *detail::tensor_bytes(found) ? result<gguf_tensor>(found) : result<gguf_tensor>(status::file_truncated);
+        const result<std::uint64_t> size = detail::tensor_bytes(found);
+        if (!size)
+            return size.error();
+        return found.data.size() == *size ? result<gguf_tensor>(found) : result<gguf_tensor>(status::file_truncated);
     }
     result<gguf_tensor> tensor(const char* name) const noexcept { return tensor(std::string_view(name)); }
 
@@ -91,11 +98,12 @@ private:
     status read(const gguf_options& options) noexcept
     {
         detail::gguf_cursor at {bytes_, 0, options};
+        const std::size_t marked = bytes_.size() < 4 ? bytes_.size() : 4;
+        if (marked != 0 && std::memcmp(bytes_.data(), "GGUF", marked) != 0)
+            return status::file_not_gguf;
         char mark[4] = {};
         if (!at.take(mark))
             return status::file_truncated;
-        if (std::memcmp(mark, "GGUF", 4) != 0)
-            return status::file_not_gguf;
         std::uint64_t tensors = 0, pairs = 0;
         if (!at.take(version_))
             return status::file_truncated;
@@ -116,31 +124,39 @@ private:
         if (!memory_.resize(names * (sizeof(entry) + sizeof(std::size_t))))
             return status::out_of_memory;
 
-        for (std::size_t i = 0; i < pairs_; ++i) {
+        std::size_t named = 0; // of the pairs, later of the tensors, those whose name can be read
+        status s = status::ok;
+        for (std::size_t i = 0; i < pairs_ && s == status::ok; ++i) {
             new (entries() + i) entry {at.position, 0};
-            if (const status s = read_pair(at); s != status::ok)
-                return s;
+            s = read_pair(at, named);
         }
-        for (std::size_t i = pairs_; i < names; ++i) {
+        if (!sort_names(0, named))
+            return status::file_duplicate;
+        if (s != status::ok)
+            return s;
+        named = 0;
+        status fault = status::ok;
+        for (std::size_t i = pairs_; i < names && s == status::ok; ++i) {
             new (entries() + i) entry {at.position, 0};
-            if (const status s = at.skip_tensor(); s != status::ok)
-                return s;
-            std::memcpy(&entries()[i].data, bytes_.data() + at.position - 8, 8);
+            s = read_tensor(at, named, fault, entries()[i].data);
         }
+        if (!sort_names(pairs_, named))
+            return status::file_duplicate;
+        if (s != status::ok || fault != status::ok)
+            return s != status::ok ? s : fault;
         data_ = at.position;
         if (tensors_ != 0) {
             const std::size_t padding = (alignment_ - at.position % alignment_) % alignment_;
             complete_ = padding <= at.left();
-            if (!complete_ && !options.data_may_be_missing)
-                return status::file_truncated;
             data_ += complete_ ? padding : at.left();
         }
-        if (const status s = place_tensors(options); s != status::ok)
-            return s;
-        return sort_names(0, pairs_) && sort_names(pairs_, tensors_) ? status::ok : status::file_duplicate;
+        if (const status placed = place_tensors(); placed != status::ok)
+            return placed;
+        (void)sort_names(pairs_, tensors_);
+        return complete_ || options.data_may_be_missing ? status::ok : status::file_truncated;
     }
 
-    status read_pair(detail::gguf_cursor& at) noexcept
+    status read_pair(detail::gguf_cursor& at, std::size_t& named) noexcept
     {
         std::string_view key;
         std::uint32_t type = 0;
@@ -148,6 +164,7 @@ private:
             return s;
         if (key.empty() || (at.options.rules == gguf_rules::strict && !detail::is_strict_key(key)))
             return status::file_name_invalid;
+        ++named;
         if (!at.take(type))
             return status::file_truncated;
         const std::size_t value = at.position;
@@ -167,8 +184,23 @@ private:
         return status::ok;
     }
 
-    /// Whether offsets are aligned and the tensors' data inside the file and apart. Sorts by_name() by offset.
-    status place_tensors(const gguf_options& options) noexcept
+    status read_tensor(detail::gguf_cursor& at, std::size_t& named, status& fault, std::uint64_t& data) noexcept
+    {
+        const bool strict = at.options.rules == gguf_rules::strict;
+        std::string_view name;
+        if (const status s = at.take(name); s != status::ok)
+            return s;
+        if (name.size() > 64 || (strict && (name.empty() || !detail::is_utf8(name))))
+            return status::file_name_invalid;
+        ++named;
+        if (const status s = at.skip_tensor(fault); s != status::ok)
+            return s;
+        std::memcpy(&data, bytes_.data() + at.position - 8, 8);
+        return status::ok;
+    }
+
+    /// Whether offsets are aligned and the tensors' data apart; complete_ says whether it is there. Sorts by_name() by offset.
+    status place_tensors() noexcept
     {
         std::size_t* order = by_name() + pairs_;
         for (std::size_t i = 0; i < tensors_; ++i)
@@ -177,20 +209,18 @@ private:
         std::sort(order, order + tensors_,
             [all](std::size_t a, std::size_t b) noexcept { return all[a].data != all[b].data ? all[a].data < all[b].data : a < b; });
         std::uint64_t end = 0;
+        const std::uint64_t there = bytes_.size() - data_;
         for (std::size_t i = 0; i < tensors_; ++i) {
             const entry& e = all[order[i]];
-            const std::uint64_t size = *detail::tensor_bytes(tensor_at(e.position));
+            const gguf_tensor t = tensor_at(e.position);
+            // A tensor of an unknown type has a byte at least, unless it has no elements.
+            const std::uint64_t size = is_known(t.type) ? *detail::tensor_bytes(t) : *detail::tensor_elements(t) != 0 ? 1u : 0u;
             if (e.data % alignment_ != 0 || (size != 0 && e.data < end))
                 return status::file_offset_invalid;
-            const std::uint64_t there = bytes_.size() - data_;
-            if (size != 0 && (e.data > there || size > there - e.data)) {
-                complete_ = false;
-                if (!options.data_may_be_missing)
-                    return status::file_truncated;
-                if (size > UINT64_MAX - e.data)
-                    return status::file_offset_invalid;
-            }
-            end = size != 0 ? e.data + size : end;
+            if (size == 0)
+                continue;
+            complete_ = complete_ && e.data <= there && size <= there - e.data;
+            end = size <= UINT64_MAX - e.data ? e.data + size : UINT64_MAX;
         }
         return status::ok;
     }
@@ -235,7 +265,6 @@ private:
         return at + 8 + length;
     }
 
-    /// Without data, if that is not all there.
     gguf_tensor tensor_at(std::uint64_t position) const noexcept
     {
         gguf_tensor t;
@@ -248,9 +277,10 @@ private:
         std::memcpy(&type, at, 4);
         std::memcpy(&offset, at + 4, 8);
         t.type = static_cast<ggml_type>(type);
-        const std::uint64_t size = *detail::tensor_bytes(t), there = bytes_.size() - data_;
-        if (offset <= there && size <= there - offset)
-            t.data = bytes_.subspan(data_ + static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
+        const result<std::uint64_t> size = detail::tensor_bytes(t);
+        const std::uint64_t there = bytes_.size() - data_;
+        if (size && offset <= there && *size <= there - offset)
+            t.data = bytes_.subspan(data_ + static_cast<std::size_t>(offset), static_cast<std::size_t>(*size));
         return t;
     }
 

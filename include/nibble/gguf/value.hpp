@@ -216,11 +216,9 @@ struct gguf_pair {
 
 namespace detail {
 
-/// The bytes of a tensor, or which rule its type and sizes break. An element count that does not fit 63 bits is no size.
-NIBBLE_INLINE result<std::uint64_t> tensor_bytes(const gguf_tensor& t) noexcept
+/// The elements of a tensor, or file_shape_invalid. A count that does not fit 63 bits is none, nor one that would not without sizes of 0.
+NIBBLE_INLINE result<std::uint64_t> tensor_elements(const gguf_tensor& t) noexcept
 {
-    if (!is_known(t.type))
-        return status::ggml_type_unknown;
     if (t.dimensions > 4)
         return status::file_shape_invalid;
     std::uint64_t elements = 1;
@@ -236,14 +234,23 @@ NIBBLE_INLINE result<std::uint64_t> tensor_bytes(const gguf_tensor& t) noexcept
             return status::file_shape_invalid;
         elements *= n;
     }
+    return empty ? std::uint64_t {0} : elements;
+}
+
+/// The bytes of a tensor, or which rule its type and sizes break.
+NIBBLE_INLINE result<std::uint64_t> tensor_bytes(const gguf_tensor& t) noexcept
+{
+    if (!is_known(t.type))
+        return status::ggml_type_unknown;
+    const result<std::uint64_t> elements = tensor_elements(t);
+    if (!elements)
+        return elements;
     const std::uint64_t block = static_cast<std::uint64_t>(block_elements(t.type)), bytes = static_cast<std::uint64_t>(block_bytes(t.type));
     if (static_cast<std::uint64_t>(t.sizes[0]) % block != 0)
         return status::cols_not_whole_blocks;
-    if (empty)
-        return std::uint64_t {0};
-    if (elements / block > static_cast<std::uint64_t>(INT64_MAX) / bytes)
+    if (*elements / block > static_cast<std::uint64_t>(INT64_MAX) / bytes)
         return status::file_shape_invalid;
-    return elements / block * bytes;
+    return *elements / block * bytes;
 }
 
 /// Well-formed UTF-8: no overlong forms, surrogates or numbers above 0x10ffff.

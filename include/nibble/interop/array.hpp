@@ -8,8 +8,29 @@
 
 NIBBLE_BEGIN_TYPES
 
-enum class element_type : std::uint8_t { boolean, u8, s8, u16, s16, u32, s32, u64, s64, f16, bf16, f32, f64, e4m3, e5m2, e8m0, c64 };
+/// unknown: a type that nibble does not read.
+enum class element_type : std::uint8_t {
+    boolean,
+    u8,
+    s8,
+    u16,
+    s16,
+    u32,
+    s32,
+    u64,
+    s64,
+    f16,
+    bf16,
+    f32,
+    f64,
+    e4m3,
+    e5m2,
+    e8m0,
+    c64,
+    unknown
+};
 
+/// Bytes of an element; 0 if the type is unknown.
 NIBBLE_INLINE constexpr std::ptrdiff_t size_of(element_type t) noexcept
 {
     switch (t) {
@@ -30,6 +51,7 @@ NIBBLE_INLINE constexpr std::ptrdiff_t size_of(element_type t) noexcept
     case element_type::s64:
     case element_type::f64:
     case element_type::c64: return 8;
+    case element_type::unknown: break;
     }
     return 0;
 }
@@ -68,18 +90,26 @@ inline constexpr element_type element_type_of<float8_e4m3> = element_type::e4m3;
 template <>
 inline constexpr element_type element_type_of<float8_e5m2> = element_type::e5m2;
 
-/// Row-major elements without gaps, perhaps not aligned; whoever made the array checked that data has exactly the bytes of its sizes.
+/// Elements without gaps, perhaps not aligned. Whoever made the array checked that data has exactly the bytes of its sizes, but for
+/// elements of an unknown type.
 struct array {
-    static constexpr std::uint32_t max_dimensions = 8;
+    static constexpr std::uint32_t max_dimensions = 64; ///< as in NumPy
 
     element_type type = element_type::f32;
     std::uint32_t dimensions = 0;
     std::ptrdiff_t sizes[max_dimensions] = {}; ///< outermost first
     span<const std::byte> data;
+    bool column_major = false; ///< Fortran's order: the first index changes fastest. False: row-major, the last one does
 
+<<<<<<< HEAD
     /// A matrix of the array's rows; an array of one dimension is one row. shape_mismatch for more than two dimensions or none,
     /// element_type_mismatch if the elements are no T, misaligned if their addresses are no multiples of T's alignment; and what
     /// check(matrix_view) finds.
+=======
+    /// A matrix of the array's rows; an array of one dimension is one row. element_type_mismatch if the elements are no T, shape_mismatch
+    /// for more than two dimensions or none, layout_unsupported for a column-major matrix (its transpose is a matrix), misaligned if the
+    /// address is no multiple of T's alignment, file_value_invalid if a bool is neither 0 nor 1; and what check(matrix_view) finds.
+>>>>>>> main
     template <class T>
     NIBBLE_INLINE result<matrix_view<const T>> matrix() const noexcept
     {
@@ -87,38 +117,48 @@ struct array {
             return status::element_type_mismatch;
         if (dimensions != 1 && dimensions != 2)
             return status::shape_mismatch;
+        if (column_major)
+            return status::layout_unsupported;
         if (reinterpret_cast<std::uintptr_t>(data.data()) % alignof(T) != 0)
             return status::misaligned;
+        if constexpr (std::is_same_v<T, bool>)
+            for (const std::byte b : data)
+                if (static_cast<unsigned>(b) > 1)
+                    return status::file_value_invalid;
         const std::ptrdiff_t rows = dimensions == 2 ? sizes[0] : 1;
+<<<<<<< HEAD
         const matrix_view<const T> m(reinterpret_cast<const T*>(data.data()), rows, sizes[dimensions - 1]);
         if (const status s = check(m); s != status::ok)
             return s;
         return m;
+=======
+        const matrix_view<const T> view(reinterpret_cast<const T*>(data.data()), rows, sizes[dimensions - 1]);
+        const status s = check(view);
+        return s == status::ok ? result<matrix_view<const T>>(view) : result<matrix_view<const T>>(s);
+    }
+
+    /// The same bytes with the dimensions in reverse: row-major if this array is column-major. element (i, j) is (j, i) here.
+    NIBBLE_INLINE array transposed() const noexcept
+    {
+        array t = *this;
+        for (std::uint32_t i = 0; i < dimensions; ++i)
+            t.sizes[i] = sizes[dimensions - 1 - i];
+        t.column_major = !column_major && orders_differ();
+        return t;
+    }
+
+    /// Whether row-major and column-major elements stand in different places: where two sizes are above 1, and none is 0.
+    NIBBLE_INLINE constexpr bool orders_differ() const noexcept
+    {
+        std::uint32_t long_sides = 0;
+        for (std::uint32_t i = 0; i < dimensions; ++i) {
+            if (sizes[i] == 0)
+                return false;
+            long_sides += sizes[i] > 1;
+        }
+        return long_sides > 1;
+>>>>>>> main
     }
 };
 
 NIBBLE_END_TYPES
-
-NIBBLE_BEGIN
-namespace detail {
-
-/// The bytes of the sizes; file_shape_invalid if a size is negative or the product overflows.
-NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_of(const array& a) noexcept
-{
-    std::ptrdiff_t bytes = size_of(a.type);
-    bool empty = false;
-    for (std::uint32_t i = 0; i < a.dimensions; ++i) {
-        if (a.sizes[i] < 0)
-            return status::file_shape_invalid;
-        empty = empty || a.sizes[i] == 0;
-    }
-    for (std::uint32_t i = 0; i < a.dimensions && !empty; ++i) {
-        if (a.sizes[i] > PTRDIFF_MAX / bytes)
-            return status::file_shape_invalid;
-        bytes *= a.sizes[i];
-    }
-    return empty ? std::ptrdiff_t(0) : bytes;
-}
-
-} // namespace detail
-NIBBLE_END

@@ -1,7 +1,8 @@
 // Linear layers of GPTQ and AWQ checkpoints, as their tensors stand in a safetensors file: weight = scale * (code - zero point). All three
-// tensors are k x n, inputs by outputs, where nibble's weights are n x k; 32 / bits codes share an int32, the first lowest.
+// tensors are k x n, inputs by outputs, where nibble's weights are n x k. Codes fill the bits of int32s from the lowest on; of 3 bits,
+// 32 codes fill three int32s, and two of them lie in two.
 //
-//   GPTQ    qweight   [k * bits / 32, n]        one int32 holds consecutive inputs of one output
+//   GPTQ    qweight   [k * bits / 32, n]        2, 3, 4 or 8 bits; int32s below each other hold consecutive inputs of one output
 //           qzeros    [groups, n * bits / 32]   consecutive outputs; version 1 stores zero point - 1, version 2 the zero point
 //           scales    [groups, n] of half
 //           g_idx     [k]                       the group of each input; missing: input / group_size
@@ -9,12 +10,19 @@
 //           qzeros    [groups, n / 8]           in the same order, the zero points themselves
 //           scales    [groups, n] of half
 //
-// A checkpoint whose config says "gptq" and nothing of a version ("checkpoint_format") is version 1. There a stored 15 (255 at 8 bits) is
-// the zero point 16, or damage that subtracting 1 from 0 did to the whole int32: zero_point_out_of_range, since neither can be a code.
+// A checkpoint whose config says "gptq" and nothing of a version ("checkpoint_format") is version 1. There a stored 15 (3, 7 or 255 at
+// other bits) is the zero point 16, or damage that subtracting 1 from 0 did to the whole int32: zero_point_out_of_range, since neither can
+// be a code.
 //
+<<<<<<< HEAD
 // What comes out goes into packed_weights::make as granularity::per_group. With g_idx out of order ("desc_act") the inputs are sorted by
 // group: column i of the codes then multiplies input order[i], which the caller applies to the activations. A g_idx of -1 or 0 throughout
 // is a placeholder for one in order, and is to be left out.
+=======
+// What comes out goes into packed_weights::make as granularity::per_group, which takes 2 and 3 bits in uint4x2. With g_idx out of order
+// ("desc_act") the inputs are sorted by group: column i of the codes then multiplies input order[i], which the caller applies to the
+// activations.
+>>>>>>> main
 #pragma once
 
 #include "../core/memory.hpp"
@@ -29,6 +37,7 @@ enum class gptq_version : std::uint8_t { v1, v2 };
 struct checkpoint_layer {
     span<const std::byte> qweight, qzeros, scales;
     span<const std::byte> g_idx {}; ///< GPTQ only; int32; may be empty
+    int bits = 0;                   ///< of a code in the file; 0: as many as the codes have that it becomes
 };
 
 NIBBLE_END_TYPES
@@ -45,56 +54,84 @@ NIBBLE_INLINE Int load_from(span<const std::byte> bytes, std::ptrdiff_t i) noexc
     return value;
 }
 
-/// 4 bits stay what they are; 8 bits become int8, which is what packed weights hold: 128 less, codes and zero points alike.
-template <class Q>
+/// How codes lie in int32s. 8 bits become int8, which is what packed weights hold: 128 less, codes and zero points alike.
 struct checkpoint_codes {
-    static_assert(std::is_same_v<Q, uint4x2> || std::is_same_v<Q, std::int8_t>, "uint4x2 for 4 bits, int8 for 8 bits");
-    static constexpr std::ptrdiff_t bits = 8 / code_traits<Q>::per_element, in_int = 32 / bits;
-    static constexpr std::int32_t offset = bits == 8 ? 128 : 0, greatest = (1 << bits) - 1;
+    std::ptrdiff_t bits, whole, ints; // `whole` codes fill `ints` int32s
+    std::int32_t offset, greatest;
 
-    static NIBBLE_INLINE std::int32_t at(span<const std::byte> ints, std::ptrdiff_t i, std::ptrdiff_t lane) noexcept
+    explicit checkpoint_codes(int of_code) noexcept
+        : bits(of_code), whole(bits == 3 ? 32 : 32 / bits), ints(bits == 3 ? 3 : 1), offset(bits == 8 ? 128 : 0),
+          greatest((1 << of_code) - 1)
     {
-        return static_cast<std::int32_t>(load_from<std::uint32_t>(ints, i) >> (bits * lane)) & greatest;
+    }
+
+    std::ptrdiff_t ints_of(std::ptrdiff_t codes) const noexcept { return codes / whole * ints; }
+
+    /// Code i of int32s that begin at `first` and are `step` apart.
+    NIBBLE_INLINE std::int32_t at(span<const std::byte> tensor, std::ptrdiff_t first, std::ptrdiff_t step, std::ptrdiff_t i) const noexcept
+    {
+        const std::ptrdiff_t bit = i * bits, shift = bit % 32, here = first + bit / 32 * step;
+        std::uint32_t code = load_from<std::uint32_t>(tensor, here) >> shift;
+        if (shift + bits > 32)
+            code |= load_from<std::uint32_t>(tensor, here + step) << (32 - shift);
+        return static_cast<std::int32_t>(code) & greatest;
     }
 };
 
+/// The bits of a code; bits_invalid if Q does not hold them.
 template <class Q>
-inline status check_checkpoint(const checkpoint_layer& l, std::ptrdiff_t k, std::ptrdiff_t group_size, bool along_k, matrix_view<Q> codes,
-    span<float> scales, span<std::int32_t> zero_points) noexcept
+inline result<int> checkpoint_bits(const checkpoint_layer& l) noexcept
 {
-    constexpr std::ptrdiff_t in_int = checkpoint_codes<Q>::in_int;
+    static_assert(std::is_same_v<Q, uint2x4> || std::is_same_v<Q, uint4x2> || std::is_same_v<Q, std::int8_t>,
+        "uint2x4 for 2 bits, uint4x2 for 3 and 4 bits, int8 for 8 bits");
+    constexpr int most = 8 / code_traits<Q>::per_element;
+    const int bits = l.bits == 0 ? most : l.bits;
+    return bits > most || (bits != 2 && bits != 3 && bits != 4 && bits != 8) ? result<int>(status::bits_invalid) : result<int>(bits);
+}
+
+template <class Q>
+inline status check_checkpoint(const checkpoint_layer& l, checkpoint_codes format, std::ptrdiff_t k, std::ptrdiff_t group_size,
+    bool along_k, matrix_view<Q> codes, span<float> scales, span<std::int32_t> zero_points) noexcept
+{
     if (const status s = check(codes); s != status::ok)
         return s;
     if (k < 0)
         return status::negative_size;
     const std::ptrdiff_t n = codes.rows;
-    if (codes.cols != elements_for<Q>(k) || n % in_int != 0 || (along_k && k % in_int != 0))
+    if (codes.cols != elements_for<Q>(k) || n % format.whole != 0 || (along_k && k % format.whole != 0))
         return status::shape_mismatch;
     if (group_size < 1 || group_size % code_traits<Q>::per_element != 0)
         return status::group_size_invalid;
     const std::size_t groups = static_cast<std::size_t>(k / group_size + (k % group_size != 0)), outputs = static_cast<std::size_t>(n);
     if (k > INT32_MAX || !(8 * shape_extent(n, k)).fits())
         return status::size_overflow;
-    if (l.qweight.size() != outputs * static_cast<std::size_t>(k) * 4 / static_cast<std::size_t>(in_int)
-        || l.qzeros.size() != groups * outputs * 4 / static_cast<std::size_t>(in_int) || l.scales.size() != groups * outputs * 2)
+    const std::ptrdiff_t weights = along_k ? format.ints_of(k) * n : k * format.ints_of(n);
+    if (l.qweight.size() != static_cast<std::size_t>(weights) * 4
+        || l.qzeros.size() != groups * static_cast<std::size_t>(format.ints_of(n)) * 4 || l.scales.size() != groups * outputs * 2)
         return status::shape_mismatch;
     if (scales.size() != groups * outputs || zero_points.size() != groups * outputs)
         return status::params_count_mismatch;
     if (check(l.qweight) != status::ok || check(l.qzeros) != status::ok || check(l.scales) != status::ok || check(scales) != status::ok
         || check(zero_points) != status::ok)
         return status::null_pointer;
-    for (std::size_t i = 0; i < groups * outputs; ++i)
-        if (!valid_scale(float_bits(to_float(load_from<half>(l.scales, static_cast<std::ptrdiff_t>(i))))))
+    return status::ok;
+}
+
+inline status check_scales(span<const std::byte> scales) noexcept
+{
+    for (std::size_t i = 0; i < scales.size() / 2; ++i)
+        if (!valid_scale(float_bits(to_float(load_from<half>(scales, static_cast<std::ptrdiff_t>(i))))))
             return status::scale_invalid;
     return status::ok;
 }
 
 /// code(l, j), zero_point(g, j): of input l, group g, output j, as unsigned numbers.
 template <class Q, class Code, class ZeroPoint>
-inline void fill_checkpoint(const checkpoint_layer& l, std::ptrdiff_t k, std::ptrdiff_t group_size, matrix_view<Q> codes,
-    span<float> scales, span<std::int32_t> zero_points, Code code, ZeroPoint zero_point) noexcept
+inline void fill_checkpoint(const checkpoint_layer& l, std::int32_t offset, std::ptrdiff_t k, std::ptrdiff_t group_size,
+    matrix_view<Q> codes, span<float> scales, span<std::int32_t> zero_points, Code code, ZeroPoint zero_point) noexcept
 {
-    constexpr std::int32_t offset = checkpoint_codes<Q>::offset;
+    if (k == 0) // without inputs there may be any number of outputs
+        return;
     const std::ptrdiff_t n = codes.rows, groups = k / group_size + (k % group_size != 0);
     for (std::ptrdiff_t j = 0; j < n && k > 0; ++j) {
         if constexpr (code_traits<Q>::per_element == 2)
@@ -112,20 +149,32 @@ inline void fill_checkpoint(const checkpoint_layer& l, std::ptrdiff_t k, std::pt
 
 } // namespace detail
 
+<<<<<<< HEAD
 /// codes: n x elements for k. scales, zero_points: n * groups. order: k elements, or empty, which refuses a g_idx that is out of order with
 /// layout_unsupported. group_index_invalid: a g_idx that does not give every group its inputs. Allocates where g_idx is out of order.
+=======
+/// codes: n x elements for k; uint2x4 holds 2 bits, uint4x2 up to 4, int8 up to 8, and what the file has fewer of are bits of 0. scales,
+/// zero_points: n * groups. order: k elements, or empty, which refuses a g_idx that is out of order with layout_unsupported. bits_invalid;
+/// shape_mismatch, also if k or n codes do not fill whole int32s; option_invalid: a g_idx that does not give every group its inputs.
+/// Allocates where g_idx is out of order.
+>>>>>>> main
 template <class Q>
 inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::ptrdiff_t k, std::ptrdiff_t group_size, matrix_view<Q> codes,
     span<float> scales, span<std::int32_t> zero_points, span<std::int32_t> order = {}) noexcept
 {
-    using format = detail::checkpoint_codes<Q>;
-    if (const status s = detail::check_checkpoint(l, k, group_size, true, codes, scales, zero_points); s != status::ok)
+    const result<int> bits = detail::checkpoint_bits<Q>(l);
+    if (!bits)
+        return bits.error();
+    const detail::checkpoint_codes format(*bits);
+    if (const status s = detail::check_checkpoint(l, format, k, group_size, true, codes, scales, zero_points); s != status::ok)
         return s;
     if ((!l.g_idx.empty() && l.g_idx.size() != static_cast<std::size_t>(k) * 4)
         || (!order.empty() && order.size() != static_cast<std::size_t>(k)))
         return status::shape_mismatch;
     if (check(l.g_idx) != status::ok || check(order) != status::ok)
         return status::null_pointer;
+    if (const status s = detail::check_scales(l.scales); s != status::ok)
+        return s;
     const std::ptrdiff_t n = codes.rows, groups = k / group_size + (k % group_size != 0);
     const auto group_of = [&](std::ptrdiff_t i) noexcept {
         return l.g_idx.empty() ? static_cast<std::int32_t>(i / group_size) : detail::load_from<std::int32_t>(l.g_idx, i);
@@ -156,39 +205,41 @@ inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::pt
             return status::layout_unsupported;
     }
     const std::int32_t added = version == gptq_version::v1 ? 1 : 0;
-    const auto zero_point = [&](std::ptrdiff_t g, std::ptrdiff_t j) noexcept {
-        return format::at(l.qzeros, g * (n / format::in_int) + j / format::in_int, j % format::in_int) + added;
-    };
+    const auto zero_point
+        = [&](std::ptrdiff_t g, std::ptrdiff_t j) noexcept { return format.at(l.qzeros, g * format.ints_of(n), 1, j) + added; };
     for (std::ptrdiff_t g = 0; g < groups; ++g)
         for (std::ptrdiff_t j = 0; j < n; ++j)
-            if (zero_point(g, j) > format::greatest)
+            if (zero_point(g, j) > format.greatest)
                 return status::zero_point_out_of_range;
 
     for (std::size_t i = 0; i < order.size(); ++i)
         order[sorted ? i : static_cast<std::size_t>(next[group_of(static_cast<std::ptrdiff_t>(i))]++)] = static_cast<std::int32_t>(i);
     const auto code = [&](std::ptrdiff_t i, std::ptrdiff_t j) noexcept {
         const std::ptrdiff_t input = order.empty() ? i : order[static_cast<std::size_t>(i)];
-        return format::at(l.qweight, input / format::in_int * n + j, input % format::in_int);
+        return format.at(l.qweight, j, n, input);
     };
-    detail::fill_checkpoint(l, k, group_size, codes, scales, zero_points, code, zero_point);
+    detail::fill_checkpoint(l, format.offset, k, group_size, codes, scales, zero_points, code, zero_point);
     return status::ok;
 }
 
-/// codes: n x ceil(k / 2). scales, zero_points: n * groups.
+/// codes: n x ceil(k / 2). scales, zero_points: n * groups. bits_invalid for other bits than 4.
 inline status from_awq(const checkpoint_layer& l, std::ptrdiff_t k, std::ptrdiff_t group_size, matrix_view<uint4x2> codes,
     span<float> scales, span<std::int32_t> zero_points) noexcept
 {
-    using format = detail::checkpoint_codes<uint4x2>;
-    if (const status s = detail::check_checkpoint(l, k, group_size, false, codes, scales, zero_points); s != status::ok)
+    const detail::checkpoint_codes format(4);
+    if (l.bits != 0 && l.bits != format.bits)
+        return status::bits_invalid;
+    if (const status s = detail::check_checkpoint(l, format, k, group_size, false, codes, scales, zero_points); s != status::ok)
         return s;
-    const std::ptrdiff_t ints = codes.rows / format::in_int;
+    if (const status s = detail::check_scales(l.scales); s != status::ok)
+        return s;
+    const std::ptrdiff_t ints = format.ints_of(codes.rows);
     static constexpr std::ptrdiff_t lane_of[8] = {0, 4, 1, 5, 2, 6, 3, 7};
     const auto of = [&](span<const std::byte> tensor) noexcept {
-        return [tensor, ints](std::ptrdiff_t row, std::ptrdiff_t j) noexcept {
-            return format::at(tensor, row * ints + j / format::in_int, lane_of[j % format::in_int]);
-        };
+        return [tensor, ints, format](
+                   std::ptrdiff_t row, std::ptrdiff_t j) noexcept { return format.at(tensor, row * ints, 1, j / 8 * 8 + lane_of[j % 8]); };
     };
-    detail::fill_checkpoint(l, k, group_size, codes, scales, zero_points, of(l.qweight), of(l.qzeros));
+    detail::fill_checkpoint(l, format.offset, k, group_size, codes, scales, zero_points, of(l.qweight), of(l.qzeros));
     return status::ok;
 }
 

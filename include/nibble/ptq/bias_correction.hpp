@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/strict_math.hpp"
 #include "../core/view.hpp"
 

@@ -17,14 +17,13 @@ inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
     if (check(a) != status::ok || a.rows != a.cols)
         return false;
     const std::ptrdiff_t size = a.rows;
-    const kernel_table& table = kernels();
+    const kernel<product_f64_args> add_product = kernels::product_f64();
     const default_fp_mode mode;
     constexpr std::ptrdiff_t block = detail::f64_block;
     for (std::ptrdiff_t begin = 0; begin < size; begin += block) {
         const std::ptrdiff_t end = size - begin < block ? size : begin + block;
         for (std::ptrdiff_t r = begin; r < end; ++r) {
-            table.product_f64(
-                {a.row(begin) + r, 0, a.stride, a.row(begin) + r, a.stride, a.row(r) + r, a.stride, 1, end - r, r - begin, true});
+            add_product({a.row(begin) + r, 0, a.stride, a.row(begin) + r, a.stride, a.row(r) + r, a.stride, 1, end - r, r - begin, true});
             if (!(a(r, r) > 0.0) || !(a(r, r) < HUGE_VAL))
                 return false;
             const double root = std::sqrt(a(r, r));
@@ -39,7 +38,7 @@ inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
             const std::ptrdiff_t column = end + static_cast<std::ptrdiff_t>(i) * block;
             const std::ptrdiff_t columns = size - column < block ? size - column : block;
             for (std::ptrdiff_t r = begin; r < end; ++r) {
-                table.product_f64({a.row(begin) + r, 0, a.stride, a.row(begin) + column, a.stride, a.row(r) + column, a.stride, 1, columns,
+                add_product({a.row(begin) + r, 0, a.stride, a.row(begin) + column, a.stride, a.row(r) + column, a.stride, 1, columns,
                     r - begin, true});
                 const double root = a(r, r);
                 for (std::ptrdiff_t c = column; c < column + columns; ++c)
@@ -49,7 +48,7 @@ inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
         executor.parallel_for(static_cast<std::size_t>(strips), [&](std::size_t i) {
             const default_fp_mode task_mode;
             const std::ptrdiff_t row = end + static_cast<std::ptrdiff_t>(i) * block, rows = size - row < block ? size - row : block;
-            table.product_f64({a.row(begin) + row, 1, a.stride, a.row(begin) + row, a.stride, a.row(row) + row, a.stride, rows, size - row,
+            add_product({a.row(begin) + row, 1, a.stride, a.row(begin) + row, a.stride, a.row(row) + row, a.stride, rows, size - row,
                 end - begin, true});
         });
     }

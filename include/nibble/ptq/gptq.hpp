@@ -117,7 +117,7 @@ private:
     void process(const weight_grid& grid, double* error, const double* limit) const noexcept
     {
         const std::ptrdiff_t k = w.cols;
-        const kernel_table& table = kernels();
+        const kernel<product_f64_args> add_product = kernels::product_f64();
         scale_and_zero_point params[width];
         std::memset(d, 0, static_cast<std::size_t>(k * width) * sizeof(double));
         for (std::ptrdiff_t r = 0; r < count; ++r)
@@ -126,14 +126,14 @@ private:
         for (std::ptrdiff_t end = k, begin; end > 0; end = begin) {
             begin = end < step ? 0 : end - step;
             std::memset(sums, 0, static_cast<std::size_t>((end - begin) * width) * sizeof(double));
-            table.product_f64({factor.row(begin) + end, k, 1, d + end * width, width, sums, width, end - begin, width, k - end, false});
+            add_product({factor.row(begin) + end, k, 1, d + end * width, width, sums, width, end - begin, width, k - end, false});
             if (scales_on_the_way && greedy)
-                choose_scales(table, grid, begin, end);
+                choose_scales(add_product, grid, begin, end);
             for (std::ptrdiff_t r = 0; r < count && scales_on_the_way; ++r)
                 params[r] = greedy ? params_at(f, q, k, row + r, k - end) : unchanged_params(grid, row + r, k - end);
             for (std::ptrdiff_t i = end - 1; i >= begin; --i) {
                 double* const sum = sums + (i - begin) * width;
-                table.product_f64({factor.row(i) + i + 1, k, 1, d + (i + 1) * width, width, sum, width, 1, width, end - i - 1, false});
+                add_product({factor.row(i) + i + 1, k, 1, d + (i + 1) * width, width, sum, width, 1, width, end - i - 1, false});
                 const double diagonal = factor(i, i);
                 for (std::ptrdiff_t r = 0; r < count; ++r) {
                     const scale_and_zero_point p = scales_on_the_way ? params[r] : params_at(f, q, k, row + r, column(i));
@@ -153,13 +153,14 @@ private:
 
     /// Scales of the group at [begin, end) from its weights after the best change that makes up for the error so far:
     /// change_i R_ii = sum_i - sum over the group's earlier columns of change_j R_ji.
-    void choose_scales(const kernel_table& table, const weight_grid& grid, std::ptrdiff_t begin, std::ptrdiff_t end) const noexcept
+    void choose_scales(
+        kernel<product_f64_args> add_product, const weight_grid& grid, std::ptrdiff_t begin, std::ptrdiff_t end) const noexcept
     {
         const std::ptrdiff_t k = w.cols, size = end - begin;
         std::memcpy(change, sums, static_cast<std::size_t>(size * width) * sizeof(double));
         for (std::ptrdiff_t i = size - 1; i >= 0; --i) {
-            table.product_f64({factor.row(begin + i) + begin + i + 1, k, 1, change + (i + 1) * width, width, change + i * width, width, 1,
-                width, size - i - 1, true});
+            add_product({factor.row(begin + i) + begin + i + 1, k, 1, change + (i + 1) * width, width, change + i * width, width, 1, width,
+                size - i - 1, true});
             for (std::ptrdiff_t r = 0; r < width; ++r)
                 change[i * width + r] = change[i * width + r] / factor(begin + i, begin + i);
         }

@@ -4,13 +4,13 @@
 
 #include <cmath>
 
-#include "../backend/backend.hpp"
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/memory.hpp"
 #include "../core/numeric.hpp"
 #include "../core/strict_math.hpp"
 #include "../core/view.hpp"
-#include "../gemm/executor.hpp"
+#include "../core/executor.hpp"
+#include "ptq.kernels.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -86,7 +86,7 @@ public:
             for (std::ptrdiff_t c = 0; c < k; ++c)
                 if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
                     return status::not_finite;
-        const kernel_table& table = kernels();
+        const kernel<product_f64_args> add_product = kernels::product_f64();
         for (std::ptrdiff_t begin = 0; begin < x.rows; begin += chunk_rows) {
             const std::ptrdiff_t count = x.rows - begin < chunk_rows ? x.rows - begin : chunk_rows;
             for (std::ptrdiff_t r = 0; r < count; ++r)
@@ -98,8 +98,7 @@ public:
                 const default_fp_mode mode;
                 const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i) * detail::f64_block;
                 const std::ptrdiff_t rows = k - row < detail::f64_block ? k - row : detail::f64_block;
-                table.product_f64(
-                    {chunk_.row(0) + row, 1, k, chunk_.row(0) + row, k, values_.row(row) + row, k, rows, k - row, count, false});
+                add_product({chunk_.row(0) + row, 1, k, chunk_.row(0) + row, k, values_.row(row) + row, k, rows, k - row, count, false});
             });
         }
         rows_ += x.rows;
@@ -173,7 +172,7 @@ inline status row_errors(const hessian& h, std::ptrdiff_t begin, std::ptrdiff_t 
     for (std::ptrdiff_t i = 0; i < k; ++i)
         for (std::ptrdiff_t j = 0; j < k; ++j)
             full(i, j) = h(begin + i, begin + j);
-    const kernel_table& table = kernels();
+    const kernel<product_f64_args> add_product = kernels::product_f64();
     for (std::ptrdiff_t first = 0; first < all; first += at_once)
         executor.parallel_for(static_cast<std::size_t>(all - first < at_once ? all - first : at_once), [&](std::size_t task) {
             const default_fp_mode mode;
@@ -185,7 +184,7 @@ inline status row_errors(const hessian& h, std::ptrdiff_t begin, std::ptrdiff_t 
             for (std::ptrdiff_t r = 0; r < count; ++r)
                 for (std::ptrdiff_t c = 0; c < k; ++c)
                     d[c * f64_block + r] = difference(row + r, c);
-            table.product_f64({full.row(0), k, 1, d, f64_block, product, f64_block, k, f64_block, k, false});
+            add_product({full.row(0), k, 1, d, f64_block, product, f64_block, k, f64_block, k, false});
             for (std::ptrdiff_t r = 0; r < count; ++r) {
                 double sum = 0;
                 for (std::ptrdiff_t c = 0; c < k; ++c)

@@ -9,7 +9,7 @@
 #include "../core/math.hpp"
 #include "../core/progress.hpp"
 #include "../core/strict_math.hpp"
-#include "../gemm/executor.hpp"
+#include "../core/executor.hpp"
 #include "weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES

@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/memory.hpp"
 #include "../core/strict_math.hpp"
 #include "../quantize/params.hpp"

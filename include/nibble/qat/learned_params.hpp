@@ -54,7 +54,7 @@ inline status start_params(matrix_view<const float> x, params_start from, params
             scratch[i] = 0.0f;
     } else {
         const bool all_rows = kind == granularity::per_tensor || kind == granularity::per_column;
-        kernels().range_f32({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
+        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
     }
     for (std::size_t i = 0; i < count; ++i)
         if ((float_bits(low[i]) & 0x7fffffffu) > 0x7f800000u)

@@ -23,7 +23,7 @@ public:
             return status::ok;
         const default_fp_mode mode;
         float low = 0.0f, high = 0.0f;
-        kernels().range_f32({x.data, x.stride, x.rows, x.cols, x.rows, x.cols, &low, &high});
+        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, x.rows, x.cols, &low, &high});
         if ((float_bits(low) & 0x7fffffffu) > 0x7f800000u)
             return status::not_finite;
         if (batches_ == 0) {

@@ -112,7 +112,7 @@ inline status fake_quantize(matrix_view<const float> x, const fake_quantization&
     detail::set_fake_quantization(args, x, f);
     args.q = y.data;
     args.q_stride = y.stride;
-    detail::run_rows(kernels().fake_quantize_f32, args, executor);
+    detail::run_rows(kernels::fake_quantize_f32(), args, executor);
     return status::ok;
 }
 
@@ -135,9 +135,7 @@ inline status fake_quantized_codes(
     detail::set_fake_quantization(args, x, f);
     args.q = q.data;
     args.q_stride = q.stride;
-    const kernel_table& table = kernels();
-    constexpr int each = code_traits<Q>::per_element;
-    detail::run_rows(each == 1 ? table.quantize_8 : each == 2 ? table.quantize_4 : table.quantize_2, args, executor);
+    detail::run_rows(detail::quantize_kernel<Q>(), args, executor);
     return status::ok;
 }
 
@@ -210,7 +208,7 @@ inline status fake_quantize_backward(matrix_view<const float> x, matrix_view<con
         args.scale_sums = scratch.data();
         args.zero_point_sums = scratch.data() + needed / 2;
     }
-    detail::run_rows(kernels().fake_quantize_backward_f32, args, executor);
+    detail::run_rows(kernels::fake_quantize_backward_f32(), args, executor);
     const bool all_rows = f.params.kind == granularity::per_tensor || f.params.kind == granularity::per_column;
     const std::ptrdiff_t block_rows = all_rows ? x.rows : args.block_rows;
     const default_fp_mode mode;

@@ -11,10 +11,10 @@
 // The bits are the same on every backend; reference/microscaling.hpp is their definition.
 #pragma once
 
-#include "../backend/backend.hpp"
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/formats.hpp"
 #include "../core/view.hpp"
+#include "quantize.kernels.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -80,7 +80,7 @@ inline status quantize_mx(matrix_view<const float> x, matrix_view<Q> q, matrix_v
     const quantize_blocks_args args {x.data, x.stride, detail::bytes_of(q.data), detail::byte_stride(q), detail::bytes_of(scales.data),
         scales.stride, x.rows, x.cols, mx_traits<Q>::format, options.scale, options.rounding, 1.0f};
     const default_fp_mode mode;
-    kernels().quantize_mx(args);
+    kernels::quantize_mx()(args);
     return status::ok;
 }
 
@@ -94,12 +94,13 @@ inline status dequantize_mx(matrix_view<const Q> q, matrix_view<const float8_e8m
     const dequantize_blocks_args args {detail::bytes_of(q.data), detail::byte_stride(q), detail::bytes_of(scales.data), scales.stride,
         x.data, x.stride, x.rows, x.cols, mx_traits<Q>::format, 1.0f};
     const default_fp_mode mode;
-    kernels().dequantize_mx(args);
+    kernels::dequantize_mx()(args);
     return status::ok;
 }
 
 /// x: rows x cols; q: rows x ceil(cols / 2); scales: rows x ceil(cols / 16). A tensor_scale of max|x| / (6 * 448) uses all of E4M3.
 /// (ggml's NVFP4 has no tensor scale, and rounds its scales in a way of its own: halves up, and all of 256 and above to 448.)
+template <class Lazy = void>
 inline status quantize_nvfp4(matrix_view<const float> x, float tensor_scale, matrix_view<float4_e2m1x2> q, matrix_view<float8_e4m3> scales,
     element_rounding rounding = element_rounding::to_even) noexcept
 {
@@ -112,10 +113,11 @@ inline status quantize_nvfp4(matrix_view<const float> x, float tensor_scale, mat
     const quantize_blocks_args args {x.data, x.stride, detail::bytes_of(q.data), detail::byte_stride(q), detail::bytes_of(scales.data),
         scales.stride, x.rows, x.cols, storage_format::nvfp4, scale_rule::floor, rounding, tensor_scale};
     const default_fp_mode mode;
-    kernels().quantize_nvfp4(args);
+    kernels::quantize_nvfp4()(args);
     return status::ok;
 }
 
+template <class Lazy = void>
 inline status dequantize_nvfp4(
     matrix_view<const float4_e2m1x2> q, matrix_view<const float8_e4m3> scales, float tensor_scale, matrix_view<float> x) noexcept
 {
@@ -128,7 +130,7 @@ inline status dequantize_nvfp4(
     const dequantize_blocks_args args {detail::bytes_of(q.data), detail::byte_stride(q), detail::bytes_of(scales.data), scales.stride,
         x.data, x.stride, x.rows, x.cols, storage_format::nvfp4, tensor_scale};
     const default_fp_mode mode;
-    kernels().dequantize_nvfp4(args);
+    kernels::dequantize_nvfp4()(args);
     return status::ok;
 }
 

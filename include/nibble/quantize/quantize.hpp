@@ -6,12 +6,12 @@
 // Codes of 4 or 2 bits stand two or four in a byte, the first lowest; what is left of a row's last byte is zero.
 #pragma once
 
-#include "../backend/backend.hpp"
-#include "../backend/fp_mode.hpp"
+#include "../core/executor.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/numeric.hpp"
 #include "../core/view.hpp"
-#include "../gemm/executor.hpp"
 #include "params.hpp"
+#include "quantize.kernels.hpp"
 
 NIBBLE_BEGIN
 
@@ -25,9 +25,9 @@ inline status check_codes(std::ptrdiff_t rows, std::ptrdiff_t cols, matrix_view<
     return q.rows != rows || q.cols != elements_for<std::remove_const_t<Q>>(cols) ? status::shape_mismatch : status::ok;
 }
 
-/// kernel(args) for all rows, about 64 K elements a task.
+/// run(args) for all rows, about 64 K elements a task.
 template <class Args, class Executor>
-inline void run_rows(void (*kernel)(const Args&) noexcept, const Args& args, Executor&& executor)
+inline void run_rows(kernel<Args> run, const Args& args, Executor&& executor)
 {
     const std::ptrdiff_t task = args.cols < 65536 ? 65536 / args.cols : 1;
     executor.parallel_for(static_cast<std::size_t>((args.row_end + task - 1) / task), [&](std::size_t i) {
@@ -35,7 +35,7 @@ inline void run_rows(void (*kernel)(const Args&) noexcept, const Args& args, Exe
         part.row_begin = static_cast<std::ptrdiff_t>(i) * task;
         part.row_end = args.row_end - part.row_begin < task ? args.row_end : part.row_begin + task;
         const default_fp_mode mode;
-        kernel(part);
+        run(part);
     });
 }
 
@@ -61,6 +61,31 @@ inline quantize_args make_quantize_args(matrix_view<const float> x, matrix_view<
     return args;
 }
 
+/// The kernel that writes codes of type Q.
+template <class Q>
+inline kernel<quantize_args> quantize_kernel() noexcept
+{
+    if constexpr (code_traits<Q>::per_element == 1)
+        return kernels::quantize_8();
+    else if constexpr (code_traits<Q>::per_element == 2)
+        return kernels::quantize_4();
+    else
+        return kernels::quantize_2();
+}
+
+/// The kernel that reads codes of type Q.
+template <class Q>
+inline kernel<dequantize_args> dequantize_kernel() noexcept
+{
+    constexpr bool is_signed = code_traits<Q>::qmin < 0;
+    if constexpr (code_traits<Q>::per_element == 1)
+        return is_signed ? kernels::dequantize_s8() : kernels::dequantize_u8();
+    else if constexpr (code_traits<Q>::per_element == 2)
+        return is_signed ? kernels::dequantize_s4() : kernels::dequantize_u4();
+    else
+        return is_signed ? kernels::dequantize_s2() : kernels::dequantize_u2();
+}
+
 } // namespace detail
 
 /// x: rows x cols; q: rows x cols, or rows x ceil(cols / 2) pairs, or rows x ceil(cols / 4) quads.
@@ -79,9 +104,7 @@ inline status quantize(
     quantize_args args = detail::make_quantize_args(x, q, steps_of(p.kind, x.cols, p.group_size, p.block_rows), rule);
     args.scales = p.scales.data();
     args.zero_points = p.zero_points.empty() ? nullptr : p.zero_points.data();
-    const kernel_table& table = kernels();
-    constexpr int each = code_traits<Q>::per_element;
-    detail::run_rows(each == 1 ? table.quantize_8 : each == 2 ? table.quantize_4 : table.quantize_2, args, executor);
+    detail::run_rows(detail::quantize_kernel<Q>(), args, executor);
     return status::ok;
 }
 
@@ -115,8 +138,10 @@ inline status quantize_dynamic(matrix_view<const float> x, granularity kind, std
     rule.range = code_range::narrow;
     quantize_args args = detail::make_quantize_args(x, q, steps_of(kind, x.cols, group_size), rule);
     args.scales_out = scales.data();
-    const kernel_table& table = kernels();
-    detail::run_rows(code_traits<Q>::per_element == 1 ? table.quantize_absmax_8 : table.quantize_absmax_4, args, executor);
+    if constexpr (code_traits<Q>::per_element == 1)
+        detail::run_rows(kernels::quantize_absmax_8(), args, executor);
+    else
+        detail::run_rows(kernels::quantize_absmax_4(), args, executor);
     return status::ok;
 }
 
@@ -135,13 +160,7 @@ inline status dequantize(matrix_view<const Q> q, quant_params_view p, matrix_vie
     const params_steps steps = steps_of(p.kind, x.cols, p.group_size, p.block_rows);
     const dequantize_args args {q.data, q.stride, x.data, x.stride, 0, x.rows, x.cols, steps.block_rows, steps.group_size, p.scales.data(),
         p.zero_points.empty() ? nullptr : p.zero_points.data(), steps.row, steps.group};
-    const kernel_table& table = kernels();
-    constexpr int each = code_traits<Q>::per_element;
-    constexpr bool is_signed = code_traits<Q>::qmin < 0;
-    detail::run_rows(each == 1   ? (is_signed ? table.dequantize_s8 : table.dequantize_u8)
-                     : each == 2 ? (is_signed ? table.dequantize_s4 : table.dequantize_u4)
-                                 : (is_signed ? table.dequantize_s2 : table.dequantize_u2),
-        args, executor);
+    detail::run_rows(detail::dequantize_kernel<Q>(), args, executor);
     return status::ok;
 }
 
@@ -171,7 +190,7 @@ inline status choose_params(matrix_view<const float> x, params_rule rule, granul
     } else {
         const params_steps steps = steps_of(kind, x.cols, group_size, block_rows);
         const bool all_rows = kind == granularity::per_tensor || kind == granularity::per_column;
-        kernels().range_f32({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
+        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
     }
     for (std::size_t i = 0; i < count; ++i)
         if ((float_bits(low[i]) & 0x7fffffffu) > 0x7f800000u)

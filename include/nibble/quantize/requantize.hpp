@@ -114,7 +114,7 @@ inline status requantize(matrix_view<const std::int32_t> x, const requantization
     if (const status s = detail::check_requantization<Q>(r, x.cols, args.params); s != status::ok)
         return s;
     if (!x.empty())
-        detail::run_rows(kernels().requantize_s32, args, executor);
+        detail::run_rows(kernels::requantize_s32(), args, executor);
     return status::ok;
 }
 

@@ -2,7 +2,7 @@
 // could round the two as one.
 #pragma once
 
-#include "../backend/kernel_table.hpp"
+#include "../core/options.hpp"
 #include "../core/numeric.hpp"
 #include "../core/strict_math.hpp"
 

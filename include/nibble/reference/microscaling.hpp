@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "../backend/fp_mode.hpp"
-#include "../backend/kernel_table.hpp"
+#include "../core/fp_mode.hpp"
+#include "../core/options.hpp"
 #include "../core/formats.hpp"
 #include "../core/strict_math.hpp"
 #include "../core/view.hpp"

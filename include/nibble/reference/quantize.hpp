@@ -1,7 +1,7 @@
 // The definition of quantize and dequantize: one number at a time, plain C++. Every backend gives these bits.
 #pragma once
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../core/strict_math.hpp"
 #include "../quantize/params.hpp"
 

@@ -9,7 +9,7 @@
 
 #include <cmath>
 
-#include "../backend/kernel_table.hpp"
+#include "../blocks/kernels/arguments.hpp"
 #include "../blocks/layout.hpp"
 
 NIBBLE_STRICT_BEGIN

@@ -64,7 +64,7 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
         X* const gathered = reinterpret_cast<X*>(own + scratch.products * (scratch.packed + scratch.wide));
         if (!in_place)
             std::memset(gathered, 0, scratch.gathered); // What is between rows is multiplied by zeros.
-        conv_product product(own, w, x_zero_point, requantize);
+        conv_product<X> product(own, w, x_zero_point, requantize);
         const std::ptrdiff_t t = static_cast<std::ptrdiff_t>(thread);
         const default_fp_mode mode;
         for (std::ptrdiff_t unit = units * t / threads; unit < units * (t + 1) / threads; ++unit) {

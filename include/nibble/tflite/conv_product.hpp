@@ -101,6 +101,7 @@ struct conv_geometry {
 };
 
 /// rows x columns of one group: products of gathered rows and some panels of its weights, requantized.
+template <class X>
 class conv_product {
 public:
     conv_product(std::byte* scratch, const packed_filter& w, std::int32_t x_zero_point, const requantize_params& r) noexcept
@@ -153,12 +154,12 @@ public:
             const std::ptrdiff_t end = last - j < wide_columns ? last : j + wide_columns;
             multiply(0, filter, j, end, 0, high, wide_columns, nullptr);
             multiply(scratch.packed, filter, j, end, -128, low, wide_columns, nullptr);
-            table_.requantize_16x8({high, low, wide_columns, rows_, channel + j, end - j, y + j, y_stride, wide_});
+            kernels::requantize_16x8(backend_)({high, low, wide_columns, rows_, channel + j, end - j, y + j, y_stride, wide_});
         }
     }
 
 private:
-    void pack(const std::int8_t* x, std::size_t packed) noexcept { table_.pack_codes({x, rows_ * stride_, at_ + packed}); }
+    void pack(const std::int8_t* x, std::size_t packed) noexcept { kernels::pack_codes(backend_)({x, rows_ * stride_, at_ + packed}); }
 
     void multiply(std::size_t packed, const packed_weights_view& filter, std::ptrdiff_t first, std::ptrdiff_t last, std::int32_t zero_point,
         void* c, std::ptrdiff_t c_stride, const requantize_params* requantize) const noexcept
@@ -180,10 +181,10 @@ private:
         product.c_stride = c_stride;
         product.output = requantize == nullptr ? gemm_output::s32 : gemm_output::s8;
         product.requantize = requantize;
-        table_.gemm_w8(product);
+        kernels::gemm_w8(backend_)(product);
     }
 
-    const kernel_table& table_ = kernels();
+    const backend backend_ = active_backend();
     std::byte* at_;
     std::ptrdiff_t k_, stride_, rows_ = 0;
     std::int32_t zero_point_ = 0;

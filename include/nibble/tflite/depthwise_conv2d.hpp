@@ -7,6 +7,7 @@
 
 #include "../gemm/gemm.hpp"
 #include "images.hpp"
+#include "tflite.kernels.hpp"
 #include "int16.hpp"
 
 NIBBLE_BEGIN
@@ -42,14 +43,18 @@ inline status run_depthwise(images_view<const X> x, std::int32_t x_zero_point, m
         return s;
     if (y.size() == 0)
         return status::ok;
-    const auto kernel = sizeof(X) == 1 ? kernels().depthwise_s8 : kernels().depthwise_s16;
+    kernel<depthwise_args> run;
+    if constexpr (sizeof(X) == 1)
+        run = kernels::depthwise_s8();
+    else
+        run = kernels::depthwise_s16();
     const std::ptrdiff_t products = y.width * y.channels * w.rows, task = products < 262144 ? 262144 / products : 1;
     executor.parallel_for(static_cast<std::size_t>((args.row_end + task - 1) / task), [&](std::size_t i) {
         depthwise_args part = args;
         part.row_begin = static_cast<std::ptrdiff_t>(i) * task;
         part.row_end = args.row_end - part.row_begin < task ? args.row_end : part.row_begin + task;
         const default_fp_mode mode;
-        kernel(part);
+        run(part);
     });
     return status::ok;
 }

@@ -11,10 +11,11 @@
 // 1 x 1 x 1 x channels, a scalar 1 x 1 x 1 x 1.
 #pragma once
 
-#include "../backend/fp_mode.hpp"
-#include "../gemm/executor.hpp"
+#include "../core/fp_mode.hpp"
+#include "../core/executor.hpp"
 #include "../quantize/requantize.hpp"
 #include "images.hpp"
+#include "tflite.kernels.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -106,8 +107,8 @@ private:
 };
 
 template <class X, class Executor>
-inline status run_elementwise(void (*kernel)(const elementwise_args&) noexcept, elementwise_args args, images_view<const X> a,
-    images_view<const X> b, const requantization& r, images_view<X> y, Executor&& executor)
+inline status run_elementwise(kernel<elementwise_args> run, elementwise_args args, images_view<const X> a, images_view<const X> b,
+    const requantization& r, images_view<X> y, Executor&& executor)
 {
     broadcast shape;
     if (const status s = shape.set(
@@ -134,7 +135,7 @@ inline status run_elementwise(void (*kernel)(const elementwise_args&) noexcept, 
             part.y = y.data + piece / pieces * shape.run;
             part.begin = piece % pieces * task;
             part.end = shape.run - part.begin < task ? shape.run : part.begin + task;
-            kernel(part);
+            run(part);
         }
     });
     return status::ok;
@@ -182,7 +183,12 @@ inline status add(images_view<const X> a, std::int32_t a_zero_point, images_view
     args.a_shift = m.a.shift;
     args.b_multiplier = m.b.multiplier;
     args.b_shift = m.b.shift;
-    return run_elementwise(sizeof(X) == 1 ? kernels().add_s8 : kernels().add_s16, args, a, b, r, y, executor);
+    kernel<elementwise_args> run;
+    if constexpr (sizeof(X) == 1)
+        run = kernels::add_s8();
+    else
+        run = kernels::add_s16();
+    return run_elementwise(run, args, a, b, r, y, executor);
 }
 
 template <class X, class Executor>
@@ -194,7 +200,12 @@ inline status multiply(images_view<const X> a, std::int32_t a_zero_point, images
     elementwise_args args {};
     args.a_zero_point = a_zero_point;
     args.b_zero_point = b_zero_point;
-    return run_elementwise(sizeof(X) == 1 ? kernels().multiply_s8 : kernels().multiply_s16, args, a, b, r, y, executor);
+    kernel<elementwise_args> run;
+    if constexpr (sizeof(X) == 1)
+        run = kernels::multiply_s8();
+    else
+        run = kernels::multiply_s16();
+    return run_elementwise(run, args, a, b, r, y, executor);
 }
 
 } // namespace detail

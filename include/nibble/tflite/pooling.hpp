@@ -7,8 +7,8 @@
 // Each is clamped to [low, high]. Plain C++, the same on every backend: pooling is a small part of a network.
 #pragma once
 
-#include "../backend/fp_mode.hpp"
-#include "../gemm/executor.hpp"
+#include "../core/fp_mode.hpp"
+#include "../core/executor.hpp"
 #include "../reference/requantize.hpp"
 #include "elementwise.hpp"
 #include "images.hpp"

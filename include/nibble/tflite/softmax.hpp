@@ -5,7 +5,7 @@
 // Plain C++, the same on every backend: a classifier has one row an image.
 #pragma once
 
-#include "../gemm/executor.hpp"
+#include "../core/executor.hpp"
 #include "../reference/requantize.hpp"
 
 NIBBLE_BEGIN

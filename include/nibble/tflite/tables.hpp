@@ -8,7 +8,7 @@
 // Looking up is plain C++, the same on every backend: a table fits the first-level cache, and a load an element is what it costs.
 #pragma once
 
-#include "../backend/fp_mode.hpp"
+#include "../core/fp_mode.hpp"
 #include "../reference/math.hpp"
 #include "../reference/requantize.hpp"
 #include "elementwise.hpp"

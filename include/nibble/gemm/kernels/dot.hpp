@@ -1,0 +1,8 @@
+// Compiles dot.inl for every backend.
+#pragma once
+
+#include "tiles.hpp"
+
+#define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)
+#define NIBBLE_KERNEL_FILE "../gemm/kernels/dot.inl"
+#include "../../backend/for_each_backend.hpp"

@@ -1,0 +1,9 @@
+// Compiles gemv_blocks.inl for every backend.
+#pragma once
+
+#include "expand_blocks.hpp"
+#include "integer.hpp"
+
+#define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)
+#define NIBBLE_KERNEL_FILE "../gemm/kernels/gemv_blocks.inl"
+#include "../../backend/for_each_backend.hpp"

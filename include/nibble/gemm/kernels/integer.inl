@@ -1,0 +1,422 @@
+// Products of packed activations with packed int8 or 4-bit weights. With one scale a column the exact int32 sum over all of k is kept until
+// the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums). With offsets,
+// what they are worth follows: sums = fused(float(sum of the group's activations), offset, sums).
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "integer.hpp"
+#if NIBBLE_ISA == NIBBLE_ISA_NEON_I8MM
+#include "i8mm.inl"
+#endif
+
+NIBBLE_BEGIN
+namespace NIBBLE_BACKEND_NAME {
+
+// One group of one panel: scales, then what there is of offsets, column sums (8 bits) and zero points, then the codes.
+struct group_cursor {
+    const std::byte* scales;
+    const std::byte* offsets;
+    const std::byte* column_sums;
+    const std::byte* zero_points;
+    const std::byte* codes;
+};
+
+template <int Bits>
+NIBBLE_INLINE group_cursor read_group(const gemm_args& args, const std::byte* p) noexcept
+{
+    group_cursor group {};
+    group.scales = p;
+    const std::byte* at = p + (args.half_scales ? 2 : 4) * panel_columns;
+    if (args.has_offsets) {
+        group.offsets = at;
+        at += (args.half_scales ? 2 : 4) * panel_columns;
+    }
+    if (Bits == 8 && !args.without_sums) {
+        group.column_sums = at;
+        at += 4 * panel_columns;
+    }
+    if (args.has_zero_points) {
+        group.zero_points = at;
+        at += (Bits == 8 ? 4 : 1) * panel_columns;
+    }
+    group.codes = at;
+    return group;
+}
+
+inline words load_words(const std::byte* p) noexcept
+{
+#if NIBBLE_ISA == NIBBLE_ISA_SCALAR
+    std::int32_t x;
+    std::memcpy(&x, p, 4);
+    return words(x);
+#else
+    return words::load_unaligned(reinterpret_cast<const std::int32_t*>(p));
+#endif
+}
+
+NIBBLE_INLINE floats load_scales(const gemm_args& args, const std::byte* scales, std::size_t lane) noexcept
+{
+    return args.half_scales ? load_half(scales + 2 * lane) : as_floats(load_words(scales + 4 * lane));
+}
+
+// From row to row of packed activations, in elements.
+template <class Stored>
+inline std::ptrdiff_t packed_stride(const gemm_args& args) noexcept
+{
+    return args.a_stride != 0 ? args.a_stride : activation_stride<Stored>(args.padded_k);
+}
+
+// Whether activations are stored as bytes from 0 to 255 where there is one group of k.
+template <int Bits>
+inline constexpr bool stores_unsigned = Bits == 8 && !std::is_same_v<group_activation8, activation8>;
+
+// What a sum of stored activations x stored weights lacks, with Z = weight zero point, A = sum of (a - zero_point) over the group:
+//   sum of (a - zero_point) * (w - Z) = sum of stored products - weight_offset * (A - shift * length) - Z * A + shift * column_sum
+// where activations are stored as a - zero_point - shift and weights as w + weight_offset.
+template <int Bits>
+struct correction {
+    std::int32_t shift, weight_offset;
+    bool zero_points, offsets;
+
+    // Activations are stored minus `offset`.
+    correction(const gemm_args& args, std::int32_t offset) noexcept
+        : shift(offset - args.zero_point), weight_offset(weight_offset8), zero_points(args.has_zero_points), offsets(args.has_offsets)
+    {
+        if (stores_unsigned<Bits> && args.groups == 1) {
+            shift -= 128;
+            weight_offset = 0;
+        }
+    }
+
+    bool has_rows() const noexcept { return zero_points || (Bits == 4 ? !offsets : weight_offset != 0); }
+    // The part that is the same for all columns.
+    NIBBLE_INLINE words of_row(std::int32_t row_sum, std::ptrdiff_t length) const noexcept
+    {
+        if (Bits == 4) // codes from 0: their zero point or offset is in the panel, or they are int4 + 8
+            return zero_points || offsets ? words(0) : words(0) - shift_left<3>(words(row_sum));
+        if (weight_offset8 == 0)
+            return words(0);
+        const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);
+        return words(0) - words(static_cast<std::int32_t>(stored * static_cast<std::uint32_t>(weight_offset)));
+    }
+    bool has_columns() const noexcept { return zero_points || (Bits == 8 && shift != 0); }
+    // The part that is the same for all rows, and the rest.
+    NIBBLE_INLINE words of_column(const group_cursor& group, std::size_t lane) const noexcept
+    {
+        return Bits == 8 && shift != 0 ? words(shift) * load_words(group.column_sums + 4 * lane) : words(0);
+    }
+    NIBBLE_INLINE words zero_points_of(const group_cursor& group, std::size_t lane) const noexcept
+    {
+        return Bits == 8 ? load_words(group.zero_points + 4 * lane) : load_u8(group.zero_points + lane);
+    }
+};
+
+// Reduced: activations of 7 bits, multiplied as bytes, see reduced_range.inl.
+template <int Bits, bool Reduced = false>
+struct integer_product {
+    using stored = std::conditional_t<Reduced, activation7, std::conditional_t<Bits == 8, activation8, std::int8_t>>;
+    union sum {
+        float real;
+        std::int32_t whole;
+    };
+    // As many as the registers hold sums of; a chain of 4-bit products needs a second register for each.
+    static constexpr bool chained = Bits == 4 && !std::is_same_v<chain4, words>;
+    static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? (chained ? 4 : 6)
+                                     : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? (chained ? 8 : 12)
+                                                                                                       : 4;
+    static constexpr int panels(int height) noexcept
+    {
+        if (NIBBLE_ISA == NIBBLE_ISA_SCALAR)
+            return 1;
+        if (NIBBLE_ISA >= NIBBLE_ISA_NEON)
+            return height == 1 ? 2 : 1;
+        if (NIBBLE_ISA >= NIBBLE_ISA_AVX512)
+            return height >= 8 ? 2 : 4;
+        return height >= 3 ? 1 : height == 2 ? 2 : 4;
+    }
+
+    // In groups, or in k if there is one group.
+    static std::ptrdiff_t extent(const gemm_args& args) noexcept { return args.groups > 1 ? args.groups : args.padded_k; }
+    static std::ptrdiff_t block(const gemm_args& args) noexcept
+    {
+        constexpr std::ptrdiff_t most = NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 512 : 1024;
+        return args.groups == 1 ? most : args.group_size < most ? most / args.group_size : 1;
+    }
+
+    static std::size_t offset(const gemm_args& args, std::ptrdiff_t k) noexcept
+    {
+        if (args.groups == 1)
+            return static_cast<std::size_t>(k * panel_columns * Bits / 8);
+        const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, args.panels).codes - args.panels);
+        return static_cast<std::size_t>(k) * (head + static_cast<std::size_t>((args.group_size + 7) / 8 * 8 * panel_columns * Bits / 8));
+    }
+
+    template <int Rows, int Panels>
+    using accumulators = words[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
+
+    static constexpr bool expands = false;
+    static constexpr std::size_t expanded_bytes = 0;
+    struct plan : std::conditional_t<Reduced, block_plan, no_plan> {
+        template <int Panels>
+        void make(const gemm_args& args, weight_block w, range k) noexcept
+        {
+            if constexpr (Reduced)
+                if (args.groups == 1)
+                    this->template find<Panels>(read_group<Bits>(args, w.at).codes, w.panel_bytes, k.end - k.begin);
+        }
+    };
+
+    // Of `padded` k of each panel, where the weights have none.
+    template <int Panels>
+    static void sum_columns(weight_block codes, std::ptrdiff_t padded, std::int32_t* sums) noexcept
+    {
+        activation8 ones[4];
+        for (activation8& one : ones)
+            one = 1;
+        for (int p = 0; p < Panels; ++p)
+            for (std::size_t v = 0; v < panel_vectors; ++v) {
+                words sum(static_cast<std::int32_t>(-weight_offset8 * padded));
+                for (std::ptrdiff_t k = 0; k < padded; k += 4) {
+                    const auto w
+                        = load8(codes.at + static_cast<std::size_t>(p) * codes.panel_bytes + k * panel_columns + v * (words::size * 4));
+                    unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
+                        constexpr std::size_t half = decltype(part)::value;
+                        sum = dot8(sum, spread8<half>(ones), part8<half>(w));
+                    });
+                }
+                sum.store_unaligned(sums + p * panel_columns + v * words::size);
+            }
+    }
+
+    // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a, which move on.
+    template <int Rows, int Panels, bool OneGroup>
+    NIBBLE_INLINE static void accumulate(accumulators<Rows, Panels>& acc, const std::byte* codes, std::size_t panel_bytes,
+        row_cursor<stored, Rows>& a, std::ptrdiff_t padded, [[maybe_unused]] const plan& allowed, std::size_t ahead) noexcept
+    {
+        constexpr std::size_t vector_bytes = words::size * 4;
+#if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
+        if constexpr (Rows % 2 == 0 && Panels == 1)
+            return accumulate_pairs<Bits, Rows>(acc, codes, a, padded);
+#endif
+        if constexpr (Reduced) {
+            allowed.template accumulate<Rows, Panels>(acc, codes, panel_bytes, a, padded, ahead);
+            a.advance(padded);
+        } else if constexpr (Bits == 8) {
+            for (const std::byte* end = codes + padded * panel_columns; codes != end; codes += 4 * panel_columns, a.advance(4)) {
+                unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
+                decltype(load8(codes)) w[std::size_t {Panels}][panel_vectors];
+                unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                    const std::byte* const at = codes + p * panel_bytes + v * vector_bytes;
+                    w[p][v] = OneGroup ? load8_of_group(at, Rows > 1) : load8(at);
+                });
+                unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
+                    decltype(part8<0>(w[0][0])) weights[std::size_t {Panels}][panel_vectors];
+                    unroll_grid<Panels, panel_vectors>(
+                        [&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { weights[p][v] = part8<decltype(part)::value>(w[p][v]); });
+                    unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
+                        const auto x = spread8<decltype(part)::value>(a[r]);
+                        unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                            acc[r][p][v] = OneGroup ? dot8_of_group(acc[r][p][v], x, weights[p][v]) : dot8(acc[r][p][v], x, weights[p][v]);
+                        });
+                    });
+                });
+            }
+        } else {
+            const auto step = [&](chain4(&chain)[std::size_t {Rows}][std::size_t {Panels}][panel_vectors]) NIBBLE_UNROLLED {
+                unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
+                weights4 low[std::size_t {Panels}][panel_vectors], high[std::size_t {Panels}][panel_vectors];
+                unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                    load4(codes + p * panel_bytes + v * vector_bytes, low[p][v], high[p][v]);
+                });
+                unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
+                    const auto first = spread_quad(a[r]), second = spread_quad(a[r] + 4);
+                    unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                        chain[r][p][v] = dot4(dot4(chain[r][p][v], first, low[p][v]), second, high[p][v]);
+                    });
+                });
+                codes += 4 * panel_columns;
+                a.advance(8);
+            };
+            while (padded != 0) {
+                chain4 chain[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
+                unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED { chain[r][p][v] = begin_chain(acc[r][p][v]); });
+                });
+                if (padded >= 4 * chain_quads) {
+                    padded -= 4 * chain_quads;
+                    unroll<chain_quads / 2>([&](std::size_t) NIBBLE_UNROLLED { step(chain); });
+                } else {
+                    for (; padded != 0; padded -= 8)
+                        step(chain);
+                }
+                unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
+                    unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = end_chain(acc[r][p][v], chain[r][p][v]); });
+                });
+            }
+        }
+    }
+
+    template <int Rows, int Panels>
+    static void tile(
+        const gemm_args& args, std::ptrdiff_t row, weight_block w, range k, const plan& allowed, sum* sums, std::size_t ahead) noexcept
+    {
+        const std::ptrdiff_t stride = packed_stride<stored>(args), padded_group = (args.group_size + 7) / 8 * 8;
+        row_cursor<stored, Rows> a(
+            reinterpret_cast<const stored*>(args.a) + row * stride + k.begin * (args.groups > 1 ? padded_group : 1), stride);
+        accumulators<Rows, Panels> acc;
+        const auto each = [&](auto step) NIBBLE_UNROLLED {
+            unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
+                unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
+                    step(acc[r][p][v], r, p, v, sums + (r * Panels + p) * std::size_t {panel_columns} + v * words::size);
+                });
+            });
+        };
+        if (args.groups == 1) {
+            if (k.begin == 0)
+                each([&](words& x, std::size_t, std::size_t, std::size_t, const sum*) NIBBLE_UNROLLED { x = words(0); });
+            else
+                each([&](words& x, std::size_t, std::size_t, std::size_t, const sum* at)
+                         NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
+            accumulate<Rows, Panels, true>(acc, read_group<Bits>(args, w.at).codes, w.panel_bytes, a, k.end - k.begin, allowed, ahead);
+            each([&](words& x, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
+            return;
+        }
+        if (k.begin == 0)
+            each([&](words&, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
+        const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
+        const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w.at).codes - w.at);
+        for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
+            const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
+            const std::ptrdiff_t padded = (length + 7) / 8 * 8;
+            const std::int32_t* const row_sums = args.group_sums + g * args.rows + row;
+            unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
+                const words from_row = correct.of_row(row_sums[r], length);
+                unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; });
+            });
+            unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
+            accumulate<Rows, Panels, false>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
+            if (correct.has_columns()) {
+                [[maybe_unused]] std::int32_t sums_of[std::size_t {Panels * panel_columns}];
+                if (Bits == 8 && args.without_sums)
+                    sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
+                each([&](words& x, std::size_t r, std::size_t p, std::size_t v, const sum*) NIBBLE_UNROLLED {
+                    group_cursor group = read_group<Bits>(args, w.at + p * w.panel_bytes);
+                    if (Bits == 8 && args.without_sums)
+                        group.column_sums = reinterpret_cast<const std::byte*>(sums_of + p * std::size_t {panel_columns});
+                    x = x + correct.of_column(group, v * words::size);
+                    if (correct.zero_points)
+                        x = x - correct.zero_points_of(group, v * words::size) * words(row_sums[r]);
+                });
+            }
+            // Kept in memory: in registers there is no room for them and a tile.
+            __asm__ volatile("" : : : "memory");
+            floats scale[std::size_t {Panels}][panel_vectors];
+            unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                scale[p][v] = load_scales(args, w.at + p * w.panel_bytes, v * words::size);
+            });
+            each([&](const words& x, std::size_t, std::size_t p, std::size_t v, sum* at)
+                     NIBBLE_UNROLLED { fused(to_float(x), scale[p][v], floats::load_unaligned(&at->real)).store_unaligned(&at->real); });
+            if (args.has_offsets) {
+                each([&](const words&, std::size_t r, std::size_t p, std::size_t v, sum* at) NIBBLE_UNROLLED {
+                    const floats offset = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).offsets, v * words::size);
+                    fused(to_float(words(row_sums[r])), offset, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
+                });
+            }
+            w.at += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
+        }
+    }
+
+    // c = sums + lacking, which is the same in all rows.
+    template <int Panels>
+    static void add_columns(const std::int32_t* sums, const std::int32_t* lacking, std::ptrdiff_t rows, std::ptrdiff_t columns,
+        std::int32_t* c, std::ptrdiff_t c_stride) noexcept
+    {
+        constexpr std::size_t vectors = Panels * panel_vectors;
+        const bool all = columns == Panels * panel_columns;
+        words add[vectors];
+        unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED { add[v] = words::load_unaligned(lacking + v * words::size); });
+        for (; rows > 0; --rows, sums += Panels * panel_columns, c += c_stride)
+            unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED {
+                const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v * words::size);
+                const words x = words::load_unaligned(sums + lane) + add[v];
+                if (all)
+                    x.store_unaligned(c + lane);
+                else if (lane < columns)
+                    store_columns(x, c + lane, columns - lane);
+            });
+    }
+
+    template <int Panels>
+    static void finish(const gemm_args& args, range rows, std::ptrdiff_t panel, sum* sums) noexcept
+    {
+        constexpr std::ptrdiff_t stride = Panels * panel_columns;
+        const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
+        const bool one_group = args.groups == 1, whole = args.output == gemm_output::s32 || args.requantize;
+        // Then sums lack the same in all rows.
+        const bool by_column = whole && one_group && !correct.has_rows();
+        alignas(64) std::int32_t lacking[std::size_t {stride}] = {};
+        for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
+            const std::byte* const w = args.panels + static_cast<std::size_t>(panel + lane / panel_columns) * args.panel_bytes;
+            const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);
+            const group_cursor group = read_group<Bits>(args, w);
+            const words column_part = one_group ? correct.of_column(group, in_panel) : words(0);
+            if (by_column) {
+                column_part.store_unaligned(lacking + lane);
+                return;
+            }
+            const epilogue_columns finish_one(args, column);
+            const floats scale = one_group ? load_scales(args, group.scales, in_panel) : floats(1.0f);
+            for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row) {
+                sum* const at = sums + (row - rows.begin) * stride + lane;
+                if (!one_group && !whole) {
+                    finish_one(floats::load_unaligned(&at->real), row);
+                    continue;
+                }
+                words x = words::load_unaligned(&at->whole) + column_part;
+                const std::int32_t row_sum = one_group && args.group_sums ? args.group_sums[row] : 0;
+                if (one_group && correct.has_rows())
+                    x = x + correct.of_row(row_sum, args.k);
+                if (one_group && correct.zero_points)
+                    x = x - correct.zero_points_of(group, in_panel) * words(row_sum);
+                if (args.requantize)
+                    x.store_unaligned(&at->whole);
+                else if (whole)
+                    store_columns(x, static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, args.n - column);
+                else if (args.has_offsets)
+                    finish_one(fused(to_float(words(row_sum)), load_scales(args, group.offsets, in_panel),
+                                   fused(to_float(x), scale, floats(0.0f))),
+                        row);
+                else
+                    finish_one(fused(to_float(x), scale, floats(0.0f)), row);
+            }
+        });
+        if (!by_column && !args.requantize)
+            return;
+        const std::ptrdiff_t column = panel * panel_columns, columns = columns_left(args, panel, Panels);
+        const std::ptrdiff_t count = rows.end - rows.begin, at = rows.begin * args.c_stride + column;
+        if (args.requantize)
+            requantize_block(*args.requantize, &sums->whole, stride, count, column, columns, static_cast<std::uint8_t*>(args.c) + at,
+                args.c_stride, by_column ? lacking : nullptr);
+        else
+            add_columns<Panels>(&sums->whole, lacking, count, columns, static_cast<std::int32_t*>(args.c) + at, args.c_stride);
+    }
+};
+
+template <class Lazy>
+inline void gemm_w8(const gemm_args& args) noexcept
+{
+    run_product<integer_product<8>>(args);
+}
+template <class Lazy>
+inline void gemm_w8_reduced(const gemm_args& args) noexcept
+{
+    run_product<integer_product<8, multiplies_bytes>>(args);
+}
+template <class Lazy>
+inline void gemm_w4(const gemm_args& args) noexcept
+{
+    run_product<integer_product<4>>(args);
+}
+
+} // namespace NIBBLE_BACKEND_NAME
+NIBBLE_END

@@ -1,0 +1,9 @@
+// Compiles pack_activations.inl for every backend.
+#pragma once
+
+#include "../../quantize/kernels/quantize.hpp"
+#include "reduced_range.hpp"
+
+#define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)
+#define NIBBLE_KERNEL_FILE "../gemm/kernels/pack_activations.inl"
+#include "../../backend/for_each_backend.hpp"

@@ -1,0 +1,743 @@
+// Quantize, dequantize, ranges.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "quantize.hpp"
+
+NIBBLE_BEGIN
+namespace NIBBLE_BACKEND_NAME {
+
+inline floats zero_if_nan(floats t) noexcept { return select(t == t, t, floats(0.0f)); }
+
+// The rule of one scale and zero point that most quantization uses: times 1 / scale, ties to even, then the zero point. Clamping before
+// rounding is the same since both bounds are integers, and keeps the conversion to int in range.
+struct quantizer {
+    float inverse, low, high;
+    std::int32_t zero_point;
+
+    void prepare(std::ptrdiff_t, std::ptrdiff_t) const noexcept {}
+    words operator()(floats x, std::ptrdiff_t) const noexcept
+    {
+        const floats t = zero_if_nan(x * floats(inverse));
+        return round_to_int(min(max(t, floats(low)), floats(high))) + words(zero_point);
+    }
+};
+
+// x is finite and scale = max|x| / qmax, so nothing can leave the range.
+struct absmax_quantizer {
+    float inverse;
+
+    void prepare(std::ptrdiff_t, std::ptrdiff_t) const noexcept {}
+    words operator()(floats x, std::ptrdiff_t) const noexcept { return round_to_int(x * floats(inverse)); }
+};
+
+// What stochastic rounding adds before it rounds down: reals in [0, 1) whose 24 bits come from the column, times random_step, by two rounds
+// of multiply and shift, with a key of the row before each.
+inline constexpr std::uint32_t random_step = 0x9e3779b9u;
+inline floats noise(words column_step, const stochastic_keys& keys) noexcept
+{
+    const auto mix = [](words h) noexcept {
+        h = (h ^ shift_right<16>(h)) * words(0x7feb352d);
+        return (h ^ shift_right<15>(h)) * words(static_cast<std::int32_t>(0x846ca68bu));
+    };
+    const words h = mix(column_step ^ words(static_cast<std::int32_t>(keys.first)));
+    return to_float(shift_right<8>(mix(h + words(static_cast<std::int32_t>(keys.second))))) * floats(0x1p-24f);
+}
+
+struct lane_steps_table {
+    std::int32_t v[chunk] {};
+    constexpr lane_steps_table() noexcept
+    {
+        for (std::uint32_t i = 0; i < chunk; ++i)
+            v[i] = static_cast<std::int32_t>(i * random_step);
+    }
+};
+inline constexpr lane_steps_table lane_steps;
+
+// Column `column` + `lane` and those after it, times random_step; lane is in a chunk.
+inline words column_steps(std::ptrdiff_t column, std::ptrdiff_t lane) noexcept
+{
+    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(column) * random_step)) + words::load_unaligned(lane_steps.v + lane);
+}
+
+// x rounded to an integer by the rule, for x in the range of int32.
+template <rounding Round>
+inline words round_by(floats x, words column_step, const stochastic_keys& keys) noexcept
+{
+    if constexpr (Round == rounding::ties_to_even) {
+        return round_to_int(x);
+    } else if constexpr (Round == rounding::half_away_from_zero) {
+        return round_half_away_to_int(x);
+    } else if constexpr (Round == rounding::half_up) { // the half is added before
+        return truncate_to_int(floor_of(x));
+    } else if constexpr (Round == rounding::toward_zero) {
+        return truncate_to_int(x);
+    } else {
+        const floats u = opaque(x), below = floor_of(u);
+        return truncate_to_int(below + select(noise(column_step, keys) < u - below, floats(1.0f), floats(0.0f)));
+    }
+}
+
+// visit(integral_constant of the rule).
+template <class Visit>
+inline auto with_rounding(rounding round, Visit visit) noexcept
+{
+    switch (round) {
+    case rounding::half_away_from_zero: return visit(std::integral_constant<rounding, rounding::half_away_from_zero> {});
+    case rounding::half_up: return visit(std::integral_constant<rounding, rounding::half_up> {});
+    case rounding::toward_zero: return visit(std::integral_constant<rounding, rounding::toward_zero> {});
+    case rounding::stochastic: return visit(std::integral_constant<rounding, rounding::stochastic> {});
+    case rounding::ties_to_even: break;
+    }
+    return visit(std::integral_constant<rounding, rounding::ties_to_even> {});
+}
+
+// Any rule, and any scales: one for the group, or one a column.
+class general_quantizer {
+public:
+    general_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept : args_(args), keys_(args.rule.seed, row) {}
+
+    void set(std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+    {
+        begin_ = begin;
+        const float half = args_.rule.round == rounding::half_up ? 0.5f : 0.0f;
+        for (std::ptrdiff_t i = 0; i < chunk; ++i) {
+            const std::ptrdiff_t at = i < count ? i * step : 0;
+            const std::int32_t zero_point = zero_points ? zero_points[at] : 0, after = args_.rule.zero_point_first ? 0 : zero_point;
+            scale_[i] = scales[at];
+            add_[i] = static_cast<float>(zero_point - after) + half;
+            low_[i] = static_cast<float>(args_.qmin - after);
+            high_[i] = static_cast<float>(args_.qmax - after);
+            after_[i] = after;
+        }
+        if (!args_.rule.divide)
+            for (std::ptrdiff_t i = 0; i < chunk; i += width)
+                quotient(floats(1.0f), floats::load_unaligned(scale_ + i)).store_unaligned(scale_ + i);
+    }
+
+    // For scales that differ from column to column, before each chunk.
+    void prepare(std::ptrdiff_t column, std::ptrdiff_t count) noexcept
+    {
+        if (args_.group_size == 1)
+            set(column, count, row_scales_ + column * args_.group_step,
+                row_zero_points_ ? row_zero_points_ + column * args_.group_step : nullptr, args_.group_step);
+        else
+            begin_ = column;
+    }
+    void set_row(const float* scales, const std::int32_t* zero_points) noexcept
+    {
+        row_scales_ = scales;
+        row_zero_points_ = zero_points;
+    }
+
+    words operator()(floats x, std::ptrdiff_t column) const noexcept
+    {
+        const std::ptrdiff_t i = column - begin_;
+        const floats scale = floats::load_unaligned(scale_ + i), low = floats::load_unaligned(low_ + i),
+                     high = floats::load_unaligned(high_ + i);
+        const floats t = args_.rule.divide ? quotient(x, scale) : x * scale;
+        const floats u = opaque(zero_if_nan(t)) + floats::load_unaligned(add_ + i);
+        const floats bounded = min(max(u, low), high);
+        const words code = with_rounding(args_.rule.round,
+            [&](auto round) noexcept { return round_by<decltype(round)::value>(bounded, column_steps(column, 0), keys_); });
+        return code + words::load_unaligned(after_ + i);
+    }
+
+private:
+    const quantize_args& args_;
+    const float* row_scales_ = nullptr;
+    const std::int32_t* row_zero_points_ = nullptr;
+    stochastic_keys keys_;
+    std::ptrdiff_t begin_ = 0;
+    float scale_[chunk]; // its reciprocal, unless the rule divides
+    float add_[chunk], low_[chunk], high_[chunk];
+    std::int32_t after_[chunk];
+};
+
+// Columns [begin, begin + count) of a row, whose first code is at q; begin is at a whole byte of q.
+template <int Bits, class Rule>
+inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin, std::ptrdiff_t count, Rule& rule) noexcept
+{
+    const auto step = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
+        words codes[chunk_vectors];
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
+            codes[i] = rule(floats::load_unaligned(from + lane), column + lane);
+        });
+        store_codes<Bits>(codes, to);
+    };
+    std::ptrdiff_t i = 0;
+    for (; i + chunk <= count; i += chunk) {
+        rule.prepare(begin + i, chunk);
+        step(x + begin + i, q + (begin + i) * Bits / 8, begin + i);
+    }
+    if (i < count) {
+        float from[chunk] = {};
+        std::uint8_t to[chunk];
+        const std::ptrdiff_t rest = count - i, bits = rest * Bits;
+        std::memcpy(from, x + begin + i, static_cast<std::size_t>(rest) * sizeof(float));
+        rule.prepare(begin + i, rest);
+        step(from, to, begin + i);
+        if (bits % 8 != 0)
+            to[bits / 8] &= static_cast<std::uint8_t>((1 << bits % 8) - 1);
+        std::memcpy(q + (begin + i) * Bits / 8, to, static_cast<std::size_t>((bits + 7) / 8));
+    }
+}
+
+template <class Rule>
+inline void quantize_bytes(const float* x, std::uint8_t* q, std::ptrdiff_t count, Rule rule) noexcept
+{
+    quantize_span<8>(x, q, 0, count, rule);
+}
+
+// What becomes of a chunk of rounded codes: nothing, or a zero point and bounds.
+struct as_rounded {
+    chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t) const noexcept { return narrow(s); }
+};
+class with_zero_point {
+public:
+    // zero_points: one for each chunk, `step` apart, or null.
+    with_zero_point(std::int32_t low, std::int32_t high, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+        : zero_points_(zero_points), step_(step), offset_(high > 127 ? 128 : 0), low_(all_bytes(low - offset_)),
+          high_(all_bytes(high - offset_)), flip_(all_bytes(offset_))
+    {
+    }
+    chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t c) const noexcept
+    {
+        const std::int32_t zero_point = zero_points_ ? zero_points_[c * step_] : 0;
+        return exclusive_or(bounded(narrow(shifted(s, zero_point - offset_)), low_, high_), flip_);
+    }
+
+private:
+    const std::int32_t* zero_points_;
+    std::ptrdiff_t step_;
+    std::int32_t offset_; // of uint8 codes, which are bounded as int8
+    chunk_bytes low_, high_, flip_;
+};
+
+// How a chunk of floats becomes rounded codes. The usual rule: times a reciprocal, ties to even.
+struct usual_rounding {
+    NIBBLE_INLINE chunk_shorts operator()(const float* x, float inverse, std::ptrdiff_t) const noexcept
+    {
+        floats t[chunk_vectors];
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            t[i] = floats::load_unaligned(x + static_cast<std::ptrdiff_t>(i) * width) * floats(inverse);
+        });
+        return round_to_shorts(t);
+    }
+};
+
+// Any rule: times a reciprocal, or over a scale. zero_points, if the rule adds them before it rounds: one for each chunk, `step` apart.
+template <rounding Round>
+class rule_rounding {
+public:
+    rule_rounding(
+        bool divide, const stochastic_keys& keys, std::ptrdiff_t begin, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+        : divide_(divide), begin_(begin), zero_points_(zero_points), step_(step), keys_(keys)
+    {
+    }
+
+    chunk_shorts operator()(const float* x, float factor, std::ptrdiff_t c) const noexcept
+    {
+        const std::ptrdiff_t column = begin_ + c * chunk;
+        floats t[chunk_vectors];
+        if (divide_)
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = quotient(load(x, i), floats(factor)); });
+        else
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = load(x, i) * floats(factor); });
+        if (zero_points_ || Round == rounding::half_up) {
+            const floats add(
+                (zero_points_ ? static_cast<float>(zero_points_[c * step_]) : 0.0f) + (Round == rounding::half_up ? 0.5f : 0.0f));
+            unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = opaque(round_is_exact ? zero_if_nan(t[i]) : t[i]) + add; });
+        }
+        words codes[chunk_vectors];
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
+            codes[i] = round_by<Round>(within_shorts(t[i]), column_steps(column, lane), keys_);
+        });
+        return to_shorts(codes);
+    }
+
+private:
+    template <class I>
+    static floats load(const float* x, I i) noexcept
+    {
+        return floats::load_unaligned(x + static_cast<std::ptrdiff_t>(std::size_t {i}) * width);
+    }
+
+    bool divide_;
+    std::ptrdiff_t begin_;
+    const std::int32_t* zero_points_;
+    std::ptrdiff_t step_;
+    stochastic_keys keys_;
+};
+
+// `count` chunks, chunk c with factors[c * step]. False: some lane may be wrong, being NaN or far outside; never if Known says that all
+// products are finite and small.
+template <int Bits, bool Known, class Round, class Finish>
+inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* factors, std::ptrdiff_t step,
+    const Round& round, const Finish& finish) noexcept
+{
+    constexpr bool checked = !Known && !round_is_exact;
+    chunk_shorts worst = zero_shorts();
+    for (std::ptrdiff_t c = 0; c < count; ++c, x += chunk, q += chunk * Bits / 8) {
+        const chunk_shorts codes = round(x, factors[c * step], c);
+        if constexpr (checked)
+            worst = lowest(worst, codes);
+        store_bytes<Bits>(finish(codes, c), q);
+    }
+    return !checked || !any_least(worst);
+}
+
+// One row, columns [begin, begin + count), all of one group or (step 1) whole chunks with a group each.
+template <int Bits>
+class row_quantizer {
+public:
+    row_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept
+        : args_(args), row_(row), x_(args.x + row * args.x_stride), q_(static_cast<std::uint8_t*>(args.q) + row * args.q_stride),
+          usual_(args.rule.round == rounding::ties_to_even && !args.rule.divide && !args.rule.zero_point_first), keys_(args.rule.seed, row)
+    {
+        const std::ptrdiff_t at = row / args.block_rows * args.row_step;
+        scales_ = args.scales + at;
+        zero_points_ = args.zero_points ? args.zero_points + at : nullptr;
+    }
+
+    void group(std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at) const noexcept
+    {
+        const float factor = args_.rule.divide ? scales_[at] : 1.0f / scales_[at];
+        const std::ptrdiff_t whole = count / chunk * chunk;
+        for (std::ptrdiff_t i = 0; i < whole; i += block * chunk)
+            chunks(begin + i, whole - i < block * chunk ? (whole - i) / chunk : block, &factor, at, 0);
+        if (whole < count)
+            one_by_one(begin + whole, count - whole, at);
+    }
+
+    // `width` groups of a chunk each: their quotients are one division.
+    void groups(std::ptrdiff_t begin, std::ptrdiff_t at) const noexcept
+    {
+        float factors[floats::size];
+        const floats scales = floats::load_unaligned(scales_ + at);
+        (args_.rule.divide ? scales : quotient(floats(1.0f), scales)).store_unaligned(factors);
+        chunks(begin, width, factors, at, 1);
+    }
+
+    // A scale for each column.
+    void columns() const noexcept
+    {
+        general_quantizer rule(args_, row_);
+        rule.set_row(scales_, zero_points_);
+        quantize_span<Bits>(x_, q_, 0, args_.cols, rule);
+    }
+
+private:
+    static constexpr std::ptrdiff_t block = 8; // chunks; if one lane is doubtful, all are done again
+
+    void one_by_one(std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at) const noexcept
+    {
+        const std::int32_t zero_point = zero_points_ ? zero_points_[at] : 0;
+        if (usual_) {
+            quantizer rule {
+                1.0f / scales_[at], static_cast<float>(args_.qmin - zero_point), static_cast<float>(args_.qmax - zero_point), zero_point};
+            quantize_span<Bits>(x_, q_, begin, count, rule);
+        } else {
+            general_quantizer rule(args_, row_);
+            rule.set(begin, chunk, scales_ + at, &zero_point, 0);
+            quantize_span<Bits>(x_, q_, begin, count, rule);
+        }
+    }
+    template <class Round>
+    bool finished(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, const std::int32_t* zero_points, std::ptrdiff_t step,
+        const Round& round) const noexcept
+    {
+        const float* x = x_ + begin;
+        std::uint8_t* q = q_ + begin * Bits / 8;
+        if constexpr (Bits == 8 && std::is_same_v<Round, usual_rounding>)
+            if (!zero_points && args_.qmin == -128)
+                return quantize_chunks<Bits, false>(x, q, count, factors, step, round, as_rounded {});
+        return quantize_chunks<Bits, false>(x, q, count, factors, step, round, with_zero_point(args_.qmin, args_.qmax, zero_points, step));
+    }
+    void chunks(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, std::ptrdiff_t at, std::ptrdiff_t step) const noexcept
+    {
+        const std::int32_t *zero_points = zero_points_ ? zero_points_ + at : nullptr,
+                           *first = args_.rule.zero_point_first ? zero_points : nullptr,
+                           *last = args_.rule.zero_point_first ? nullptr : zero_points;
+        const bool right = usual_ ? finished(begin, count, factors, last, step, usual_rounding {})
+                                  : with_rounding(args_.rule.round, [&](auto round) noexcept {
+                                        return finished(begin, count, factors, last, step,
+                                            rule_rounding<decltype(round)::value>(args_.rule.divide, keys_, begin, first, step));
+                                    });
+        for (std::ptrdiff_t c = 0; !right && c < count; ++c)
+            one_by_one(begin + c * chunk, chunk, at + c * step);
+    }
+
+    const quantize_args& args_;
+    std::ptrdiff_t row_;
+    const float* x_;
+    std::uint8_t* q_;
+    bool usual_;
+    stochastic_keys keys_;
+    const float* scales_;
+    const std::int32_t* zero_points_;
+};
+
+template <int Bits>
+inline void quantize_matrix(const quantize_args& args) noexcept
+{
+    for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
+        const row_quantizer<Bits> row(args, r);
+        if (args.group_size == 1) {
+            row.columns();
+            continue;
+        }
+        std::ptrdiff_t begin = 0, at = 0;
+        if (args.group_size == chunk && args.group_step == 1)
+            for (; begin + width * chunk <= args.cols; begin += width * chunk, at += width)
+                row.groups(begin, at);
+        for (; begin < args.cols; begin += args.group_size, at += args.group_step)
+            row.group(begin, args.cols - begin < args.group_size ? args.cols - begin : args.group_size, at);
+    }
+}
+
+template <class Lazy>
+inline void quantize_8(const quantize_args& args) noexcept
+{
+    quantize_matrix<8>(args);
+}
+template <class Lazy>
+inline void quantize_4(const quantize_args& args) noexcept
+{
+    quantize_matrix<4>(args);
+}
+template <class Lazy>
+inline void quantize_2(const quantize_args& args) noexcept
+{
+    quantize_matrix<2>(args);
+}
+
+// The bits of the greatest |x|: as integers, magnitudes of floats sort like the floats, and NaN comes above infinity.
+inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noexcept
+{
+    const words mask(0x7fffffff);
+    words top[4] = {words(0), words(0), words(0), words(0)};
+    std::ptrdiff_t i = 0;
+    for (; i + 4 * width <= count; i += 4 * width)
+        unroll<4>([&](std::size_t v) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v) * width;
+            top[v] = max(top[v], as_words(floats::load_unaligned(x + i + lane)) & mask);
+        });
+    words all = max(max(top[0], top[1]), max(top[2], top[3]));
+    for (; i + width <= count; i += width)
+        all = max(all, as_words(floats::load_unaligned(x + i)) & mask);
+    std::int32_t best = highest_lane(all);
+    for (; i < count; ++i) {
+        const std::int32_t magnitude = static_cast<std::int32_t>(float_bits(x[i]) & 0x7fffffffu);
+        best = magnitude > best ? magnitude : best;
+    }
+    return best;
+}
+
+// The symmetric scale of a group whose greatest magnitude has the bits `top`; NaN if that is not finite.
+inline float absmax_scale(std::int32_t top, float qmax) noexcept
+{
+    if (top >= 0x7f800000)
+        return float_from_bits(0x7fc00000u);
+    const float scale = float_from_bits(static_cast<std::uint32_t>(top)) / qmax;
+    return scale < 1.17549435e-38f ? 1.0f : scale;
+}
+
+// The greatest magnitudes of `width` chunks.
+inline words greatest_magnitudes(const float* x) noexcept
+{
+    const words mask(0x7fffffff);
+    words top[words::size];
+    unroll_grid<words::size, chunk_vectors>([&](std::size_t c, std::size_t v) NIBBLE_UNROLLED {
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(c) * chunk + static_cast<std::ptrdiff_t>(v) * width;
+        const words magnitude = as_words(floats::load_unaligned(x + at)) & mask;
+        top[c] = v == 0 ? magnitude : max(top[c], magnitude);
+    });
+    return highest_lanes(top);
+}
+
+// The scales of `width` groups of a chunk each, and their reciprocals. False, and nothing done: a group holds a NaN or an infinity.
+inline bool absmax_scales(const float* x, float qmax, float* scales, float* inverse) noexcept
+{
+    const words top = greatest_magnitudes(x);
+    if (highest_lane(top) >= 0x7f800000)
+        return false;
+    const words scale = as_words(quotient(as_floats(top), floats(qmax)));
+    const floats chosen = as_floats(choose(scale < words(0x00800000), as_words(floats(1.0f)), scale));
+    chosen.store_unaligned(scales);
+    quotient(floats(1.0f), chosen).store_unaligned(inverse);
+    return true;
+}
+
+// Groups of a chunk each, as many as come in whole vectors of finite groups; returns how many. Scales are computed one vector ahead, so
+// that their two divisions do not keep the codes waiting.
+template <int Bits>
+inline std::ptrdiff_t quantize_absmax_groups(const float* x, std::uint8_t* q, std::ptrdiff_t groups, float qmax, float* scales) noexcept
+{
+    float inverse[2][floats::size];
+    std::ptrdiff_t done = 0;
+    bool ready = groups >= width && absmax_scales(x, qmax, scales, inverse[0]);
+    for (int side = 0; ready; side ^= 1) {
+        const std::ptrdiff_t next = done + width;
+        ready = next + width <= groups && absmax_scales(x + next * chunk, qmax, scales + next, inverse[side ^ 1]);
+        quantize_chunks<Bits, true>(
+            x + done * chunk, q + done * chunk * Bits / 8, width, inverse[side], 1, usual_rounding {}, as_rounded {});
+        done = next;
+    }
+    return done;
+}
+
+template <int Bits>
+inline float quantize_absmax_group(const float* x, std::uint8_t* q, std::ptrdiff_t count, float qmax) noexcept
+{
+    const std::int32_t top = greatest_magnitude(x, count);
+    const float scale = absmax_scale(top, qmax), inverse = 1.0f / scale;
+    if (top < 0x7f800000) {
+        const std::ptrdiff_t whole = count / chunk * chunk;
+        quantize_chunks<Bits, true>(x, q, count / chunk, &inverse, 0, usual_rounding {}, as_rounded {});
+        absmax_quantizer rule {inverse};
+        quantize_span<Bits>(x, q, whole, count - whole, rule);
+    } else {
+        quantizer rule {1.0f, -qmax, qmax, 0};
+        quantize_span<Bits>(x, q, 0, count, rule);
+    }
+    return scale;
+}
+
+template <int Bits>
+inline void quantize_absmax(const quantize_args& args) noexcept
+{
+    const float qmax = static_cast<float>(args.qmax);
+    for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
+        const float* x = args.x + r * args.x_stride;
+        std::uint8_t* q = static_cast<std::uint8_t*>(args.q) + r * args.q_stride;
+        float* scales = args.scales_out + r * args.row_step;
+        std::ptrdiff_t begin = 0;
+        while (begin < args.cols) {
+            if (args.group_size == chunk) {
+                const std::ptrdiff_t done
+                    = quantize_absmax_groups<Bits>(x + begin, q + begin * Bits / 8, (args.cols - begin) / chunk, qmax, scales);
+                begin += done * chunk;
+                scales += done;
+            }
+            const std::ptrdiff_t left = args.cols - begin;
+            if (left == 0)
+                break;
+            *scales++ = quantize_absmax_group<Bits>(x + begin, q + begin * Bits / 8, left < args.group_size ? left : args.group_size, qmax);
+            begin += args.group_size;
+        }
+    }
+}
+
+template <class Lazy>
+inline void quantize_absmax_8(const quantize_args& args) noexcept
+{
+    quantize_absmax<8>(args);
+}
+template <class Lazy>
+inline void quantize_absmax_4(const quantize_args& args) noexcept
+{
+    quantize_absmax<4>(args);
+}
+
+// Columns [begin, begin + count) of a row; scales[0], or with PerColumn scales[i * step] for column begin + i.
+template <int Bits, bool Signed, bool PerColumn>
+inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales,
+    const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+{
+    float scale[chunk];
+    std::int32_t zero_point[chunk];
+    const words group_zero(zero_points && !PerColumn ? zero_points[0] : 0);
+    const floats group_scale(scales[0]);
+    const auto values = [&](const std::uint8_t* from, float* to) noexcept {
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
+            const words zero = PerColumn ? words::load_unaligned(zero_point + lane) : group_zero;
+            const floats s = PerColumn ? floats::load_unaligned(scale + lane) : group_scale;
+            (to_float(load_codes<Bits, Signed>(from, i) - zero) * s).store_unaligned(to + lane);
+        });
+    };
+    for (std::ptrdiff_t i = 0; i < count; i += chunk) {
+        const std::ptrdiff_t part = count - i < chunk ? count - i : chunk;
+        if constexpr (PerColumn)
+            for (std::ptrdiff_t lane = 0; lane < chunk; ++lane) {
+                const std::ptrdiff_t at = lane < part ? (i + lane) * step : 0;
+                scale[lane] = scales[at];
+                zero_point[lane] = zero_points ? zero_points[at] : 0;
+            }
+        const std::uint8_t* from = q + (begin + i) * Bits / 8;
+        if (part == chunk) {
+            values(from, x + begin + i);
+        } else {
+            std::uint8_t codes[chunk] = {};
+            float reals[chunk];
+            std::memcpy(codes, from, static_cast<std::size_t>((part * Bits + 7) / 8));
+            values(codes, reals);
+            std::memcpy(x + begin + i, reals, static_cast<std::size_t>(part) * sizeof(float));
+        }
+    }
+}
+
+// `count` chunks, chunk c with scales[c * step] and zero_points[c * step].
+template <int Bits, bool Signed, bool HasZeroPoints>
+inline void dequantize_chunks(const std::uint8_t* q, float* x, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points,
+    std::ptrdiff_t step) noexcept
+{
+    for (std::ptrdiff_t c = 0; c < count; ++c, q += chunk * Bits / 8, x += chunk) {
+        const floats scale(scales[c * step]);
+        const words zero(HasZeroPoints ? zero_points[c * step] : 0);
+        unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+            const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
+            const words codes = load_codes<Bits, Signed>(q, i);
+            (to_float(HasZeroPoints ? codes - zero : codes) * scale).store_unaligned(x + lane);
+        });
+    }
+}
+
+template <int Bits, bool Signed>
+inline void dequantize_matrix(const dequantize_args& args) noexcept
+{
+    for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
+        const std::uint8_t* q = static_cast<const std::uint8_t*>(args.q) + r * args.q_stride;
+        float* x = args.x + r * args.x_stride;
+        const std::ptrdiff_t row = r / args.block_rows * args.row_step;
+        const float* scales = args.scales + row;
+        const std::int32_t* zero_points = args.zero_points ? args.zero_points + row : nullptr;
+        if (args.group_size == 1) {
+            dequantize_span<Bits, Signed, true>(q, x, 0, args.cols, scales, zero_points, args.group_step);
+            continue;
+        }
+        const auto chunks = [&](std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at, std::ptrdiff_t step) noexcept {
+            if (zero_points)
+                dequantize_chunks<Bits, Signed, true>(q + begin * Bits / 8, x + begin, count, scales + at, zero_points + at, step);
+            else
+                dequantize_chunks<Bits, Signed, false>(q + begin * Bits / 8, x + begin, count, scales + at, nullptr, step);
+        };
+        std::ptrdiff_t begin = 0, at = 0;
+        if (args.group_size == chunk && args.group_step == 1) {
+            at = args.cols / chunk;
+            begin = at * chunk;
+            chunks(0, at, 0, 1);
+        }
+        for (; begin < args.cols; begin += args.group_size, at += args.group_step) {
+            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+            const std::ptrdiff_t whole = count / chunk * chunk;
+            chunks(begin, count / chunk, at, 0);
+            if (whole < count)
+                dequantize_span<Bits, Signed, false>(
+                    q, x, begin + whole, count - whole, scales + at, zero_points ? zero_points + at : nullptr, 0);
+        }
+    }
+}
+
+template <class Lazy>
+inline void dequantize_s8(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<8, true>(args);
+}
+template <class Lazy>
+inline void dequantize_u8(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<8, false>(args);
+}
+template <class Lazy>
+inline void dequantize_s4(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<4, true>(args);
+}
+template <class Lazy>
+inline void dequantize_u4(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<4, false>(args);
+}
+template <class Lazy>
+inline void dequantize_s2(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<2, true>(args);
+}
+template <class Lazy>
+inline void dequantize_u2(const dequantize_args& args) noexcept
+{
+    dequantize_matrix<2, false>(args);
+}
+
+// The running range of a block, and the greatest magnitude in it.
+struct lane_range {
+    floats low, high;
+    words top;
+    void take(floats x) noexcept
+    {
+        low = min(low, x);
+        high = max(high, x);
+        top = max(top, as_words(x) & words(0x7fffffff));
+    }
+};
+
+// Which zero min and max return differs from CPU to CPU, hence the sums with 0.
+inline void store_range(float low, float high, std::int32_t top, float& low_out, float& high_out) noexcept
+{
+    const bool finite = top < 0x7f800000;
+    low_out = finite ? low + 0.0f : float_from_bits(0x7fc00000u);
+    high_out = finite ? high + 0.0f : float_from_bits(0x7fc00000u);
+}
+
+template <class Lazy>
+inline void range_f32(const range_args& args) noexcept
+{
+    float* low = args.low;
+    float* high = args.high;
+    for (std::ptrdiff_t first = 0; first < args.rows; first += args.block_rows) {
+        const std::ptrdiff_t end = args.rows - first < args.block_rows ? args.rows : first + args.block_rows;
+        if (args.group_size == 1) {
+            for (std::ptrdiff_t c = 0; c < args.cols; c += width) {
+                const std::ptrdiff_t count = args.cols - c < width ? args.cols - c : width;
+                const auto load = [&](std::ptrdiff_t r) noexcept {
+                    if (count == width)
+                        return floats::load_unaligned(args.x + r * args.x_stride + c);
+                    float lanes[floats::size] = {};
+                    std::memcpy(lanes, args.x + r * args.x_stride + c, static_cast<std::size_t>(count) * sizeof(float));
+                    return floats::load_unaligned(lanes);
+                };
+                lane_range range {load(first), load(first), words(0)};
+                for (std::ptrdiff_t r = first; r < end; ++r)
+                    range.take(load(r));
+                float lows[floats::size], highs[floats::size];
+                std::int32_t tops[words::size];
+                range.low.store_unaligned(lows);
+                range.high.store_unaligned(highs);
+                range.top.store_unaligned(tops);
+                for (std::ptrdiff_t i = 0; i < count; ++i)
+                    store_range(lows[i], highs[i], tops[i], *low++, *high++);
+            }
+            continue;
+        }
+        for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size) {
+            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+            const float start = args.x[first * args.x_stride + begin];
+            lane_range range {floats(start), floats(start), words(0)};
+            float least = start, greatest = start;
+            std::int32_t top = 0;
+            for (std::ptrdiff_t r = first; r < end; ++r) {
+                const float* x = args.x + r * args.x_stride + begin;
+                std::ptrdiff_t i = 0;
+                for (; i + width <= count; i += width)
+                    range.take(floats::load_unaligned(x + i));
+                for (; i < count; ++i) {
+                    const std::int32_t magnitude = static_cast<std::int32_t>(float_bits(x[i]) & 0x7fffffffu);
+                    top = magnitude > top ? magnitude : top;
+                    least = x[i] < least ? x[i] : least;
+                    greatest = x[i] > greatest ? x[i] : greatest;
+                }
+            }
+            const float lane_least = lowest_lane(range.low), lane_greatest = highest_lane(range.high);
+            const std::int32_t lane_top = highest_lane(range.top);
+            store_range(lane_least < least ? lane_least : least, lane_greatest > greatest ? lane_greatest : greatest,
+                lane_top > top ? lane_top : top, *low++, *high++);
+        }
+    }
+}
+
+} // namespace NIBBLE_BACKEND_NAME
+NIBBLE_END

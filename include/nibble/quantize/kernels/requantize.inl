@@ -1,0 +1,257 @@
+// int32 sums to int8 or uint8 codes; quantize/requantize.hpp states the modes.
+#if __INCLUDE_LEVEL__ == 0
+#define NIBBLE_ALONE
+#endif
+#include "requantize.hpp"
+
+NIBBLE_BEGIN
+namespace NIBBLE_BACKEND_NAME {
+
+// Lanes [0, count), at most all: loads give zero in the others, stores leave what is there.
+#if NIBBLE_ISA == NIBBLE_ISA_AVX512
+inline __mmask16 lanes_below(std::ptrdiff_t count) noexcept { return static_cast<__mmask16>((std::uint32_t {1} << count) - 1); }
+inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
+{
+    return words(_mm512_maskz_loadu_epi32(lanes_below(count), p));
+}
+inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm512_maskz_loadu_ps(lanes_below(count), p)); }
+inline void store_part(words v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_epi32(p, lanes_below(count), v); }
+inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_ps(p, lanes_below(count), v); }
+inline void store_codes_part(words v, std::uint8_t* p, std::ptrdiff_t count) noexcept
+{
+    _mm512_mask_cvtepi32_storeu_epi8(p, lanes_below(count), v);
+}
+inline void store_codes_part(words v, std::int16_t* p, std::ptrdiff_t count) noexcept
+{
+    _mm512_mask_cvtepi32_storeu_epi16(p, lanes_below(count), v);
+}
+#else
+#if NIBBLE_ISA == NIBBLE_ISA_AVX2
+inline __m256i lanes_below(std::ptrdiff_t count) noexcept
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return words(_mm256_maskload_epi32(p, lanes_below(count))); }
+inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm256_maskload_ps(p, lanes_below(count))); }
+inline void store_part(words v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_epi32(p, lanes_below(count), v); }
+inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_ps(p, lanes_below(count), v); }
+#else
+template <class Vector, class T>
+inline Vector load_lanes(const T* p, std::ptrdiff_t count) noexcept
+{
+    T lanes[Vector::size] = {};
+    std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
+    return Vector::load_unaligned(lanes);
+}
+inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return load_lanes<words>(p, count); }
+inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return load_lanes<floats>(p, count); }
+template <class Vector, class T>
+inline void store_part(Vector v, T* p, std::ptrdiff_t count) noexcept
+{
+    T lanes[Vector::size];
+    v.store_unaligned(lanes);
+    std::memcpy(p, lanes, static_cast<std::size_t>(count) * sizeof *p);
+}
+#endif
+template <class Q>
+inline void store_codes_part(words v, Q* p, std::ptrdiff_t count) noexcept
+{
+    Q lanes[words::size];
+    if constexpr (sizeof(Q) == 1)
+        store_low_bytes(v, lanes);
+    else
+        store_low_shorts(v, lanes);
+    for (std::ptrdiff_t i = 0; i < count; ++i)
+        p[i] = lanes[i];
+}
+#endif
+
+// Lanes p[0 ... count), the rest zero; or p[0] in every lane.
+inline words load_columns(const std::int32_t* p, std::ptrdiff_t count, bool each) noexcept
+{
+    return !each ? words(*p) : count >= width ? words::load_unaligned(p) : load_part(p, count);
+}
+inline floats load_columns(const float* p, std::ptrdiff_t count, bool each) noexcept
+{
+    return !each ? floats(*p) : count >= width ? floats::load_unaligned(p) : load_part(p, count);
+}
+
+inline void store_columns(words v, std::int32_t* p, std::ptrdiff_t count) noexcept
+{
+    if (count >= width)
+        v.store_unaligned(p);
+    else
+        store_part(v, p, count);
+}
+
+// x * 2^n, saturated.
+inline words shift_left_saturating(words x, words n) noexcept
+{
+    const words shifted = shift_left_by(x, n);
+    return choose(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ words(0x7fffffff));
+}
+
+// x / 2^n, half away from zero.
+inline words divide_by_power(words x, words n) noexcept
+{
+    const words mask = shift_left_by(words(1), n) - words(1);
+    const words threshold = shift_right<1>(mask) + shift_right<31>(x);
+    return shift_right_by(x, n) - shift_right_arithmetic<31>(threshold - (x & mask));
+}
+
+// x * multiplier * 2^(shift - 31) in one of the fixed-point modes.
+inline words multiply_fixed(requantize_mode mode, words x, words multiplier, words shift) noexcept
+{
+    const words none(0), scaled = shift_left_saturating(x, max(shift, none)), right = max(none - shift, none);
+    return mode == requantize_mode::single_rounding ? rounded_product(scaled, multiplier, right)
+                                                    : divide_by_power(rounded_high_product(scaled, multiplier), right);
+}
+
+// What multiply_fixed gives with two roundings where every shift is below zero. Floor division of x, less 1 if it is negative, rounds half
+// away from zero; nothing overflows since the product of two numbers is above the least int32.
+inline words multiply_and_shift_right(words x, words multiplier, words shift) noexcept
+{
+    const words product = rounded_high_product(x, multiplier), below = product + shift_right_arithmetic<31>(product);
+    return shift_right_arithmetic<1>(shift_right_by(below, shift ^ words(-1)) + words(1));
+}
+
+template <std::size_t Vectors>
+inline void store_lanes(const words (&v)[Vectors], std::uint8_t* codes) noexcept
+{
+    if constexpr (Vectors == chunk_vectors)
+        store_codes<8>(v, codes);
+    else
+        unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED { store_low_bytes(v[i], codes + static_cast<std::ptrdiff_t>(i) * width); });
+}
+template <std::size_t Vectors>
+inline void store_lanes(const words (&v)[Vectors], std::int16_t* codes) noexcept
+{
+    unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(i) * width); });
+}
+
+// A vector of columns: what they share over all rows is loaded once.
+template <requantize_mode Mode>
+class requantizer {
+public:
+    NIBBLE_INLINE requantizer() noexcept
+        : bias_(0), multiplier_(0), shift_(0), low_(0), high_(0), zero_point_(0), scale_(0.0f), before_(0.0f)
+    {
+    }
+    // also: a whole vector that adds to the biases, or null.
+    NIBBLE_INLINE requantizer(const requantize_params& p, std::ptrdiff_t column, std::ptrdiff_t count, const std::int32_t* also) noexcept
+        : bias_(0), multiplier_(0), shift_(0), low_(p.low - p.zero_point), high_(p.high - p.zero_point), zero_point_(p.zero_point),
+          scale_(0.0f), before_(0.0f)
+    {
+        const std::ptrdiff_t at = column * p.step;
+        if (p.bias)
+            bias_ = load_columns(p.bias + column, count, true);
+        if (also)
+            bias_ = bias_ + words::load_unaligned(also);
+        if constexpr (Mode == requantize_mode::float_ties_to_even) {
+            scale_ = load_columns(p.scale + at, count, p.step != 0);
+            if (p.zero_point_first) {
+                low_ = words(p.low);
+                high_ = words(p.high);
+                zero_point_ = words(0);
+                before_ = floats(static_cast<float>(p.zero_point));
+            }
+        } else {
+            multiplier_ = load_columns(p.multiplier + at, count, p.step != 0);
+            shift_ = load_columns(p.shift + at, count, p.step != 0);
+            only_right_ = Mode == requantize_mode::double_rounding && highest_lane(shift_) < 0;
+        }
+    }
+    NIBBLE_INLINE words operator()(words sum) const noexcept
+    {
+        sum = sum + bias_;
+        if constexpr (Mode == requantize_mode::float_ties_to_even) {
+            const floats t = to_float(sum) * scale_, u = opaque(t) + before_;
+            return round_to_int(min(max(u, to_float(low_)), to_float(high_))) + zero_point_;
+        } else {
+            const words product
+                = only_right_ ? multiply_and_shift_right(sum, multiplier_, shift_) : multiply_fixed(Mode, sum, multiplier_, shift_);
+            return min(max(product, low_), high_) + zero_point_;
+        }
+    }
+
+private:
+    words bias_, multiplier_, shift_, low_, high_, zero_point_;
+    floats scale_, before_;
+    bool only_right_ = false;
+};
+
+// rows x Vectors * width sums.
+template <std::size_t Vectors, requantize_mode Mode, class Q>
+inline void requantize_vectors(const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
+    std::ptrdiff_t column, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also) noexcept
+{
+    requantizer<Mode> to_code[Vectors];
+    unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED {
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(i) * width;
+        to_code[i] = requantizer<Mode>(p, column + at, width, also ? also + at : nullptr);
+    });
+    for (std::ptrdiff_t r = 0; r < rows; ++r, sums += sums_stride, codes += codes_stride) {
+        words v[Vectors];
+        unroll<Vectors>([&](std::size_t i)
+                            NIBBLE_UNROLLED { v[i] = to_code[i](words::load_unaligned(sums + static_cast<std::ptrdiff_t>(i) * width)); });
+        store_lanes(v, codes);
+    }
+}
+
+// The parameters by value: codes that are bytes might alias them.
+template <requantize_mode Mode, class Q>
+inline void requantize_in(const requantize_params p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
+    std::ptrdiff_t column, std::ptrdiff_t columns, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also) noexcept
+{
+    const auto also_at = [&](std::ptrdiff_t j) { return also ? also + j : nullptr; };
+    std::ptrdiff_t j = 0;
+    if constexpr (width > 1) // whole lines of memory at once, where rows are far apart
+        for (; columns - j >= chunk; j += chunk)
+            requantize_vectors<chunk_vectors, Mode>(p, sums + j, sums_stride, rows, column + j, codes + j, codes_stride, also_at(j));
+    for (; columns - j >= width; j += width)
+        requantize_vectors<1, Mode>(p, sums + j, sums_stride, rows, column + j, codes + j, codes_stride, also_at(j));
+    if (width > 1 && j < columns) {
+        const std::ptrdiff_t count = columns - j;
+        const requantizer<Mode> to_code(p, column + j, count, also_at(j));
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+            store_codes_part(to_code(load_part(sums + r * sums_stride + j, count)), codes + r * codes_stride + j, count);
+    }
+}
+
+// rows x columns sums to codes of 8 or 16 bits; the first column is `column` of the parameters. also: more biases, as whole vectors.
+template <class Q>
+inline void requantize_block(const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
+    std::ptrdiff_t column, std::ptrdiff_t columns, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also = nullptr) noexcept
+{
+    const auto run = p.mode == requantize_mode::float_ties_to_even ? requantize_in<requantize_mode::float_ties_to_even, Q>
+                     : p.mode == requantize_mode::double_rounding  ? requantize_in<requantize_mode::double_rounding, Q>
+                                                                   : requantize_in<requantize_mode::single_rounding, Q>;
+    run(p, sums, sums_stride, rows, column, columns, codes, codes_stride, also);
+}
+
+template <class Lazy>
+inline void requantize_s32(const requantize_args& args) noexcept
+{
+    requantize_block(args.params, args.x + args.row_begin * args.x_stride, args.x_stride, args.row_end - args.row_begin, 0, args.cols,
+        static_cast<std::uint8_t*>(args.q) + args.row_begin * args.q_stride, args.q_stride);
+}
+
+// TFLite's 16x8: with the upper 16 bits of the multiplier, rounded, and one rounding, half up. A plain loop: AVX2 and NEON have no products
+// of 64 bits.
+template <class Lazy>
+inline void requantize_16x8(const requantize_16x8_args& args) noexcept
+{
+    const requantize_16x8_params p = args.params;
+    for (std::ptrdiff_t r = 0; r < args.rows; ++r)
+        for (std::ptrdiff_t j = 0; j < args.columns; ++j) {
+            const std::ptrdiff_t at = r * args.stride + j, column = args.column + j;
+            const std::int64_t sum = args.low[at] + (args.high ? std::int64_t {256} * args.high[at] : 0) + (p.bias ? p.bias[column] : 0);
+            const std::int32_t multiplier = p.multiplier[column * p.step], down = 15 - p.shift[column * p.step];
+            const std::int64_t reduced = multiplier < 0x7fff0000 ? (multiplier + (1 << 15)) >> 16 : 0x7fff;
+            const std::int64_t q = (sum * reduced + (std::int64_t {1} << (down - 1))) >> down;
+            args.y[r * args.y_stride + j] = static_cast<std::int16_t>(q < p.low ? p.low : q > p.high ? p.high : q);
+        }
+}
+
+} // namespace NIBBLE_BACKEND_NAME
+NIBBLE_END

@@ -1,0 +1,8 @@
+// Compiles depthwise.inl for every backend.
+#pragma once
+
+#include "../../quantize/kernels/requantize.hpp"
+#include "arguments.hpp"
+
+#define NIBBLE_KERNEL_FILE "../tflite/kernels/depthwise.inl"
+#include "../../backend/for_each_backend.hpp"
