@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # ./go demo       quantizes and runs a real language model; figures and a picture go to build/demo
+# ./go nibble     inspects, quantizes, compares and runs GGUF files: ./go nibble quantize model.gguf small.gguf --type Q4_K_M
 # ./go test       builds and runs the tests on this CPU, under sanitizers and on emulated CPUs; --all: also those that take long
 # ./go bench      measures every product, its peers and the limits of this CPU; options follow (--help, --quick)
 # ./go compare    puts reports of ./go bench from several machines side by side: A.json B.json ...
@@ -9,6 +10,7 @@
 # ./go docs       makes the API reference and the guides as pages: build/docs/html/index.html
 # Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
 set -euo pipefail
+called_from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=tests/emulation/packages.sh
 . tests/emulation/packages.sh
@@ -55,6 +57,16 @@ demo() {
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
   mkdir -p build/demo
   exec build/demo-build/examples/language_model/nibble_language_model --output build/demo "$@"
+}
+
+nibble() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev
+  make_in build/demo-build nibble_gguf -DCMAKE_BUILD_TYPE=Release \
+    -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
+  # Names of files are meant from where ./go was called.
+  local program=$PWD/build/demo-build/examples/gguf/nibble
+  cd "$called_from"
+  exec "$program" "$@"
 }
 
 qat() {
@@ -184,6 +196,7 @@ verb=${1:-}
 case $verb in
 demo) demo "$@" ;;
 test) run_tests "$@" ;;
+nibble) nibble "$@" ;;
 qat) qat "$@" ;;
 bench) bench "$@" ;;
 compare) compare "$@" ;;

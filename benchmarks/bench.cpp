@@ -4,15 +4,16 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-
+#include "../examples/common/options.hpp"
 #include "convolutions.hpp"
 #include "products.hpp"
 #include "report.hpp"
@@ -26,7 +27,7 @@ constexpr std::array<std::ptrdiff_t, 3> odd_shapes[]
     = {{4, 1024, 1024}, {3, 1023, 1023}, {8, 1024, 1024}, {7, 1021, 1019}, {128, 1024, 1024}, {127, 1021, 1019}};
 
 struct options {
-    bool quick = false;
+    bool quick = false, list = false;
     int rounds = 0;
     double seconds_a_shape = 0; // rounds beyond the third are left out when they take longer
     std::vector<std::string> backends, peers;
@@ -55,8 +56,17 @@ std::vector<shape> shapes(const options& o)
         std::stringstream list(o.shapes);
         for (std::string one; std::getline(list, one, ',');) {
             shape s {0, 0, 0, true};
-            if (std::sscanf(one.c_str(), "%tdx%tdx%td", &s.m, &s.n, &s.k) != 3 || s.m < 1 || s.n < 1 || s.k < 1) {
-                std::fprintf(stderr, "--shape %s: write m x n x k as 16x4096x4096\n", one.c_str());
+            std::stringstream sizes(one);
+            bool good = std::count(one.begin(), one.end(), 'x') == 2;
+            for (std::ptrdiff_t* const size : {&s.m, &s.n, &s.k}) {
+                std::string text;
+                std::getline(sizes, text, 'x');
+                const auto number = command_line::whole_number(text, 1, 1 << 20);
+                good = good && number;
+                *size = number ? static_cast<std::ptrdiff_t>(*number) : 1;
+            }
+            if (!good || s.n * s.k > 1 << 28) {
+                std::fprintf(stderr, "--shape %s: write m x n x k as 16x4096x4096; n x k is at most 2^28\n", one.c_str());
                 std::exit(2);
             }
             all.push_back(s);
@@ -88,6 +98,28 @@ constexpr const char* peer_names[] = {"openblas", "onednn", "eigen", "gemmlowp",
 bool named(const std::vector<std::string>& list, const std::string& name)
 {
     return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
+}
+
+// A sentence if an option names what is not here: a run without it would be another one than was asked for.
+std::string unknown_names(const options& o)
+{
+    std::string here;
+    for (int i = 0; i < nibble::backend_count; ++i)
+        if (const auto b = static_cast<nibble::backend>(i); nibble::check_backend(b) == nibble::status::ok)
+            here += (here.empty() ? "" : ", ") + std::string(nibble::to_string(b));
+    for (const std::string& name : o.backends) {
+        const auto found = nibble::find_backend(name.c_str());
+        const nibble::status s = found ? nibble::check_backend(*found) : found.error();
+        if (s != nibble::status::ok)
+            return "--backend " + name + ": " + nibble::to_string(s) + "; here are " + here;
+    }
+    std::string peers;
+    for (const char* const name : peer_names)
+        peers += std::string(name) + ", ";
+    for (const std::string& name : o.peers)
+        if (name != "none" && std::find(std::begin(peer_names), std::end(peer_names), name) == std::end(peer_names))
+            return "--peer " + name + ": there are " + peers + "and none, for no peer";
+    return {};
 }
 
 std::vector<nibble::backend> runnable(const options& o)
@@ -191,6 +223,15 @@ struct entry {
     }
 };
 
+// Whether nibble is measured there: on scalar large products take minutes for a figure that says nothing.
+bool is_measured(const shape& s, nibble::backend b) { return b != nibble::backend::scalar || s.operations() <= 2e8; }
+
+// What --filter is matched with.
+std::string words_of(const std::string& peer, const std::string& kernel, kind what, const std::string& backend, const shape& s)
+{
+    return peer + " " + kernel + " " + name_of(what) + " " + backend + " " + s.name();
+}
+
 // Measures everything at one shape. trying(peer) is called before each step that a peer's code takes part in.
 template <class Trying>
 std::vector<row> measure(const options& o, const part& in, const shape& s, const cache_sizes& caches,
@@ -212,9 +253,8 @@ std::vector<row> measure(const options& o, const part& in, const shape& s, const
     }
 
     std::string peer_name, backend, owner;
-    p.wants = [&](const std::string& kernel, kind what) {
-        return std::regex_search(peer_name + " " + kernel + " " + name_of(what) + " " + backend + " " + s.name(), o.wanted);
-    };
+    p.wants
+        = [&](const std::string& kernel, kind what) { return std::regex_search(words_of(peer_name, kernel, what, backend, s), o.wanted); };
     contenders all;
     std::vector<entry> entries;
     const auto add = [&](std::unique_ptr<contender> c) {
@@ -241,8 +281,8 @@ std::vector<row> measure(const options& o, const part& in, const shape& s, const
         std::shared_ptr<const packed_copies> packed;
         for (const nibble::backend b : in.backends) {
             backend = nibble::to_string(b);
-            if ((b == nibble::backend::scalar && s.operations() > 2e8) || !p.wants(kind_names[k], static_cast<kind>(k)))
-                continue; // scalar: minutes for a figure that says nothing
+            if (!is_measured(s, b) || !p.wants(kind_names[k], static_cast<kind>(k)))
+                continue;
             if (packed == nullptr)
                 packed = pack(p, static_cast<kind>(k));
             add(std::make_unique<nibble_product>(p, static_cast<kind>(k), b, packed, pool));
@@ -434,6 +474,124 @@ std::vector<convolution_row> convolutions_apart(const options& o)
     return rows;
 }
 
+// What a run would measure, by asking for it all without making it.
+struct offer {
+    bool products = false, convolutions = false; // something matches
+    std::set<std::string> kernels;
+    std::map<std::string, std::string> missing; // peers and why they are left out
+};
+
+// In a child. The weights that peers are asked about are small, with rows that the same blocks divide.
+offer offered(const options& o, const part& in)
+{
+    offer all;
+    const auto peers = load_peers(o, in.cap, {}, [&](const peer_info& p) {
+        if (!p.left_out.empty())
+            all.missing[p.name] = p.left_out;
+    });
+    std::map<std::pair<std::ptrdiff_t, std::ptrdiff_t>, std::shared_ptr<const weight_matrix>> weights;
+    for (const shape& s : in.shapes) {
+        problem p;
+        p.m = 1;
+        std::shared_ptr<const weight_matrix>& w = weights[{s.n % 64, s.k % 256}];
+        if (w == nullptr)
+            w = make_weights(64 + s.n % 64, 256 + s.k % 256);
+        p.w = w;
+        p.every_block_type = s.anchor || o.quick;
+        p.a = data(p.w->k);
+        p.a_u8.resize(p.a.size());
+        p.a_s8.resize(p.a.size());
+        p.a_u7.resize(p.a.size());
+        std::string peer_name = "nibble", backend;
+        p.wants = [&](const std::string& kernel, kind what) {
+            all.products = all.products || std::regex_search(words_of(peer_name, kernel, what, backend, s), o.wanted);
+            all.kernels.insert(peer_name + " " + kernel + " " + name_of(what));
+            return false;
+        };
+        for (int k = 0; k < kind_count; ++k)
+            for (const nibble::backend b : in.backends)
+                if (is_measured(s, b)
+                    && (!is_blocks(static_cast<kind>(k))
+                        || (p.every_block_type && !w->blocks[block_index(static_cast<kind>(k))].empty()))) {
+                    backend = nibble::to_string(b);
+                    (void)p.wants(kind_names[k], static_cast<kind>(k));
+                }
+        backend = in.cap;
+        for (const loaded_peer& one : peers) {
+            peer_name = one.library->name();
+            (void)one.library->make(p, 1);
+        }
+    }
+    if (o.shapes.empty() && in.cap.empty()) {
+        std::vector<peer*> libraries;
+        for (const loaded_peer& p : peers)
+            libraries.push_back(p.library.get());
+        (void)measure_convolutions(in.backends, libraries, 1, [&](const std::string& text) {
+            all.convolutions = all.convolutions || std::regex_search(text, o.wanted);
+            // All of them on all backends would be a hundred lines.
+            if (text.rfind("nibble ", 0) != 0 || text.find(" " + std::string(nibble::to_string(in.backends.front())) + " ") != text.npos)
+                all.kernels.insert(text.substr(0, text.find(' ', std::min(text.find(" convolution "), text.find(" depthwise ")) + 1)));
+            return false;
+        });
+    }
+    return all;
+}
+
+// The same of all parts, each in a child of its own. A part whose peers crash counts as one that matches: the run itself finds out who.
+offer everything_offered(const options& o, const std::vector<part>& parts)
+{
+    offer all;
+    for (const part& in : parts) {
+        int ends[2];
+        if (pipe(ends) != 0)
+            continue;
+        const pid_t child = fork();
+        if (child == 0) {
+            close(ends[0]);
+            const offer found = offered(o, in);
+            std::FILE* const to = fdopen(ends[1], "w");
+            const nlohmann::json line {
+                {"products", found.products}, {"convolutions", found.convolutions}, {"kernels", found.kernels}, {"missing", found.missing}};
+            std::fprintf(to, "%s\n", line.dump().c_str());
+            std::fflush(to);
+            _exit(0);
+        }
+        close(ends[1]);
+        std::FILE* const from = fdopen(ends[0], "r");
+        char* text = nullptr;
+        std::size_t size = 0;
+        if (getline(&text, &size, from) > 0) {
+            const nlohmann::json line = nlohmann::json::parse(text);
+            all.products = all.products || line["products"];
+            all.convolutions = all.convolutions || line["convolutions"];
+            all.kernels.merge(line["kernels"].get<std::set<std::string>>());
+            if (in.cap.empty())
+                all.missing = line["missing"].get<std::map<std::string, std::string>>();
+        } else {
+            all.products = true;
+        }
+        std::free(text);
+        std::fclose(from);
+        waitpid(child, nullptr, 0);
+    }
+    return all;
+}
+
+void print(std::FILE* to, const options& o, const offer& all)
+{
+    for (const std::string& kernel : all.kernels)
+        std::fprintf(to, "  %s\n", kernel.c_str());
+    std::fprintf(to, "each with a backend of nibble or what a peer is held to, and a shape:\n ");
+    for (const nibble::backend b : runnable(o))
+        std::fprintf(to, " %s", nibble::to_string(b));
+    std::fprintf(to, "\n ");
+    for (const shape& s : shapes(o))
+        std::fprintf(to, " %s", s.name().c_str());
+    std::fprintf(to, "\n");
+    for (const auto& [peer, why] : all.missing)
+        std::fprintf(to, "not here: %s, %s\n", peer.c_str(), why.c_str());
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -449,9 +607,12 @@ int main(int argc, char** argv)
         ->delimiter(',');
     app.add_option("--threads", o.threads, "numbers of threads (1 and 2, as far as there are cores)")
         ->delimiter(',')
-        ->check(CLI::PositiveNumber);
-    app.add_option("--rounds", o.rounds, "rounds, each of which times everything once (9; 5 if quick; long ones fewer)")
-        ->check(CLI::PositiveNumber);
+        ->check([](const std::string& text) {
+            return command_line::whole_number(text, 1, 1024) ? std::string() : command_line::not_whole_number("each", 1, 1024, text);
+        });
+    command_line::add_number(
+        app, "--rounds", o.rounds, 1, 100000, "rounds, each of which times everything once (9; 5 if quick; long ones fewer)");
+    app.add_flag("--list", o.list, "what there is to measure, in the words that --filter is matched with");
     app.add_option("--name", o.name, "what to call this CPU in the report");
     app.add_option("--output", o.output, "folder for report.json, report.md, roofline.svg and peers.svg");
     CLI11_PARSE(app, argc, argv);
@@ -459,6 +620,11 @@ int main(int argc, char** argv)
         o.wanted = std::regex(o.filter);
     } catch (const std::regex_error& e) {
         std::fprintf(stderr, "--filter is no regular expression: %s\n", e.what());
+        return 2;
+    }
+    command_line::warn_of_backend("nibble_bench");
+    if (const std::string wrong = unknown_names(o); !wrong.empty()) {
+        std::fprintf(stderr, "%s\n", wrong.c_str());
         return 2;
     }
     o.seconds_a_shape = o.rounds != 0 ? 1e9 : o.quick ? 5 : 6;
@@ -475,6 +641,28 @@ int main(int argc, char** argv)
             o.threads.push_back(2);
     }
     const std::vector<part> parts = plan(o);
+    if (o.list) {
+        print(stdout, o, everything_offered(o, parts));
+        return command_line::finish("nibble_bench", 0);
+    }
+    if (!o.filter.empty() || !o.shapes.empty() || !o.backends.empty() || !o.peers.empty()) {
+        const offer all_there_is = everything_offered(o, parts);
+        for (const std::string& name : o.peers)
+            if (const auto missing = all_there_is.missing.find(name); missing != all_there_is.missing.end()) {
+                std::fprintf(stderr, "--peer %s is not here: %s\n", name.c_str(), missing->second.c_str());
+                return 2;
+            }
+        if (!all_there_is.products) {
+            std::fprintf(stderr, "no product matches --filter '%s' with these shapes, backends and peers%s; there are\n", o.filter.c_str(),
+                all_there_is.convolutions ? ", and convolutions are measured beside products only" : "");
+            print(stderr, o, all_there_is);
+            return 2;
+        }
+    }
+    if (const std::string wrong = command_line::need_folder(o.output); !wrong.empty()) {
+        std::fprintf(stderr, "%s\n", wrong.c_str());
+        return 2;
+    }
     const double effort_of_limits = o.quick ? 30 : 60;
     double effort = 2 * effort_of_limits;
     for (const part& p : parts)
@@ -499,11 +687,12 @@ int main(int argc, char** argv)
         return 2;
     }
     complete(all);
-    std::error_code failed;
-    std::filesystem::create_directories(o.output, failed);
     save(all, o.output + "/report.json");
     const std::string text = tables(all);
-    std::ofstream(o.output + "/report.md") << text;
+    if (!command_line::write_file(o.output + "/report.md", text)) {
+        std::fprintf(stderr, "%s/report.md cannot be written\n", o.output.c_str());
+        return 1;
+    }
     draw_roofline(all, o.output + "/roofline.svg");
     draw_peers(all, o.output + "/peers.svg");
     std::fputs(text.c_str(), stdout);
@@ -513,5 +702,5 @@ int main(int argc, char** argv)
           || std::any_of(all.convolutions.begin(), all.convolutions.end(), [](const auto& r) { return r.peer == "nibble" && !r.right; });
     if (wrong)
         std::fprintf(stderr, "a result of nibble is WRONG: please report it, with report.json\n");
-    return wrong ? 1 : 0;
+    return command_line::finish("nibble_bench", wrong ? 1 : 0);
 }

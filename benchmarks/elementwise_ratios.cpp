@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "../examples/common/command_line.hpp"
 #include "support.hpp"
 
 namespace {
@@ -89,8 +90,15 @@ struct operation {
 
 int main(int argc, char** argv)
 {
-    const int rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : 31;
-    offset = argc > 2 ? static_cast<std::uintptr_t>(std::max(0, std::atoi(argv[2]))) / sizeof(float) * sizeof(float) : 0;
+    const auto given_rounds = command_line::whole_number(argc > 1 ? argv[1] : "31", 1, 100000);
+    const auto given_offset = command_line::whole_number(argc > 2 ? argv[2] : "0", 0, 4096);
+    if (!given_rounds || !given_offset || argc > 3) {
+        std::fprintf(stderr, "usage: nibble_elementwise_ratios [ROUNDS, 1 to 100000] [OFFSET, 0 to 4096 bytes]\n");
+        return 2;
+    }
+    command_line::warn_of_backend("nibble_elementwise_ratios");
+    const int rounds = static_cast<int>(*given_rounds);
+    offset = static_cast<std::uintptr_t>(*given_offset) / sizeof(float) * sizeof(float);
     array<float> x(count), y(count);
     const std::vector<float> numbers = bench::data(count);
     std::copy(numbers.begin(), numbers.end(), x.data());

@@ -14,6 +14,8 @@
 
 #include <nibble/nibble.hpp>
 
+#include "../examples/common/command_line.hpp"
+
 extern "C" {
 void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
 void openblas_set_num_threads(int count);
@@ -129,13 +131,19 @@ int main(int argc, char** argv)
 {
     std::vector<std::ptrdiff_t> sizes;
     std::ptrdiff_t group = 0;
-    for (int i = 1; i < argc; ++i)
-        if (std::strcmp(argv[i], "--group") == 0 && i + 1 < argc)
-            group = std::atol(argv[++i]);
-        else if (std::atol(argv[i]) >= 512 && std::atol(argv[i]) % 512 == 0 && std::atol(argv[i]) <= 32768)
-            sizes.push_back(std::atol(argv[i]));
-        else
-            fail("sizes are multiples of 512");
+    for (int i = 1; i < argc; ++i) {
+        const bool is_group = std::strcmp(argv[i], "--group") == 0 && i + 1 < argc;
+        const auto number = is_group ? command_line::whole_number(argv[i + 1], 0, 32768) : command_line::whole_number(argv[i], 512, 32768);
+        if (!number || (!is_group && *number % 512 != 0))
+            fail(is_group ? "--group takes a number, 0 for none" : "sizes are multiples of 512, at most 32768");
+        if (is_group) {
+            group = static_cast<std::ptrdiff_t>(*number);
+            ++i;
+        } else {
+            sizes.push_back(static_cast<std::ptrdiff_t>(*number));
+        }
+    }
+    command_line::warn_of_backend("nibble_gptq_cost");
     openblas_set_num_threads(1);
     std::printf("%s, INT4, %s\n\n", nibble::to_string(nibble::active_backend()), group == 0 ? "per channel" : "groups");
     std::printf("| n = k | Hessian of 2k rows, s | dpotrf, s | cholesky, s | dgemm, s | GPTQ, s | GPTQ / (dpotrf + dgemm) | memory / "

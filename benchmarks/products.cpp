@@ -67,15 +67,17 @@ nibble::quant_params_view params_of(const weight_matrix::int4& q)
     return {q.group ? nibble::granularity::per_group : nibble::granularity::per_channel, q.group, q.scales};
 }
 
-template <class H, class Convert>
-std::vector<H> converted(const std::vector<float>& w, Convert convert)
+template <class H>
+std::vector<H> converted(const std::vector<float>& w)
 {
-    std::vector<H> h(w.size());
-    std::transform(w.begin(), w.end(), h.begin(), convert);
+    std::vector<H> h;
+    for (const float v : w)
+        if constexpr (std::is_same_v<H, nibble::half>)
+            h.push_back(nibble::to_half(v));
+        else
+            h.push_back(nibble::to_bfloat16(v));
     return h;
 }
-std::vector<nibble::half> halves(const std::vector<float>& w) { return converted<nibble::half>(w, nibble::to_half); }
-std::vector<nibble::bfloat16> bfloats(const std::vector<float>& w) { return converted<nibble::bfloat16>(w, nibble::to_bfloat16); }
 
 nibble::packed_weights pack_once(const weight_matrix& w, kind what)
 {
@@ -86,11 +88,11 @@ nibble::packed_weights pack_once(const weight_matrix& w, kind what)
     switch (what) {
     case kind::f32: return made(nibble::packed_weights::make(nibble::matrix_view<const float>(w.f32.data(), w.n, w.k)));
     case kind::half: {
-        const std::vector<nibble::half> h = halves(w.f32);
+        const std::vector<nibble::half> h = converted<nibble::half>(w.f32);
         return made(nibble::packed_weights::make(nibble::matrix_view<const nibble::half>(h.data(), w.n, w.k)));
     }
     case kind::bfloat16: {
-        const std::vector<nibble::bfloat16> h = bfloats(w.f32);
+        const std::vector<nibble::bfloat16> h = converted<nibble::bfloat16>(w.f32);
         return made(nibble::packed_weights::make(nibble::matrix_view<const nibble::bfloat16>(h.data(), w.n, w.k)));
     }
     case kind::int8:
@@ -130,9 +132,9 @@ std::vector<float> defined(const problem& p, kind what, std::ptrdiff_t row, std:
     if (what == kind::f32) {
         nibble::reference::gemm(a, nibble::matrix_view<const float>(part.data(), n, w.k), {}, out);
     } else if (what == kind::half) {
-        nibble::reference::gemm(a, nibble::matrix_view<const nibble::half>(halves(part).data(), n, w.k), {}, out);
+        nibble::reference::gemm(a, nibble::matrix_view<const nibble::half>(converted<nibble::half>(part).data(), n, w.k), {}, out);
     } else if (what == kind::bfloat16) {
-        nibble::reference::gemm(a, nibble::matrix_view<const nibble::bfloat16>(bfloats(part).data(), n, w.k), {}, out);
+        nibble::reference::gemm(a, nibble::matrix_view<const nibble::bfloat16>(converted<nibble::bfloat16>(part).data(), n, w.k), {}, out);
     } else {
         std::vector<std::int8_t> q(static_cast<std::size_t>(w.k));
         const std::vector<float> scale {nibble::reference::quantize_row(a.data, w.k, q.data(), what == kind::int8_reduced ? 63 : 127)};

@@ -3,10 +3,9 @@
 // 8-bit activations "bytes" counts the quads of k whose pairs do: there vpmaddubsw would be exact with them too, which no kernel uses.
 // usage: nibble_reduced_range FILE.gguf [ROUNDS]
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <string>
 
+#include "../examples/common/command_line.hpp"
 #include "support.hpp"
 
 namespace {
@@ -134,13 +133,19 @@ void time_products(const char* name, const std::vector<matrix>& all, std::ptrdif
 
 int main(int argc, char** argv)
 {
-    if (argc < 2) {
-        std::fprintf(stderr, "usage: nibble_reduced_range FILE.gguf [ROUNDS]\n");
+    const auto given = command_line::whole_number(argc > 2 ? argv[2] : "15", 1, 100000);
+    if (argc < 2 || argc > 3 || !given) {
+        std::fprintf(stderr, "usage: nibble_reduced_range FILE.gguf [ROUNDS, 1 to 100000]\n");
         return 2;
     }
-    const int rounds = argc > 2 ? std::max(1, std::atoi(argv[2])) : 15;
-    std::ifstream in(argv[1], std::ios::binary);
-    const std::vector<char> text((std::istreambuf_iterator<char>(in)), {});
+    command_line::warn_of_backend("nibble_reduced_range");
+    const int rounds = static_cast<int>(*given);
+    std::string wrong;
+    const std::vector<char> text = command_line::read_file(argv[1], wrong);
+    if (!wrong.empty()) {
+        std::fprintf(stderr, "%s\n", wrong.c_str());
+        return 1;
+    }
     const auto file = nibble::gguf_reader::open({reinterpret_cast<const std::byte*>(text.data()), text.size()});
     bench::require(file.error());
 

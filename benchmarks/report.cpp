@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "../examples/common/command_line.hpp"
 #include "contender.hpp"
 
 namespace bench {
@@ -260,13 +261,14 @@ std::string newest_backend(const report& r)
 
 report load(const std::string& path)
 {
-    std::ifstream file(path);
-    if (!file) {
-        std::fprintf(stderr, "%s cannot be read; ./go bench writes build/bench/report.json\n", path.c_str());
+    std::string wrong;
+    const std::vector<char> text = command_line::read_file(path, wrong);
+    if (!wrong.empty()) {
+        std::fprintf(stderr, "%s; ./go bench writes build/bench/report.json\n", wrong.c_str());
         std::exit(1);
     }
     try {
-        return nlohmann::json::parse(file).get<report>();
+        return nlohmann::json::parse(text).get<report>();
     } catch (const nlohmann::json::exception& e) {
         std::fprintf(stderr, "%s is no report of ./go bench: %s\n", path.c_str(), e.what());
         std::exit(1);

@@ -59,7 +59,8 @@ public:
             "font-family=\"sans-serif\">\n"
             "%s</svg>\n",
             width_, height_, width_, height_, body_.c_str());
-        return std::fclose(file) == 0;
+        const bool good = std::ferror(file) == 0;
+        return std::fclose(file) == 0 && good;
     }
 
 private:

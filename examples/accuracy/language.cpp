@@ -35,6 +35,8 @@ nibble::result<language_model_rows> compare_language_model(
     auto floats = model::load(bytes, quantizer_for(format::fp32));
     if (!floats)
         return floats.error();
+    if (floats->vocabulary() != 256)
+        return status::file_type_mismatch;
     const std::string test = held_out(text);
     const std::size_t context = floats->context();
     windows = std::min(windows, test.size() / context);

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include <CLI/CLI.hpp>
+#include "../common/options.hpp"
 
 namespace {
 
@@ -51,25 +51,32 @@ int main(int argc, char** argv)
     std::size_t windows = 64, calibration_count = 64;
     int seeds = 3, threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     CLI::App app("Compares methods of post-training quantization.");
-    app.add_option("--output", output, "folder of the report")->check(CLI::ExistingDirectory);
-    app.add_option("--windows", windows, "windows of held-out text to test the language model on; 0 leaves it out")
-        ->check(CLI::NonNegativeNumber);
-    app.add_option("--calibration-windows", calibration_count, "windows of the training text to calibrate on")->check(CLI::PositiveNumber);
+    app.add_option("--output", output, "folder of the report");
+    command_line::add_number(
+        app, "--windows", windows, 0, 1000000000, "windows of held-out text to test the language model on; 0 leaves it out");
+    command_line::add_number(app, "--calibration-windows", calibration_count, 1, 1000000, "windows of the training text to calibrate on");
     app.add_option("--model", model_file, "GGUF file")->check(CLI::ExistingFile);
     app.add_option("--text", text_file, "what to test and calibrate on, instead of the output of the command bible")
         ->check(CLI::ExistingFile);
     app.add_option("--images", images, "folder of Fashion-MNIST")->check(CLI::ExistingDirectory);
-    app.add_option("--seeds", seeds, "networks to train on Fashion-MNIST; 0 leaves it out")->check(CLI::NonNegativeNumber);
-    app.add_option("--threads", threads, "threads that train")->check(CLI::PositiveNumber);
+    command_line::add_number(app, "--seeds", seeds, 0, 1000, "networks to train on Fashion-MNIST; 0 leaves it out");
+    command_line::add_number(app, "--threads", threads, 1, 1024, "threads that train");
     app.add_option("--recogniser", recogniser, "folder that nibble_recogniser_data and recognise.js filled")->check(CLI::ExistingDirectory);
     CLI11_PARSE(app, argc, argv);
+    command_line::warn_of_backend("nibble_accuracy");
+    if (const std::string wrong = command_line::need_folder(output); !wrong.empty())
+        fail(wrong);
 
     report r;
     if (windows > 0) {
         const std::string text = king_james_text(text_file);
         if (text.empty())
             fail("there is no text: install the packages bible-kjv and bible-kjv-text, or name a file with --text");
-        r.language_model = need(compare_language_model(read_file(model_file), text, windows, calibration_count), "the language model");
+        std::string wrong;
+        const std::vector<char> model = command_line::read_file(model_file, wrong);
+        if (!wrong.empty())
+            fail(wrong);
+        r.language_model = need(compare_language_model(model, text, windows, calibration_count), model_file.c_str());
         add_gates(r);
     }
     if (seeds > 0)
@@ -84,5 +91,5 @@ int main(int argc, char** argv)
     if (const std::string failed = write(r, output); !failed.empty())
         fail("cannot write " + failed);
     std::printf("\nThe same numbers: %s/report.json, with pictures beside it\n", output.c_str());
-    return nibble::check_gates(r.gates).outcome == nibble::status::ok ? 0 : 1;
+    return command_line::finish("nibble_accuracy", nibble::check_gates(r.gates).outcome == nibble::status::ok ? 0 : 1);
 }

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "../common/command_line.hpp"
+
 namespace {
 
 using nibble::matrix_view;
@@ -22,7 +24,8 @@ struct table {
 
     table(const std::string& path, std::ptrdiff_t columns) : cols(columns)
     {
-        const std::vector<char> bytes = read_file(path);
+        std::string wrong; // then the table is empty, which the caller finds
+        const std::vector<char> bytes = command_line::read_file(path, wrong);
         values.resize(bytes.size() / sizeof(float));
         std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
     }

@@ -16,9 +16,10 @@
 #include <ft2build.h>
 #include FT_FREETYPE_H
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <onnx/onnx_pb.h>
+
+#include "../common/options.hpp"
 
 namespace {
 
@@ -188,10 +189,12 @@ int main(int argc, char** argv)
     int lines = 48;
     CLI::App app("Gets a text recogniser's linear layers ready for nibble_accuracy.");
     app.add_option("model", model_file, "ONNX file")->required()->check(CLI::ExistingFile);
-    app.add_option("folder", folder, "where to write")->required()->check(CLI::ExistingDirectory);
+    app.add_option("folder", folder, "where to write")->required();
     app.add_option("--fonts", fonts, "folder of the DejaVu fonts")->check(CLI::ExistingDirectory);
-    app.add_option("--lines", lines, "lines of text for calibration, and as many for the test")->check(CLI::PositiveNumber);
+    command_line::add_number(app, "--lines", lines, 1, 100000, "lines of text for calibration, and as many for the test");
     CLI11_PARSE(app, argc, argv);
+    if (const std::string wrong = command_line::need_folder(folder); !wrong.empty())
+        fail(wrong);
 
     std::string text = king_james_text();
     if (text.empty())

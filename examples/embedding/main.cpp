@@ -4,11 +4,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <map>
 
 #include <nibble/nibble.hpp>
 
+#include "../common/command_line.hpp"
 #include "engine.hpp"
 
 namespace {
@@ -60,11 +60,8 @@ std::vector<const matrix*> matrices_of(const engine& e)
     return all;
 }
 
-nibble::status load(const char* path, engine& e)
+nibble::status load(nibble::span<const std::byte> bytes, engine& e)
 {
-    std::ifstream in(path, std::ios::binary | std::ios::ate);
-    std::vector<std::byte> bytes(in ? static_cast<std::size_t>(in.tellg()) : 0);
-    in.seekg(0).read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     const auto file = nibble::gguf_reader::open(bytes);
     if (!file)
         return file.error();
@@ -98,6 +95,8 @@ nibble::status load(const char* path, engine& e)
         e.rope_base = *base;
     if (const auto epsilon = file->get<float>("llama.attention.layer_norm_rms_epsilon"))
         e.epsilon = *epsilon;
+    if (error == nibble::status::ok && (e.vocabulary != 256 || e.width % (2 * e.heads) != 0)) // tokens are bytes here
+        error = nibble::status::file_type_mismatch;
     if (error != nibble::status::ok)
         return error;
     e.embedding = tensor("token_embd.weight", e.vocabulary, e.width);
@@ -149,9 +148,13 @@ run follow(engine& e, const std::vector<unsigned>& text, std::size_t count)
 int main(int argc, char** argv)
 {
     const char* const path = argc > 1 ? argv[1] : NIBBLE_MODEL_FILE;
+    command_line::warn_of_backend("nibble_embedding");
+    std::string wrong;
+    const std::vector<char> file = command_line::read_file(path, wrong);
     engine e;
-    if (const nibble::status s = load(path, e); s != nibble::status::ok) {
-        std::fprintf(stderr, "%s: %s\n", path, nibble::to_string(s));
+    if (const nibble::status s = load({reinterpret_cast<const std::byte*>(file.data()), file.size()}, e); s != nibble::status::ok) {
+        std::fprintf(
+            stderr, "nibble_embedding: %s\n", wrong.empty() ? (std::string(path) + ": " + nibble::to_string(s)).c_str() : wrong.c_str());
         return 1;
     }
     std::size_t weights = 0;
@@ -160,7 +163,7 @@ int main(int argc, char** argv)
     e.multiply = multiply_plainly;
     const run plain = follow(e, {}, e.context);
     std::printf("the engine writes: ");
-    for (std::size_t i = 0; i < 60; ++i)
+    for (std::size_t i = 0; i < std::min<std::size_t>(60, plain.tokens.size()); ++i)
         std::putchar(static_cast<int>(plain.tokens[i]));
     std::printf("...\n\n%-22s %9s %12s %12s %10s %8s\n", nibble::to_string(nibble::active_backend()), "weights", "products", "all",
         "KL, nats", "top-1");
@@ -195,5 +198,5 @@ int main(int argc, char** argv)
             return 1;
         }
     }
-    return 0;
+    return command_line::finish("nibble_embedding", 0);
 }

@@ -18,6 +18,6 @@ struct run_options {
 
 void inspect(const std::string& path, bool strict);
 void quantize(const quantize_options& options);
-/// False if the two do not have the same tensors.
+/// False if the two have other tensors, or metadata that make another model of them.
 bool compare_files(const std::string& reference, const std::string& actual);
 void run(const run_options& options);

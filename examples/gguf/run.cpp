@@ -13,12 +13,11 @@ using namespace nibble;
 void run(const run_options& options)
 {
     const mapped_file input(options.file);
-    const auto file = gguf_reader::open(input.bytes());
-    require(file.error(), options.file);
-    const auto architecture = file->get<std::string_view>("general.architecture");
+    const gguf_reader file = open_gguf(input);
+    const auto architecture = file.get<std::string_view>("general.architecture");
     if (!architecture || *architecture != "llama")
         throw std::runtime_error(options.file + " is of another architecture than llama, the only one that is known here");
-    const tokenizer words(*file);
+    const tokenizer words(file);
     auto loaded = model::load(input.bytes(), quantizer_for(format::fp32));
     if (loaded.error() == status::file_type_mismatch)
         throw std::runtime_error(options.file + " has scaled positions, biases, experts or other things that are not known here");
@@ -31,6 +30,7 @@ void run(const run_options& options)
     if (text.size() > m.context())
         throw std::runtime_error(
             "the prompt has " + std::to_string(text.size()) + " tokens, the model's context " + std::to_string(m.context()));
+    const std::size_t prompt_size = text.size();
     std::fputs(options.prompt.c_str(), stdout);
     std::fflush(stdout);
 
@@ -53,10 +53,15 @@ void run(const run_options& options)
         text.push_back(next);
         const std::string piece = words.decode(next);
         std::fwrite(piece.data(), 1, piece.size(), stdout);
-        std::fflush(stdout);
+        if (std::fflush(stdout) != 0)
+            break; // nobody reads on; main() says why
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     std::printf("\n");
-    std::fprintf(stderr, "%zu tokens, %.0f per second, weights of %.1f MB, %s\n", text.size(), static_cast<double>(text.size()) / seconds,
-        static_cast<double>(m.bytes()) * 1e-6, to_string(active_backend()));
+    std::fflush(stdout);
+    const std::size_t written = text.size() - prompt_size;
+    std::fprintf(stderr, "%zu tokens after a prompt of %zu", written, prompt_size);
+    if (written > 0)
+        std::fprintf(stderr, ", %.0f per second with the prompt's", static_cast<double>(text.size()) / seconds);
+    std::fprintf(stderr, ", weights of %.1f MB, %s\n", static_cast<double>(m.bytes()) * 1e-6, to_string(active_backend()));
 }

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <string>
 
+#include "../common/command_line.hpp"
 #include "training.hpp"
 #include "int8.hpp"
 
@@ -12,8 +13,13 @@ int main(int argc, char** argv)
     std::string folder = "/usr/share/datasets/fashion-mnist";
     for (int i = 1; i < argc; i += 2) {
         const std::string flag = argv[i];
-        if (flag == "--epochs" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
-            epochs = std::atoi(argv[i + 1]);
+        if (flag == "--epochs" && i + 1 < argc) {
+            const auto given = command_line::whole_number(argv[i + 1], 1, 100000);
+            if (!given) {
+                std::fprintf(stderr, "%s\n", command_line::not_whole_number(flag, 1, 100000, argv[i + 1]).c_str());
+                return 2;
+            }
+            epochs = static_cast<int>(*given);
         } else if (flag == "--data" && i + 1 < argc) {
             folder = argv[i + 1];
         } else {
@@ -21,6 +27,7 @@ int main(int argc, char** argv)
             return 2;
         }
     }
+    command_line::warn_of_backend("nibble_int8_cnn_fashion_mnist");
     const images training = read_images(folder, "train", 60000), test = read_images(folder, "t10k", 10000);
 
     using nibble::tflite::same_padding;
@@ -63,5 +70,5 @@ int main(int argc, char** argv)
         static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
     if (!close)
         std::fprintf(stderr, "an int8 network is more than half a point from the float one\n");
-    return close ? 0 : 1;
+    return command_line::finish("nibble_int8_cnn_fashion_mnist", close ? 0 : 1);
 }

@@ -1,9 +1,8 @@
 #include "evaluate.hpp"
+#include "text.hpp"
 
 #include <chrono>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 
 #include <unistd.h>
 
@@ -15,12 +14,6 @@ double seconds_since(std::chrono::steady_clock::time_point began)
 }
 
 } // namespace
-
-std::vector<char> read_file(const std::string& path)
-{
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
 
 void show_progress(const std::string& what, std::size_t done, std::size_t all, double tokens_per_second)
 {
@@ -44,8 +37,7 @@ nibble::result<evaluation> evaluate(
     evaluation done;
     std::vector<float> z;
     for (std::size_t w = 0; w < windows; ++w) {
-        const auto begin = text.begin() + static_cast<std::ptrdiff_t>(w * context);
-        const std::vector<std::uint8_t> tokens(begin, begin + static_cast<std::ptrdiff_t>(context));
+        const std::vector<std::int32_t> tokens = tokens_of(std::string_view(text).substr(w * context, context));
         const auto began = std::chrono::steady_clock::now();
         if (const nibble::status s = m.logits(tokens, z); s != nibble::status::ok)
             return s;
@@ -57,7 +49,7 @@ nibble::result<evaluation> evaluate(
             const nibble::span<const float> expected(reference.data() + (w * context + t) * vocabulary, vocabulary);
             if (const nibble::status s = done.predictions.add(expected, now); s != nibble::status::ok)
                 return s;
-            if (const nibble::status s = done.predictions.add_target(now, tokens[t + 1]); s != nibble::status::ok)
+            if (const nibble::status s = done.predictions.add_target(now, static_cast<std::size_t>(tokens[t + 1])); s != nibble::status::ok)
                 return s;
         }
         show_progress(name, w + 1, windows, double((w + 1) * context) / done.seconds);
@@ -65,7 +57,7 @@ nibble::result<evaluation> evaluate(
     return done;
 }
 
-nibble::result<calibration> calibrate(model& m, const std::vector<std::vector<std::uint8_t>>& texts)
+nibble::result<calibration> calibrate(model& m, const std::vector<std::vector<std::int32_t>>& texts)
 {
     const auto began = std::chrono::steady_clock::now();
     return m.calibrate(texts,

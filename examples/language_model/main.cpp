@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "../common/command_line.hpp"
+
 namespace {
 
 constexpr std::size_t calibration_count = 64; // windows, of text the model was trained on
@@ -32,10 +34,15 @@ struct contender {
 
 options parse(int argc, char** argv)
 {
+    constexpr std::int64_t most_windows = 1000000000;
     const char* const there_are = ": there are --output FOLDER, --windows N, --model FILE and --text FILE";
     options o;
     for (int i = 1; i < argc; i += 2) {
         const std::string flag = argv[i];
+        if (flag == "--help") {
+            std::printf("nibble_language_model%s\n", there_are);
+            std::exit(0);
+        }
         if (i + 1 == argc)
             fail(flag + there_are);
         if (flag == "--output")
@@ -44,13 +51,13 @@ options parse(int argc, char** argv)
             o.model = argv[i + 1];
         else if (flag == "--text")
             o.text = argv[i + 1];
+        else if (flag == "--windows" && command_line::whole_number(argv[i + 1], 1, most_windows))
+            o.windows = static_cast<std::size_t>(*command_line::whole_number(argv[i + 1], 1, most_windows));
         else if (flag == "--windows")
-            o.windows = std::strtoul(argv[i + 1], nullptr, 10);
+            fail(command_line::not_whole_number(flag, 1, most_windows, argv[i + 1]));
         else
             fail(flag + there_are);
     }
-    if (o.windows == 0)
-        fail("--windows takes a number above 0");
     return o;
 }
 
@@ -80,7 +87,7 @@ std::string generate(model& m, std::string text, std::size_t count)
     std::vector<float> z;
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t begin = text.size() > m.context() ? text.size() - m.context() : 0;
-        const std::vector<std::uint8_t> tokens(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end());
+        const std::vector<std::int32_t> tokens = tokens_of(std::string_view(text).substr(begin));
         if (m.logits(tokens, z) != nibble::status::ok)
             break;
         const std::size_t next = sample({z.data() + (tokens.size() - 1) * m.vocabulary(), m.vocabulary()}, 0.7f, state);
@@ -97,7 +104,7 @@ model by_recipe(const char* name, nibble::span<const std::byte> file)
         const auto wanted = nibble::find_recipe(name);
         const auto reader = nibble::gguf_reader::open(file);
         require(wanted ? reader.error() : wanted.error(), name);
-        quantized_file(*reader, *wanted, {})
+        quantized_file(*reader, *wanted, {}, name)
             .write([&](const std::byte* bytes, std::size_t count) { made.insert(made.end(), bytes, bytes + count); }, 1);
         auto loaded = model::load(made, quantizer_for(format::fp32), file);
         require(loaded.error(), name);
@@ -112,12 +119,17 @@ model by_recipe(const char* name, nibble::span<const std::byte> file)
 int main(int argc, char** argv)
 {
     const options o = parse(argc, argv);
+    command_line::warn_of_backend("nibble_language_model");
+    if (const std::string no = command_line::need_folder(o.output); !no.empty())
+        fail(no);
     const std::string whole = king_james_text(o.text), text = held_out(whole);
     if (whole.empty())
-        fail("there is no text: install the packages bible-kjv and bible-kjv-text, or name a file with --text");
-    const std::vector<char> file = read_file(o.model);
-    if (file.empty())
-        fail("cannot read " + o.model);
+        fail("there is no text" + (o.text.empty() ? "" : " in " + o.text)
+             + ": install the packages bible-kjv and bible-kjv-text, or name a file with --text");
+    std::string wrong;
+    const std::vector<char> file = command_line::read_file(o.model, wrong);
+    if (!wrong.empty())
+        fail(wrong);
     const nibble::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(file.data()), file.size());
 
     std::vector<contender> models;
@@ -132,6 +144,8 @@ int main(int argc, char** argv)
         auto loaded = model::load(bytes, quantizer_for(f, &data));
         if (!loaded)
             fail(o.model + ": " + nibble::to_string(loaded.error()));
+        if (loaded->vocabulary() != 256)
+            fail(o.model + " has " + std::to_string(loaded->vocabulary()) + " tokens; here tokens are bytes, of which there are 256");
         models.push_back({name_of(f), std::move(*loaded)});
     }
     for (const char* name : {"Q8_0", "Q4_0", "Q4_K_M"})
@@ -171,4 +185,5 @@ int main(int argc, char** argv)
     if (!write_json(o.output + "/report.json", rows) || !write_svg(o.output + "/report.svg", rows))
         fail("cannot write to " + o.output);
     std::printf("\nThe same numbers: %s/report.json, as a picture: %s/report.svg\n", o.output.c_str(), o.output.c_str());
+    return command_line::finish("nibble_language_model", 0);
 }

@@ -251,7 +251,7 @@ nibble::result<model> model::load(nibble::span<const std::byte> file, const quan
 }
 
 nibble::result<calibration> model::calibrate(
-    const std::vector<std::vector<std::uint8_t>>& texts, const std::function<void(std::size_t)>& done)
+    const std::vector<std::vector<std::int32_t>>& texts, const std::function<void(std::size_t)>& done)
 {
     calibration gathered;
     std::vector<float> z;

@@ -81,16 +81,15 @@ public:
     static nibble::result<model> load(
         nibble::span<const std::byte> file, const quantizer& quantize, nibble::span<const std::byte> original = {});
 
-    /// Runs texts of at most context() bytes and gathers the inputs of every matrix; done(i) is called after each.
+    /// Runs texts of at most context() tokens and gathers the inputs of every matrix; done(i) is called after each.
     nibble::result<calibration> calibrate(
-        const std::vector<std::vector<std::uint8_t>>& texts, const std::function<void(std::size_t)>& done = {});
+        const std::vector<std::vector<std::int32_t>>& texts, const std::function<void(std::size_t)>& done = {});
 
     /// The logits [tokens.size()][vocabulary] of every position of a text of at most context() tokens.
-    template <class Token>
-    nibble::status logits(const std::vector<Token>& tokens, std::vector<float>& out)
+    nibble::status logits(const std::vector<std::int32_t>& tokens, std::vector<float>& out)
     {
         position_ = 0;
-        return extend({tokens.begin(), tokens.end()}, out);
+        return extend(tokens, out);
     }
     /// The same for tokens that follow those of all calls since logits().
     nibble::status extend(const std::vector<std::int32_t>& tokens, std::vector<float>& out);

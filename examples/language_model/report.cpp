@@ -5,6 +5,17 @@
 #include <cstdio>
 #include <iterator>
 
+namespace {
+
+// Whether all that was printed is in the file.
+bool closed(std::FILE* file)
+{
+    const bool good = std::ferror(file) == 0;
+    return std::fclose(file) == 0 && good;
+}
+
+} // namespace
+
 void print_table(const std::vector<row>& rows)
 {
     std::printf("\n%-10s %-13s %10s %10s %11s %10s %8s\n", "format", "backend", "bytes", "tokens/s", "perplexity", "mean KL", "top-1");
@@ -62,7 +73,7 @@ bool write_json(const std::string& path, const std::vector<row>& rows)
         std::fprintf(file, "}}%s\n", i + 1 < rows.size() ? "," : "");
     }
     std::fprintf(file, "]\n");
-    return std::fclose(file) == 0;
+    return closed(file);
 }
 
 bool write_svg(const std::string& path, const std::vector<row>& rows)
@@ -110,5 +121,5 @@ bool write_svg(const std::string& path, const std::vector<row>& rows)
         }
     }
     std::fprintf(file, "</svg>\n");
-    return std::fclose(file) == 0;
+    return closed(file);
 }

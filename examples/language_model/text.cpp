@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
+
+#include "../common/command_line.hpp"
 
 std::string king_james_text(const std::string& file)
 {
     std::string raw;
     if (!file.empty()) {
-        std::ifstream in(file, std::ios::binary);
-        raw.assign(std::istreambuf_iterator<char>(in), {});
+        std::string wrong;
+        const std::vector<char> bytes = command_line::read_file(file, wrong);
+        raw.assign(bytes.begin(), bytes.end());
     } else {
         std::FILE* pipe = popen("bible -f gen1:1-rev22:21", "r");
         char buffer[1 << 16];
@@ -31,13 +32,20 @@ std::string king_james_text(const std::string& file)
 
 std::string held_out(const std::string& text) { return text.substr(text.size() * 95 / 100); }
 
-std::vector<std::vector<std::uint8_t>> calibration_windows(const std::string& text, std::size_t count, std::size_t size)
+std::vector<std::int32_t> tokens_of(std::string_view text)
+{
+    std::vector<std::int32_t> tokens;
+    for (const char c : text)
+        tokens.push_back(static_cast<unsigned char>(c));
+    return tokens;
+}
+
+std::vector<std::vector<std::int32_t>> calibration_windows(const std::string& text, std::size_t count, std::size_t size)
 {
     const std::size_t trained = text.size() * 95 / 100;
-    std::vector<std::vector<std::uint8_t>> windows;
+    std::vector<std::vector<std::int32_t>> windows;
     for (std::size_t i = 0; i < count && trained >= size; ++i) {
-        const std::size_t begin = (trained - size) / count * i;
-        windows.emplace_back(text.begin() + static_cast<std::ptrdiff_t>(begin), text.begin() + static_cast<std::ptrdiff_t>(begin + size));
+        windows.push_back(tokens_of(std::string_view(text).substr((trained - size) / count * i, size)));
     }
     return windows;
 }

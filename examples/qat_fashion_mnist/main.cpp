@@ -4,6 +4,7 @@
 #include <ctime>
 #include <string>
 
+#include "../common/command_line.hpp"
 #include "training.hpp"
 
 namespace {
@@ -69,8 +70,14 @@ options parse(int argc, char** argv)
                       : flag == "--float-epochs" ? &o.float_epochs
                       : flag == "--qat-epochs"   ? &o.qat_epochs
                                                  : nullptr;
-        if (i + 1 < argc && number != nullptr && std::atoi(argv[i + 1]) > 0) {
-            *number = std::atoi(argv[i + 1]);
+        const std::int64_t most = flag == "--threads" ? 1024 : 100000;
+        if (i + 1 < argc && number != nullptr) {
+            const auto given = command_line::whole_number(argv[i + 1], 1, most);
+            if (!given) {
+                std::fprintf(stderr, "%s\n", command_line::not_whole_number(flag, 1, most, argv[i + 1]).c_str());
+                std::exit(2);
+            }
+            *number = static_cast<int>(*given);
         } else if (i + 1 < argc && flag == "--data") {
             o.data = argv[i + 1];
         } else {
@@ -88,6 +95,7 @@ options parse(int argc, char** argv)
 int main(int argc, char** argv)
 {
     const options o = parse(argc, argv);
+    command_line::warn_of_backend("nibble_qat_fashion_mnist");
     const images training = read_images(o.data, "train", 60000), test = read_images(o.data, "t10k", 10000);
     const std::size_t seeds = static_cast<std::size_t>(o.seeds), steps = static_cast<std::size_t>(training.count / batch);
     std::fprintf(
@@ -152,5 +160,5 @@ int main(int argc, char** argv)
         "Per cent of 10000 test images, mean (least–greatest) of %zu seeds, on the integer kernels; the simulation in floats differs "
         "by at most %.2f points. %.0f s, %.0f s of processor time.\n",
         seeds, worst, shown.seconds(), static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
-    return 0;
+    return command_line::finish("nibble_qat_fashion_mnist", 0);
 }

@@ -6,6 +6,8 @@
 int main()
 {
     std::printf("%s: %s\n", nibble::to_string(nibble::active_backend()), nibble::explain());
+    if (const nibble::status asked = nibble::environment_status(); asked != nibble::status::ok)
+        std::fprintf(stderr, "NIBBLE_BACKEND is ignored: %s\n", nibble::to_string(asked));
     for (int i = 0; i < nibble::backend_count; ++i) {
         const auto backend = static_cast<nibble::backend>(i);
         std::printf("  %-13s %s\n", nibble::to_string(backend), nibble::to_string(nibble::check_backend(backend)));

@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "../../examples/common/command_line.hpp"
 #include "blocks.hpp"
 #include "images.hpp"
 #include "operators.hpp"
@@ -258,7 +259,10 @@ int main(int argc, char** argv)
         } else if (option == "--write") {
             write_file = value;
         } else if (option == "--threads") {
-            threads = std::atoi(value);
+            const auto given = command_line::whole_number(value, 1, 1024);
+            if (!given)
+                return usage();
+            threads = static_cast<int>(*given);
         } else if (option == "--backend") {
             const auto found = find_backend(value);
             const status usable = found ? check_backend(*found) : found.error();

@@ -107,9 +107,24 @@ TEST_CASE("columns that are no whole blocks get another type")
     CHECK(type_of("blk.2.ffn_down.weight", tensors, types) == ggml_type::q4_K);
     CHECK(type_of("output.weight", tensors, types) == ggml_type::q8_0);
     tensors = llama(names, 8, 40, 64, 40, 500, true);
-    std::vector<ggml_type> refused(tensors.size());
-    CHECK(choose_types(recipe::q4_K_M, m, tensors, false, refused) == status::cols_not_whole_blocks);
-    CHECK(choose_types(recipe::q4_0, m, tensors, false, refused) == status::cols_not_whole_blocks);
+    std::vector<ggml_type> wanted(tensors.size());
+    types.resize(tensors.size());
+    REQUIRE(choose_types(recipe::q4_K_M, m, tensors, false, types, wanted) == status::ok);
+    CHECK(type_of("token_embd.weight", tensors, wanted) == ggml_type::q8_0);
+    CHECK(type_of("token_embd.weight", tensors, types) == ggml_type::f16);
+    CHECK(type_of("blk.3.attn_q.weight", tensors, wanted) == ggml_type::q4_K);
+    CHECK(type_of("blk.3.attn_q.weight", tensors, types) == ggml_type::f16);
+    CHECK(type_of("blk.2.ffn_down.weight", tensors, wanted) == ggml_type::q4_K);
+    CHECK(type_of("blk.2.ffn_down.weight", tensors, types) == ggml_type::q5_0);
+    for (const recipe_entry& e : recipes) {
+        REQUIRE(choose_types(e.which, m, tensors, true, types, wanted) == status::ok);
+        for (std::size_t i = 0; i < tensors.size(); ++i) {
+            CHECK(tensors[i].sizes[0] % block_elements(types[i]) == 0);
+            CHECK((types[i] == wanted[i]) == (tensors[i].sizes[0] % block_elements(wanted[i]) == 0));
+        }
+    }
+    std::vector<ggml_type>& refused = types;
+    CHECK(choose_types(recipe::q4_0, m, tensors, false, refused, span<ggml_type>(wanted.data(), 3)) == status::shape_mismatch);
     CHECK(choose_types(static_cast<recipe>(99), m, tensors, false, refused) == status::recipe_unknown);
     CHECK(choose_types(recipe::q4_0, m, tensors, false, span<ggml_type>(refused.data(), 3)) == status::shape_mismatch);
 }
@@ -129,7 +144,23 @@ TEST_CASE("importance, tied embeddings and experts change recipes")
     CHECK(type_of("blk.4.attn_v.weight", tensors, types_of(recipe::q4_K_S, m, tensors)) == ggml_type::q8_0);
     CHECK(type_of("blk.4.attn_output.weight", tensors, types_of(recipe::q4_K_S, m, tensors)) == ggml_type::q5_K);
     CHECK(*find_recipe("Q5_K_M") == recipe::q5_K_M);
-    CHECK(find_recipe("Q5_K_X").error() == status::recipe_unknown);
+    CHECK(*find_recipe("q5_k_m") == recipe::q5_K_M);
+    CHECK(*find_recipe("iQ4_Nl") == recipe::iq4_nl);
+    for (const char* none : {"Q5_K_X", "Q5_K", "Q5_K_M ", "", "Q5\x1fK_M"})
+        CHECK(find_recipe(none).error() == status::recipe_unknown);
+}
+
+TEST_CASE("recipes of plain numbers give every matrix of weights the same type, whatever its rows")
+{
+    std::deque<std::string> names;
+    const std::vector<gguf_tensor> tensors = llama(names, 8, 40, 72, 40, 500);
+    const recipe_model m {8, 8, 8, 8, true};
+    for (const auto& [name, type] : {std::pair {"F16", ggml_type::f16}, {"bf16", ggml_type::bf16}, {"f32", ggml_type::f32}}) {
+        const std::vector<ggml_type> types = types_of(*find_recipe(name), m, tensors, true);
+        for (std::size_t i = 0; i < tensors.size(); ++i)
+            CHECK(types[i] == (tensors[i].sizes[1] == 1 ? tensors[i].type : type));
+    }
+    CHECK(static_cast<int>(recipe::bf16) == 32);
 }
 
 TEST_CASE("a model's facts come from its metadata")

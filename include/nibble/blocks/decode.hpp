@@ -44,11 +44,24 @@ inline constexpr bool has_offset = is_any_of<Block, block_q4_1, block_q5_1, bloc
 template <class Block>
 inline constexpr bool has_factors = is_any_of<Block, block_q2_K, block_q3_K, block_q4_K, block_q5_K, block_q6_K, block_iq4_xs>;
 
-/// What a code stands for: an entry of this table where there is one, else the code less code_bias.
+/// Whether codes are places in a table of values, and in which.
 template <class Block>
-inline constexpr const std::int8_t (*code_table)[16] = is_any_of<Block, block_iq4_nl, block_iq4_xs> ? &iq4_values
-                                                       : is_any_of<Block, block_mxfp4, block_nvfp4> ? &fp4_values
-                                                                                                    : nullptr;
+inline constexpr bool has_iq4_values = is_any_of<Block, block_iq4_nl, block_iq4_xs>;
+template <class Block>
+inline constexpr bool has_fp4_values = is_any_of<Block, block_mxfp4, block_nvfp4>;
+template <class Block>
+inline constexpr bool has_code_values = has_iq4_values<Block> || has_fp4_values<Block>;
+
+/// That table. (A function, not a pointer that may be null: with -fsanitize=undefined g++ takes no comparison of addresses for a constant.)
+template <class Block>
+NIBBLE_INLINE constexpr const std::int8_t (&code_values() noexcept)[16]
+{
+    static_assert(has_code_values<Block>);
+    if constexpr (has_iq4_values<Block>)
+        return iq4_values;
+    else
+        return fp4_values;
+}
 template <class Block>
 inline constexpr int code_bias = is_any_of<Block, block_q6_K>                 ? 32
                                  : is_any_of<Block, block_q5_0>               ? 16
@@ -85,8 +98,8 @@ NIBBLE_INLINE void decode_codes(const Block& b, std::int8_t* integers) noexcept
         std::uint8_t codes[256];
         unpack(b, codes);
         for (int i = 0; i < block_traits<Block>::elements; ++i) {
-            if constexpr (code_table<Block> != nullptr)
-                integers[i] = (*code_table<Block>)[codes[i]];
+            if constexpr (has_code_values<Block>)
+                integers[i] = code_values<Block>()[codes[i]];
             else
                 integers[i] = static_cast<std::int8_t>(codes[i] - code_bias<Block>);
         }

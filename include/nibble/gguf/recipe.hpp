@@ -11,6 +11,8 @@ NIBBLE_BEGIN_TYPES
 
 /// By their number in the metadata key general.file_type.
 enum class recipe : std::uint32_t {
+    f32 = 0, ///< this, f16 and bf16: every matrix of weights gets this type
+    f16 = 1,
     q4_0 = 2,
     q4_1 = 3,
     q8_0 = 7,
@@ -27,6 +29,7 @@ enum class recipe : std::uint32_t {
     q6_K = 18,
     iq4_nl = 25,
     iq4_xs = 30,
+    bf16 = 32,
 };
 
 struct recipe_entry {
@@ -39,7 +42,8 @@ inline constexpr recipe_entry recipes[] = {{recipe::q4_0, "Q4_0", ggml_type::q4_
     {recipe::q2_K, "Q2_K", ggml_type::q2_K}, {recipe::q3_K_S, "Q3_K_S", ggml_type::q3_K}, {recipe::q3_K_M, "Q3_K_M", ggml_type::q3_K},
     {recipe::q3_K_L, "Q3_K_L", ggml_type::q3_K}, {recipe::q4_K_S, "Q4_K_S", ggml_type::q4_K}, {recipe::q4_K_M, "Q4_K_M", ggml_type::q4_K},
     {recipe::q5_K_S, "Q5_K_S", ggml_type::q5_K}, {recipe::q5_K_M, "Q5_K_M", ggml_type::q5_K}, {recipe::q6_K, "Q6_K", ggml_type::q6_K},
-    {recipe::iq4_nl, "IQ4_NL", ggml_type::iq4_nl}, {recipe::iq4_xs, "IQ4_XS", ggml_type::iq4_xs}};
+    {recipe::iq4_nl, "IQ4_NL", ggml_type::iq4_nl}, {recipe::iq4_xs, "IQ4_XS", ggml_type::iq4_xs}, {recipe::f16, "F16", ggml_type::f16},
+    {recipe::bf16, "BF16", ggml_type::bf16}, {recipe::f32, "F32", ggml_type::f32}};
 
 /// What the rules ask about a model.
 struct recipe_model {
@@ -53,11 +57,18 @@ NIBBLE_END_TYPES
 
 NIBBLE_BEGIN
 
+/// By its name, in capitals or not; recipe_unknown.
 inline result<recipe> find_recipe(std::string_view name) noexcept
 {
-    for (const recipe_entry& e : recipes)
-        if (name == e.name)
+    const auto capital = [](char c) noexcept { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; };
+    for (const recipe_entry& e : recipes) {
+        const std::string_view known = e.name;
+        bool same = name.size() == known.size();
+        for (std::size_t i = 0; same && i < name.size(); ++i)
+            same = capital(name[i]) == known[i];
+        if (same)
             return e.which;
+    }
     return status::recipe_unknown;
 }
 
@@ -181,8 +192,8 @@ inline ggml_type mixed_type(
     }
 }
 
-/// The type that stands in where columns are no whole blocks.
-inline result<ggml_type> fitting_type(ggml_type type, std::int64_t columns) noexcept
+/// The type itself, or what stands in for it where columns are no whole blocks.
+inline ggml_type fitting_type(ggml_type type, std::int64_t columns) noexcept
 {
     if (columns % block_elements(type) == 0)
         return type;
@@ -193,7 +204,7 @@ inline result<ggml_type> fitting_type(ggml_type type, std::int64_t columns) noex
     case ggml_type::q5_K: type = ggml_type::q5_1; break;
     case ggml_type::q6_K: type = ggml_type::q8_0; break;
     case ggml_type::iq4_xs: type = ggml_type::iq4_nl; break;
-    default: return status::cols_not_whole_blocks;
+    default: break;
     }
     return columns % block_elements(type) == 0 ? type : ggml_type::f16;
 }
@@ -228,50 +239,52 @@ inline recipe_model recipe_model_of(const gguf_reader& file) noexcept
 
 /// The type of each tensor. Tensors that stay as they are keep theirs: vectors, norms, others that are small or sensitive, and those of a
 /// type that nibble does not know.
-/// with_importance: whether an imatrix will be used. cols_not_whole_blocks if the columns of a tensor fit no type that could stand in.
-inline status choose_types(
-    recipe r, const recipe_model& m, span<const gguf_tensor> tensors, bool with_importance, span<ggml_type> types) noexcept
+/// with_importance: whether an imatrix will be used. wanted: empty, or as many as tensors: the types that others stand in for where rows
+/// are no whole blocks of them.
+inline status choose_types(recipe r, const recipe_model& m, span<const gguf_tensor> tensors, bool with_importance, span<ggml_type> types,
+    span<ggml_type> wanted = {}) noexcept
 {
-    if (check(tensors) != status::ok || check(types) != status::ok)
+    if (check(tensors) != status::ok || check(types) != status::ok || check(wanted) != status::ok)
         return status::null_pointer;
-    if (types.size() != tensors.size())
+    if (types.size() != tensors.size() || (!wanted.empty() && wanted.size() != tensors.size()))
         return status::shape_mismatch;
-    ggml_type base = ggml_type::f32;
+    const recipe_entry* chosen = nullptr;
     for (const recipe_entry& e : recipes)
-        base = e.which == r ? e.type : base;
-    if (base == ggml_type::f32)
+        chosen = e.which == r ? &e : chosen;
+    if (chosen == nullptr)
         return status::recipe_unknown;
+    const ggml_type base = chosen->type;
     std::int64_t values = 0;
     bool tied = true; // the embedding is the output matrix, too
     for (const gguf_tensor& t : tensors) {
         values += detail::role_of(t.name) == detail::tensor_role::attention_v;
         tied = tied && t.name != "output.weight";
     }
-    const auto type_of = [&](const gguf_tensor& t) noexcept -> result<ggml_type> {
-        if (!is_known(t.type) || !detail::is_worth_quantizing(t))
-            return t.type;
-        const detail::tensor_role role = detail::role_of(t.name);
-        ggml_type type = ggml_type::q8_0;
-        if (role == detail::tensor_role::output || (tied && role == detail::tensor_role::embedding)) {
-            const bool fits = !m.falcon && t.sizes[0] % block_elements(base) == 0;
-            type = !fits || base == ggml_type::q8_0 ? ggml_type::q8_0 : ggml_type::q6_K;
-        } else {
-            std::int64_t before = 0;
-            if (role == detail::tensor_role::ffn_down && m.experts > 1)
-                before = detail::layer_of(t.name);
-            else if (role == detail::tensor_role::ffn_down || role == detail::tensor_role::attention_v)
-                for (const gguf_tensor& other : tensors)
-                    before += detail::role_of(other.name) == role && detail::tensor_before(other.name, t.name)
-                              && detail::is_worth_quantizing(other);
-            type = detail::mixed_type(r, base, m, role, before, values, with_importance);
+    for (std::size_t k = 0; k < tensors.size(); ++k) {
+        const gguf_tensor& t = tensors[k];
+        ggml_type type = t.type;
+        if (is_known(t.type) && detail::is_worth_quantizing(t)) {
+            const detail::tensor_role role = detail::role_of(t.name);
+            if (!is_quantized(base)) {
+                type = base;
+            } else if (role == detail::tensor_role::output || (tied && role == detail::tensor_role::embedding)) {
+                const bool whole = !m.falcon && t.sizes[0] % block_elements(base) == 0;
+                type = !whole || base == ggml_type::q8_0 ? ggml_type::q8_0 : ggml_type::q6_K;
+            } else {
+                std::int64_t before = 0;
+                if (role == detail::tensor_role::ffn_down && m.experts > 1)
+                    before = detail::layer_of(t.name);
+                else if (role == detail::tensor_role::ffn_down || role == detail::tensor_role::attention_v)
+                    for (const gguf_tensor& other : tensors)
+                        before += detail::role_of(other.name) == role && detail::tensor_before(other.name, t.name)
+                                  && detail::is_worth_quantizing(other);
+                type = detail::mixed_type(r, base, m, role, before, values, with_importance);
+            }
         }
-        return detail::fitting_type(type, t.sizes[0]);
-    };
-    for (const gguf_tensor& t : tensors)
-        if (const result<ggml_type> type = type_of(t); !type)
-            return type.error();
-    for (std::size_t k = 0; k < tensors.size(); ++k)
-        types[k] = *type_of(tensors[k]);
+        types[k] = type == t.type ? type : detail::fitting_type(type, t.sizes[0]);
+        if (!wanted.empty())
+            wanted[k] = type;
+    }
     return status::ok;
 }
 

@@ -103,8 +103,8 @@ NIBBLE_INLINE void expand_codes(const std::byte* planes, QuadAt quad_at) noexcep
         vector codes[8];
         read_codes<Block>(planes + v, codes);
         unroll<8>([&](std::size_t q) NIBBLE_UNROLLED {
-            if constexpr (code_table<Block> != nullptr)
-                codes[q] = look_up(*code_table<Block>, codes[q]);
+            if constexpr (has_code_values<Block>)
+                codes[q] = look_up(code_values<Block>(), codes[q]);
             else if constexpr (add != 0)
                 codes[q] = add_bytes(codes[q], add);
         });

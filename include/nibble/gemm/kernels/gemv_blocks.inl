@@ -12,9 +12,9 @@ namespace NIBBLE_BACKEND_NAME {
 // Products take unsigned weights, the integers plus `offset`; IQ4's values take all 8 bits.
 template <class Block>
 struct row_weights {
-    static constexpr bool wide = code_table<Block> == &iq4_values;
-    static constexpr int offset = wide ? weight_offset8 : code_table<Block> == &fp4_values ? 12 : code_bias<Block>;
-    static constexpr int greatest = wide ? 127 : code_table<Block> == &fp4_values ? 24 : (1 << compact_bits<Block>)-1;
+    static constexpr bool wide = has_iq4_values<Block>;
+    static constexpr int offset = wide ? weight_offset8 : has_fp4_values<Block> ? 12 : code_bias<Block>;
+    static constexpr int greatest = wide ? 127 : has_fp4_values<Block> ? 24 : (1 << compact_bits<Block>)-1;
     static constexpr int fit = 32767 / (2 * 127 * greatest), chain = fit >= 8 ? 8 : fit >= 4 ? 4 : fit;
     static_assert(chain >= 1);
     struct values {
@@ -23,9 +23,9 @@ struct row_weights {
     static constexpr values shifted() noexcept
     {
         values t {};
-        if constexpr (code_table<Block> != nullptr)
+        if constexpr (has_code_values<Block>)
             for (int i = 0; i < 16; ++i)
-                t.v[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>((*code_table<Block>)[i] + offset));
+                t.v[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(code_values<Block>()[i] + offset));
         return t;
     }
     static constexpr values table = shifted();
@@ -60,7 +60,7 @@ inline void add_section(
                         const auto x = spread_quad(a + column + 4 * static_cast<std::ptrdiff_t>(q));
                         if constexpr (weights::wide)
                             whole = dot_wide(whole, x, look_up(weights::table.v, codes[q]));
-                        else if constexpr (code_table<Block> != nullptr)
+                        else if constexpr (has_code_values<Block>)
                             products = dot4(products, x, as_weights4(look_up(weights::table.v, codes[q])));
                         else
                             products = dot4(products, x, as_weights4(codes[q]));
