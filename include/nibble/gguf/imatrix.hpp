@@ -174,7 +174,7 @@ private:
             return !sums ? sums.error() : counts.error();
         const std::byte *const sum = sums->data.data(), *const count = counts->data.data();
         return fill(out, [sum, count, columns](std::size_t i) noexcept {
-            return mean(float_at(sum, i), float_at(count, static_cast<std::size_t>(i / columns)), 1.0f);
+            return mean(float_at(sum, i), float_at(count, std::size_t {i / columns}), 1.0f);
         });
     }
 

@@ -101,15 +101,9 @@ struct array {
     span<const std::byte> data;
     bool column_major = false; ///< Fortran's order: the first index changes fastest. False: row-major, the last one does
 
-<<<<<<< HEAD
-    /// A matrix of the array's rows; an array of one dimension is one row. shape_mismatch for more than two dimensions or none,
-    /// element_type_mismatch if the elements are no T, misaligned if their addresses are no multiples of T's alignment; and what
-    /// check(matrix_view) finds.
-=======
     /// A matrix of the array's rows; an array of one dimension is one row. element_type_mismatch if the elements are no T, shape_mismatch
     /// for more than two dimensions or none, layout_unsupported for a column-major matrix (its transpose is a matrix), misaligned if the
     /// address is no multiple of T's alignment, file_value_invalid if a bool is neither 0 nor 1; and what check(matrix_view) finds.
->>>>>>> main
     template <class T>
     NIBBLE_INLINE result<matrix_view<const T>> matrix() const noexcept
     {
@@ -126,12 +120,6 @@ struct array {
                 if (static_cast<unsigned>(b) > 1)
                     return status::file_value_invalid;
         const std::ptrdiff_t rows = dimensions == 2 ? sizes[0] : 1;
-<<<<<<< HEAD
-        const matrix_view<const T> m(reinterpret_cast<const T*>(data.data()), rows, sizes[dimensions - 1]);
-        if (const status s = check(m); s != status::ok)
-            return s;
-        return m;
-=======
         const matrix_view<const T> view(reinterpret_cast<const T*>(data.data()), rows, sizes[dimensions - 1]);
         const status s = check(view);
         return s == status::ok ? result<matrix_view<const T>>(view) : result<matrix_view<const T>>(s);
@@ -157,7 +145,6 @@ struct array {
             long_sides += sizes[i] > 1;
         }
         return long_sides > 1;
->>>>>>> main
     }
 };
 

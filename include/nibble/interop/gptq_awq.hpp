@@ -14,15 +14,9 @@
 // other bits) is the zero point 16, or damage that subtracting 1 from 0 did to the whole int32: zero_point_out_of_range, since neither can
 // be a code.
 //
-<<<<<<< HEAD
-// What comes out goes into packed_weights::make as granularity::per_group. With g_idx out of order ("desc_act") the inputs are sorted by
-// group: column i of the codes then multiplies input order[i], which the caller applies to the activations. A g_idx of -1 or 0 throughout
-// is a placeholder for one in order, and is to be left out.
-=======
 // What comes out goes into packed_weights::make as granularity::per_group, which takes 2 and 3 bits in uint4x2. With g_idx out of order
 // ("desc_act") the inputs are sorted by group: column i of the codes then multiplies input order[i], which the caller applies to the
-// activations.
->>>>>>> main
+// activations. A g_idx of -1 or 0 throughout is a placeholder for one in order, and is to be left out.
 #pragma once
 
 #include "../core/memory.hpp"
@@ -133,7 +127,7 @@ inline void fill_checkpoint(const checkpoint_layer& l, std::int32_t offset, std:
     if (k == 0) // without inputs there may be any number of outputs
         return;
     const std::ptrdiff_t n = codes.rows, groups = k / group_size + (k % group_size != 0);
-    for (std::ptrdiff_t j = 0; j < n && k > 0; ++j) {
+    for (std::ptrdiff_t j = 0; j < n; ++j) {
         if constexpr (code_traits<Q>::per_element == 2)
             if (k % 2 != 0)
                 codes(j, codes.cols - 1) = Q {};
@@ -149,15 +143,10 @@ inline void fill_checkpoint(const checkpoint_layer& l, std::int32_t offset, std:
 
 } // namespace detail
 
-<<<<<<< HEAD
-/// codes: n x elements for k. scales, zero_points: n * groups. order: k elements, or empty, which refuses a g_idx that is out of order with
-/// layout_unsupported. group_index_invalid: a g_idx that does not give every group its inputs. Allocates where g_idx is out of order.
-=======
 /// codes: n x elements for k; uint2x4 holds 2 bits, uint4x2 up to 4, int8 up to 8, and what the file has fewer of are bits of 0. scales,
 /// zero_points: n * groups. order: k elements, or empty, which refuses a g_idx that is out of order with layout_unsupported. bits_invalid;
-/// shape_mismatch, also if k or n codes do not fill whole int32s; option_invalid: a g_idx that does not give every group its inputs.
+/// shape_mismatch, also if k or n codes do not fill whole int32s; group_index_invalid: a g_idx that does not give every group its inputs.
 /// Allocates where g_idx is out of order.
->>>>>>> main
 template <class Q>
 inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::ptrdiff_t k, std::ptrdiff_t group_size, matrix_view<Q> codes,
     span<float> scales, span<std::int32_t> zero_points, span<std::int32_t> order = {}) noexcept
