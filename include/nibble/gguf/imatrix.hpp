@@ -173,9 +173,8 @@ private:
         if (!sums || !counts)
             return !sums ? sums.error() : counts.error();
         const std::byte *const sum = sums->data.data(), *const count = counts->data.data();
-        return fill(out, [sum, count, columns](std::size_t i) noexcept {
-            return mean(float_at(sum, i), float_at(count, std::size_t {i / columns}), 1.0f);
-        });
+        return fill(out, [sum, count, columns](
+                             std::size_t i) noexcept { return mean(float_at(sum, i), float_at(count, std::size_t {i / columns}), 1.0f); });
     }
 
     span<const std::byte> bytes_;
