@@ -209,10 +209,14 @@ void nibble_product::multiply(const A* a, C* c, Executor& executor)
     const nibble::packed_weights_view& w = w_->views[w_->next++ % w_->views.size()];
     const nibble::matrix_view<const A> from(a, p_.m, p_.w->k);
     const nibble::matrix_view<C> to(c, p_.m, p_.w->n);
+    [[maybe_unused]] const auto multiply_by = [&](auto activations, bool reduced) {
+        require(reduced ? nibble::gemm(from, nibble::reduced_range(activations), w, {}, to, workspace_.bytes(), executor)
+                        : nibble::gemm(from, activations, w, {}, to, workspace_.bytes(), executor));
+    };
     if constexpr (std::is_same_v<A, float>)
-        require(nibble::gemm(from, nibble::dynamic_activations {what == kind::int8_reduced}, w, {}, to, workspace_.bytes(), executor));
+        multiply_by(nibble::dynamic_activations {}, what == kind::int8_reduced);
     else
-        require(nibble::gemm(from, nibble::static_activations {1.0f, 0, what == kind::u7s8}, w, {}, to, workspace_.bytes(), executor));
+        multiply_by(nibble::static_activations {}, what == kind::u7s8);
 }
 
 template <class Executor>

@@ -110,9 +110,12 @@ void time_products(const char* name, const std::vector<matrix>& all, std::ptrdif
     std::vector<std::byte> workspace(scratch);
     const auto time = [&](bool reduced) {
         return bench::seconds([&] {
-            for (const nibble::packed_weights& w : packed)
-                bench::require(nibble::gemm(nibble::matrix_view<const float>(a.data(), m, w.view().k),
-                    nibble::dynamic_activations {reduced}, w.view(), {}, nibble::matrix_view<float>(c.data(), m, w.view().n), workspace));
+            for (const nibble::packed_weights& w : packed) {
+                const nibble::matrix_view<const float> from(a.data(), m, w.view().k);
+                const nibble::matrix_view<float> to(c.data(), m, w.view().n);
+                bench::require(reduced ? nibble::gemm(from, nibble::reduced_range(nibble::dynamic_activations {}), w, {}, to, workspace)
+                                       : nibble::gemm(from, w, {}, to, workspace));
+            }
         });
     };
     for (int b = nibble::backend_count - 1; b > 0; --b) {

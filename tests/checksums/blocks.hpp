@@ -94,7 +94,7 @@ void gemm_ggml_blocks(run& r)
             r, m, n, *packed, [&](matrix_view<float> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
                 const matrix_view<const float> rows(a.data() + first * k, count, k);
                 if (!r.reference())
-                    return r.must(gemm(rows, dynamic_activations {Reduced}, *packed, e.e, c, workspace, r.threads()));
+                    return r.must(gemm(rows, activations<Reduced>(dynamic_activations {}), *packed, e.e, c, workspace, r.threads()));
                 std::vector<std::int8_t> q(static_cast<std::size_t>(count * k));
                 std::vector<float> scales(static_cast<std::size_t>(count));
                 for (std::ptrdiff_t i = 0; i < count; ++i)

@@ -108,7 +108,7 @@ void convolve_depthwise(run& r)
     });
 }
 
-// Multipliers, one a channel, and biases of 16x8.
+// Multipliers, one a channel, and biases of 16x8: of int64, and of int32.
 struct wide_output_stage {
     std::vector<std::int32_t> multiplier, shift;
     std::vector<std::int64_t> bias;
@@ -125,11 +125,24 @@ struct wide_output_stage {
     }
 };
 
+struct narrow_output_stage : output_stage {
+    narrow_output_stage(numbers& random, std::ptrdiff_t channels) : output_stage(random, all_modes[random.integer(0, 2)], channels)
+    {
+        for (std::int32_t& b : bias)
+            b *= 1000;
+        for (float& s : scale)
+            s *= 0x1p-8f;
+        r.zero_point = 0;
+        r.high = 32000;
+    }
+};
+
 std::vector<std::int16_t> wide_codes(numbers& random, std::ptrdiff_t count)
 {
     return filled<std::int16_t>(count, [&] { return random.bits(); });
 }
 
+template <class Stage>
 void convolve_16x8(run& r)
 {
     const bool by_reference = r.reference();
@@ -139,7 +152,7 @@ void convolve_16x8(run& r)
         const std::vector<std::int16_t> x = wide_codes(random, 2 * height * width * in);
         const std::vector<std::int8_t> w = codes(random, out * k);
         const matrix_view<const std::int8_t> weights(w.data(), out, k);
-        const wide_output_stage stage(random, out);
+        const Stage stage(random, out);
         std::vector<std::int16_t> y = untouched<std::int16_t>(2 * out_height * out_width * out);
         const tflite::images_view<const std::int16_t> from(x.data(), 2, height, width, in);
         const tflite::images_view<std::int16_t> to(y.data(), 2, out_height, out_width, out);
@@ -155,6 +168,7 @@ void convolve_16x8(run& r)
     });
 }
 
+template <class Stage>
 void convolve_depthwise_16x8(run& r)
 {
     const bool by_reference = r.reference();
@@ -163,7 +177,7 @@ void convolve_depthwise_16x8(run& r)
         const std::ptrdiff_t out_height = output_height(at, height), out_width = output_width(at, width);
         const std::vector<std::int16_t> x = wide_codes(random, 2 * height * width * in);
         const std::vector<std::int8_t> w = codes(random, taps * out);
-        const wide_output_stage stage(random, out);
+        const Stage stage(random, out);
         std::vector<std::int16_t> y = untouched<std::int16_t>(2 * out_height * out_width * out);
         const tflite::images_view<const std::int16_t> from(x.data(), 2, height, width, in);
         const tflite::images_view<std::int16_t> to(y.data(), 2, out_height, out_width, out);

@@ -101,7 +101,7 @@ void gemm_dynamic(run& r)
         product_output<C>(r, m, n, *packed, [&](matrix_view<C> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
             const matrix_view<const float> rows(a.data() + first * stride, count, k, stride);
             if (!r.reference())
-                return r.must(gemm(rows, dynamic_activations {Reduced}, *packed, e.e, c, workspace, r.threads()));
+                return r.must(gemm(rows, activations<Reduced>(dynamic_activations {}), *packed, e.e, c, workspace, r.threads()));
             std::vector<std::int8_t> q(static_cast<std::size_t>(count * k));
             std::vector<float> scales(static_cast<std::size_t>(count));
             for (std::ptrdiff_t i = 0; i < count; ++i)
@@ -133,7 +133,7 @@ void gemm_static(run& r)
         if (std::is_same_v<C, std::int32_t>)
             e.e = {};
         const static_activations s {
-            scale_between(random, -8, -4), which % 2 ? random.integer(code_traits<A>::qmin, code_traits<A>::qmax) : 0, Reduced};
+            scale_between(random, -8, -4), which % 2 ? random.integer(code_traits<A>::qmin, code_traits<A>::qmax) : 0};
         const auto packed = packed_weights::make(w, k, p.view, options);
         r.must(packed ? status::ok : packed.error());
         product_output<C>(r, m, n, *packed, [&](matrix_view<C> c, span<std::byte> workspace, std::ptrdiff_t first, std::ptrdiff_t count) {
@@ -141,7 +141,7 @@ void gemm_static(run& r)
             if (r.reference())
                 reference::gemm<A, std::int8_t, C>(rows, {}, s, w, k, p.view, e.e, c);
             else
-                r.must(gemm(rows, s, *packed, e.e, c, workspace, r.threads()));
+                r.must(gemm(rows, activations<Reduced>(s), *packed, e.e, c, workspace, r.threads()));
         });
     });
 }

@@ -85,6 +85,16 @@ float scale_between(numbers& random, std::int32_t low, std::int32_t high)
 
 // Runs.
 
+// As they are, or of 7 bits.
+template <bool Reduced, class Activations>
+auto activations(Activations of)
+{
+    if constexpr (Reduced)
+        return reduced_range(of);
+    else
+        return of;
+}
+
 struct variant {
     const char* name;
     int threads;

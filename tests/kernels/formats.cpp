@@ -460,6 +460,7 @@ TEST_CASE("bytes_for counts codes, scales and padding")
     CHECK(bytes_for(1, 1, storage_format::int8, -32).error() == status::group_size_invalid);
     CHECK(bytes_for(PTRDIFF_MAX, 1, storage_format::int2).error() == status::size_overflow);
     CHECK(bytes_for(1, PTRDIFF_MAX, storage_format::int2).error() == status::size_overflow);
+    CHECK(row_bytes(8, static_cast<storage_format>(99)) == 0);
 }
 
 TEST_CASE("float8_e4m3 conversions equal the definition on every backend") { check_convert<float8_e4m3>(); }

@@ -132,10 +132,13 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
     reference::gemm<std::int8_t, W, C>({q.data(), m, k}, row_scales, {}, view, k, w.params, e, matrix_view<C>(expected.data(), m, n));
     check_everywhere<C>(expected, m, n, gemm_workspace(m, placed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const float> rows(a.data(), m, k, a_stride);
-        const dynamic_activations d {reduced};
-        return threaded  ? gemm(rows, d, placed, e, c, workspace, thread_executor {})
-               : reduced ? gemm(rows, d, placed, e, c, workspace)
-                         : gemm(rows, placed, e, c, workspace);
+        const auto product = [&](auto activations) {
+            return threaded ? gemm(rows, activations, placed, e, c, workspace, thread_executor {})
+                            : gemm(rows, activations, placed, e, c, workspace);
+        };
+        return reduced    ? product(reduced_range(dynamic_activations {}))
+               : threaded ? product(dynamic_activations {})
+                          : gemm(rows, placed, e, c, workspace);
     });
 }
 
@@ -154,12 +157,16 @@ void compare_static(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::i
     const matrix_view<const std::int8_t> view(w_codes.data(), n, k);
     const auto packed = packed_weights::make(view, k, w.params);
     REQUIRE(packed);
-    const static_activations s {0.02f, zero_point, reduced};
+    const static_activations s {0.02f, zero_point};
     std::vector<C> expected(static_cast<std::size_t>(m * n));
     reference::gemm<A, std::int8_t, C>({a.data(), m, k}, {}, s, view, k, w.params, e, matrix_view<C>(expected.data(), m, n));
     check_everywhere<C>(expected, m, n, gemm_workspace(m, *packed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const A> rows(a.data(), m, k);
-        return threaded ? gemm(rows, s, *packed, e, c, workspace, thread_executor {}) : gemm(rows, s, *packed, e, c, workspace);
+        const auto product = [&](auto activations) {
+            return threaded ? gemm(rows, activations, *packed, e, c, workspace, thread_executor {})
+                            : gemm(rows, activations, *packed, e, c, workspace);
+        };
+        return reduced ? product(reduced_range(s)) : product(s);
     });
 }
 
@@ -351,7 +358,7 @@ TEST_CASE("7-bit activations: the row 1, -0.4, 0.25 is 63, -25, 16 times 1 / 63"
     REQUIRE(packed);
     const std::vector<float> expected {63.0f * (1.0f / 63.0f), -25.0f * (1.0f / 63.0f), 16.0f * (1.0f / 63.0f)};
     check_everywhere<float>(expected, 1, 3, gemm_workspace(1, *packed), [&](matrix_view<float> c, span<std::byte> workspace, bool) {
-        return gemm(matrix_view<const float>(a, 1, 3), dynamic_activations {true}, *packed, {}, c, workspace);
+        return gemm(matrix_view<const float>(a, 1, 3), reduced_range(dynamic_activations {}), *packed, {}, c, workspace);
     });
 }
 
@@ -368,15 +375,15 @@ TEST_CASE("7-bit activations: codes beyond the range are refused before anything
     std::vector<std::byte> workspace(gemm_workspace(m, *packed));
     const std::vector<float> floats(static_cast<std::size_t>(m * k), 1.0f);
     float y[m];
-    CHECK(gemm(matrix_view<const float>(floats.data(), m, k), dynamic_activations {true}, *packed4, {}, matrix_view<float>(y, m, 1),
-              workspace)
+    CHECK(gemm(matrix_view<const float>(floats.data(), m, k), reduced_range(dynamic_activations {}), *packed4, {},
+              matrix_view<float>(y, m, 1), workspace)
           == status::weight_type_mismatch);
     const auto product = [&](auto code, std::ptrdiff_t at) {
         std::vector<decltype(code)> a(static_cast<std::size_t>(m * k));
         a[static_cast<std::size_t>(at)] = code;
         std::int32_t c[m] = {7, 7, 7};
-        const status s = gemm(
-            matrix_view<const decltype(code)>(a.data(), m, k), {1.0f, 0, true}, *packed, {}, matrix_view<std::int32_t>(c, m, 1), workspace);
+        const status s = gemm(matrix_view<const decltype(code)>(a.data(), m, k), reduced_range(static_activations {}), *packed, {},
+            matrix_view<std::int32_t>(c, m, 1), workspace);
         CHECK((s == status::ok) == (c[0] != 7));
         return s;
     };

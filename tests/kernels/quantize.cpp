@@ -358,5 +358,10 @@ TEST_CASE("bad arguments name the rule and write nothing")
     CHECK(quantize(view, {granularity::per_tensor, 0, one}, matrix_view<std::int8_t>(nullptr, 2, 4)) == status::null_pointer);
     CHECK(quantize({x.data(), 2, 4, 3}, {granularity::per_tensor, 0, one}, out) == status::stride_too_small);
     CHECK(quantize({x.data(), -2, 4}, {granularity::per_tensor, 0, one}, out) == status::negative_size);
+    for (const granularity kind : {granularity::per_group, granularity::per_block})
+        for (const std::ptrdiff_t none : {0, -1}) {
+            CHECK((steps_of(kind, 4, none).group_size == 1 && steps_of(kind, 4, none).group == 0));
+            CHECK((steps_of(kind, 4, 2, none).block_rows == 1 && params_count(kind, 2, 4, none) == 0));
+        }
     CHECK(q == before);
 }

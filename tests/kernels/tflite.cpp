@@ -307,7 +307,25 @@ TEST_CASE("fully connected layers of int16, and what they refuse")
         REQUIRE(tflite::fully_connected(from, *filter, r, to, workspace) == status::ok);
         CHECK(y == std::vector<std::int16_t> {0, -1190, -1191, 0, -1190, -1191}); // -2496921600 and the biases / 2^21
     });
+    // With biases of int32 these sums saturate, and are rounded as any int32.
+    const std::vector<std::int32_t> narrow_bias {0, 400000000, -2000000000};
+    requantization narrow;
+    narrow.mode = requantize_mode::double_rounding;
+    narrow.multiplier = multiplier;
+    narrow.shift = shift;
+    narrow.bias = narrow_bias;
+    on_every_backend([&] {
+        REQUIRE(tflite::fully_connected(from, *filter, narrow, to, workspace) == status::ok);
+        CHECK(y == std::vector<std::int16_t> {-1024, -1000, -1024, -1024, -1000, -1024}); // -2^31, -2096921600 and -2^31 / 2^21
+    });
     std::fill(y.begin(), y.end(), std::int16_t(canary));
+    narrow.zero_point = 1;
+    CHECK(tflite::fully_connected(from, *filter, narrow, to, workspace) == status::zero_point_out_of_range);
+    CHECK(tflite::depthwise_conv2d({x.data(), 1, 1, 1, 1}, {w.data(), 1, 1}, {}, narrow, {y.data(), 1, 1, 1, 1})
+          == status::zero_point_out_of_range);
+    narrow.zero_point = 0;
+    narrow.bias = span<const std::int32_t>(narrow_bias.data(), 2);
+    CHECK(tflite::fully_connected(from, *filter, narrow, to, workspace) == status::params_count_mismatch);
     const std::vector<std::int32_t> far {8};
     const std::vector<std::int64_t> huge {0, (std::int64_t(1) << 46) + 1, 0};
     CHECK(tflite::fully_connected(from, *filter, {multiplier, far, bias}, to, workspace) == status::multiplier_invalid);
@@ -619,6 +637,69 @@ TEST_CASE("padding same is TFLite's")
     CHECK((odd.pad_top == 0 && odd.pad_bottom == 1 && output_height(odd, 224) == 112));
     CHECK((dilated.pad_top == 2 && dilated.pad_bottom == 2 && output_height(dilated, 10) == 10 && output_width(dilated, 9) == 9));
     CHECK(output_height(square(5), 4) == 0);
+}
+
+TEST_CASE("windows that are none have no outputs and no padding")
+{
+    const tflite::window none = square(3, 0);
+    CHECK((output_height(none, 8) == 0 && output_width(none, 8) == 0 && tflite::output_size(8, 3, 0, 1, 0) == 0));
+    const tflite::window same = tflite::same_padding(square(3, 0, 5), 8, 8);
+    CHECK((same.stride_height == 0 && same.pad_top == 0 && same.pad_right == 0 && check(same) == status::window_invalid));
+    CHECK(tflite::output_size(PTRDIFF_MAX, 1, 1, 1, 1) == 0);
+    CHECK(tflite::output_size(8, PTRDIFF_MAX, 1, PTRDIFF_MAX, 0) == 0);
+    CHECK(tflite::output_size(8, 3, 1, 1, -1) == 0);
+    CHECK(tflite::same_padding(square(3), PTRDIFF_MAX, -1).pad_top == 0);
+    const std::vector<std::int8_t> x(64), w(9);
+    std::vector<std::int8_t> y(64);
+    const std::vector<float> scale {1.0f};
+    requantization r;
+    r.scale = scale;
+    const images_view<const std::int8_t> from(x.data(), 1, 8, 8, 1);
+    CHECK(tflite::depthwise_conv2d(from, 0, {w.data(), 9, 1}, none, r, {y.data(), 1, 0, 0, 1}) == status::window_invalid);
+    CHECK(tflite::max_pool2d(from, none, {y.data(), 1, 0, 0, 1}) == status::window_invalid);
+}
+
+TEST_CASE("groups of a 1 x 1 convolution see their own channels")
+{
+    const std::vector<std::int8_t> x {10, 20, 30, 40}, w {1, 0, 0, 1, 1, 0, 0, 1}; // two groups, each the identity
+    const std::vector<std::int16_t> wide {1000, 2000, 3000, 4000};
+    const std::vector<float> scale {1.0f};
+    const std::vector<std::int32_t> multiplier {1 << 30}, shift {1};
+    requantization r;
+    r.scale = scale;
+    const auto filter = tflite::packed_filter::make(matrix_view<const std::int8_t>(w.data(), 4, 2), 1, 1, 4, 2);
+    REQUIRE(filter);
+    std::vector<std::byte> workspace(tflite::conv2d_workspace<std::int16_t>(*filter));
+    on_every_backend([&] {
+        std::vector<std::int8_t> y(4);
+        REQUIRE(tflite::conv2d({x.data(), 1, 1, 1, 4}, 0, *filter, {}, r, {y.data(), 1, 1, 1, 4}, workspace) == status::ok);
+        CHECK(y == x);
+        std::vector<std::int16_t> wide_y(4);
+        const images_view<std::int16_t> to(wide_y.data(), 1, 1, 1, 4);
+        REQUIRE(tflite::conv2d({wide.data(), 1, 1, 1, 4}, *filter, {}, tflite::requantization_16x8 {multiplier, shift}, to, workspace)
+                == status::ok);
+        CHECK(wide_y == wide);
+    });
+}
+
+TEST_CASE("scales are divided and multiplied in float where TFLite does so")
+{
+    // RELU of 241 steps: the float quotient is just below a half of a code, the double one above it.
+    const auto relu = tflite::requantize_table({0x1.80cb6ap-11f, -128}, {0x1.660d56p-10f, -128}, tflite::fused_activation::relu);
+    const auto quantize = tflite::requantize_table({0x1.80cb6ap-11f, -128}, {0x1.660d56p-10f, -128});
+    REQUIRE((relu && quantize));
+    CHECK(relu->at[113 + 128] != quantize->at[113 + 128]);
+    // A fully connected layer of one scale.
+    const std::vector<float> one {0x1.000002p0f}, two(2, 0x1.000002p0f);
+    std::vector<std::int32_t> multiplier(2), shift(2);
+    REQUIRE(tflite::fully_connected_multipliers(1.5f, two, 1.0f, multiplier, shift) == status::ok);
+    CHECK(multiplier[1] == 0x60000000 + 192); // 1.5 + 1.5 * 2^-23, which is no float
+    multiplier.resize(1);
+    shift.resize(1);
+    REQUIRE(tflite::output_multipliers(1.5f, one, 1.0f, multiplier, shift) == status::ok);
+    CHECK(multiplier[0] == 0x60000000 + 192);
+    REQUIRE(tflite::fully_connected_multipliers(1.5f, one, 1.0f, multiplier, shift) == status::ok);
+    CHECK(multiplier[0] == 0x60000000 + 256);
 }
 
 TEST_CASE("convolutions refuse what does not fit before the first write")

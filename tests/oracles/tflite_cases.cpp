@@ -2,7 +2,8 @@
 // TFLite model of each, runs it and compares.
 //   float requantization   what XNNPACK computes inside this TFLite: convolutions, fully connected layers, products, means, transposed
 //                          convolutions with one scale
-//   double rounding        what TFLite's own kernels compute: transposed convolutions with a scale a channel, sums, RELU, RELU6
+//   double rounding        what TFLite's own kernels compute: transposed convolutions with a scale a channel or of int16, sums, RELU, RELU6
+//   single rounding        what ruy computes inside this TFLite: convolutions and fully connected layers of int16 with int32 biases
 // QUANTIZE of int8 is left out: XNNPACK multiplies by x_scale / y_scale rounded to 8 fraction bits.
 #include <cmath>
 #include <cstdio>
@@ -100,27 +101,27 @@ quantization some_quantization(test::random& random)
 
 enum class layer { conv, depthwise, transposed, fully_connected };
 
-// X: of the activations. For a fully connected layer the window is 1 x 1 and the image one pixel a row.
-template <class X = std::int8_t>
+// X: of the activations. Bias: int64 and int32 are added to sums of int16 with different arithmetic. For a fully connected layer the window
+// is 1 x 1 and the image one pixel a row.
+template <class X = std::int8_t, class Bias = std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>
 void weighted(const std::string& folder, test::random& random, layer kind, std::ptrdiff_t batch, std::ptrdiff_t size, std::ptrdiff_t in,
-    std::ptrdiff_t out, tflite::window at, bool same, bool per_channel, tflite::fused_activation f)
+    std::ptrdiff_t out, tflite::window at, bool same, bool per_channel, tflite::fused_activation f, std::ptrdiff_t groups = 1)
 {
     const std::ptrdiff_t height = size, width = kind == layer::fully_connected ? 1 : size + 1;
     if (same)
         at = same_padding(at, height, width);
-    const std::ptrdiff_t taps = at.kernel_height * at.kernel_width, k = taps * (kind == layer::depthwise ? 1 : in);
+    const std::ptrdiff_t taps = at.kernel_height * at.kernel_width, k = taps * (kind == layer::depthwise ? 1 : in / groups);
     std::ptrdiff_t out_height = output_height(at, height), out_width = output_width(at, width);
     if (kind == layer::transposed) {
         out_height = (height - 1) * at.stride_height + at.kernel_height;
         out_width = (width - 1) * at.stride_width + at.kernel_width;
     }
     constexpr bool wide = sizeof(X) == 2;
-    using bias_type = std::conditional_t<wide, std::int64_t, std::int32_t>;
     const std::vector<X> x = codes<X>(random, batch * height * width * in);
     const std::vector<std::int8_t> w = codes(random, out * k, -127);
-    std::vector<bias_type> bias(static_cast<std::size_t>(out));
-    for (bias_type& b : bias)
-        b = random.integer(-3000, 3000) * bias_type {wide ? 256 : 1};
+    std::vector<Bias> bias(static_cast<std::size_t>(out));
+    for (Bias& b : bias)
+        b = random.integer(-3000, 3000) * Bias {wide ? 256 : 1};
     const quantization xq = some_quantization<X>(random);
     std::vector<float> w_scale(static_cast<std::size_t>(per_channel ? out : 1)), bias_scale, scales(w_scale.size());
     for (float& s : w_scale) {
@@ -132,7 +133,8 @@ void weighted(const std::string& folder, test::random& random, layer kind, std::
     must(bounds.error());
     must(tflite::output_scales(xq.scale, w_scale, yq.scale, scales));
     std::vector<std::int32_t> multiplier(w_scale.size()), shift(w_scale.size());
-    must(tflite::output_multipliers(xq.scale, w_scale, yq.scale, multiplier, shift));
+    must(kind == layer::fully_connected ? tflite::fully_connected_multipliers(xq.scale, w_scale, yq.scale, multiplier, shift)
+                                        : tflite::output_multipliers(xq.scale, w_scale, yq.scale, multiplier, shift));
     std::vector<X> y(static_cast<std::size_t>(batch * out_height * out_width * out));
     const tflite::images_view<const X> from(x.data(), batch, height, width, in);
     const tflite::images_view<X> to(y.data(), batch, out_height, out_width, out);
@@ -140,19 +142,22 @@ void weighted(const std::string& folder, test::random& random, layer kind, std::
     tflite::packed_filter filter;
     std::vector<std::byte> workspace;
     if (kind != layer::depthwise) {
-        auto made = tflite::packed_filter::make(matrix_view<const std::int8_t>(w.data(), out, k), at.kernel_height, at.kernel_width, in);
+        auto made
+            = tflite::packed_filter::make(matrix_view<const std::int8_t>(w.data(), out, k), at.kernel_height, at.kernel_width, in, groups);
         must(made.error());
         filter = std::move(*made);
         workspace.resize(tflite::conv2d_workspace<X>(filter));
     }
-    if constexpr (wide) {
+    if constexpr (sizeof(Bias) == 8) {
         const tflite::requantization_16x8 r {multiplier, shift, bias, bounds->qmin, bounds->qmax};
         must(kind == layer::depthwise    ? tflite::depthwise_conv2d(from, by_tap, at, r, to)
              : kind == layer::transposed ? tflite::transpose_conv2d(from, filter, at, r, to, workspace)
                                          : tflite::conv2d(from, filter, at, r, to, workspace));
     } else {
         requantization r;
-        r.mode = kind == layer::transposed && per_channel ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even;
+        r.mode = kind == layer::transposed ? per_channel || wide ? requantize_mode::double_rounding : requantize_mode::float_ties_to_even
+                 : wide                    ? requantize_mode::single_rounding
+                                           : requantize_mode::float_ties_to_even;
         r.scale = scales;
         r.multiplier = multiplier;
         r.shift = shift;
@@ -160,15 +165,19 @@ void weighted(const std::string& folder, test::random& random, layer kind, std::
         r.zero_point = yq.zero_point;
         r.low = bounds->qmin;
         r.high = bounds->qmax;
-        must(kind == layer::depthwise    ? tflite::depthwise_conv2d(from, xq.zero_point, by_tap, at, r, to)
-             : kind == layer::transposed ? tflite::transpose_conv2d(from, xq.zero_point, filter, at, r, to, workspace)
-                                         : tflite::conv2d(from, xq.zero_point, filter, at, r, to, workspace));
+        if constexpr (wide)
+            must(kind == layer::transposed ? tflite::transpose_conv2d(from, filter, at, r, to, workspace)
+                                           : tflite::conv2d(from, filter, at, r, to, workspace));
+        else
+            must(kind == layer::depthwise    ? tflite::depthwise_conv2d(from, xq.zero_point, by_tap, at, r, to)
+                 : kind == layer::transposed ? tflite::transpose_conv2d(from, xq.zero_point, filter, at, r, to, workspace)
+                                             : tflite::conv2d(from, xq.zero_point, filter, at, r, to, workspace));
     }
     static const char* const names[] = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"};
     operation op(folder, names[static_cast<int>(kind)]);
     const dims w_shape = kind == layer::fully_connected ? dims {out, in}
                          : kind == layer::depthwise     ? dims {1, at.kernel_height, at.kernel_width, out}
-                                                        : dims {out, at.kernel_height, at.kernel_width, in};
+                                                        : dims {out, at.kernel_height, at.kernel_width, in / groups};
     if (kind == layer::transposed) {
         const std::vector<std::int32_t> y_shape {static_cast<std::int32_t>(batch), static_cast<std::int32_t>(out_height),
             static_cast<std::int32_t>(out_width), static_cast<std::int32_t>(out)};
@@ -315,7 +324,7 @@ int main(int argc, char** argv)
             weighted<std::int16_t>(folder, random, layer::conv, 1, 9, 16, 24, {}, false, per_channel, f);
             weighted<std::int16_t>(folder, random, layer::conv, 2, 9, 3, 17, {3, 3, 2, 2}, true, per_channel, f);
             weighted<std::int16_t>(folder, random, layer::depthwise, 1, 9, 35, 35, {3, 3, 1, 1}, true, true, f);
-            weighted<std::int16_t>(folder, random, layer::depthwise, 1, 8, 4, 12, {3, 3, 2, 2}, false, true, f);
+            weighted<std::int16_t>(folder, random, layer::depthwise, 1, 8, 4, 12, {3, 3, 2, 2}, false, true, fused_activation::none);
             weighted<std::int16_t>(folder, random, layer::fully_connected, 1, 7, 400, 19, {}, false, false, f);
             weighted<std::int16_t>(folder, random, layer::transposed, 1, 5, 6, 9, {3, 3, 2, 2}, false, true, fused_activation::none);
         }
@@ -337,5 +346,27 @@ int main(int argc, char** argv)
             elementwise<std::int16_t>(folder, random, sum, shapes[i % 5]);
         }
     }
+    for (const std::ptrdiff_t groups : {2, 4})
+        for (const bool per_channel : {false, true}) {
+            weighted(folder, random, layer::conv, 1, 9, 4, 8, {}, false, per_channel, fused_activation::none, groups);
+            weighted(folder, random, layer::conv, 1, 9, 12, 8, {3, 3, 1, 1}, true, per_channel, fused_activation::relu, groups);
+            weighted<std::int16_t>(folder, random, layer::conv, 1, 9, 4, 8, {}, false, per_channel, fused_activation::none, groups);
+        }
+    // Biases of int32 under sums of int16.
+    for (const bool per_channel : {false, true})
+        for (const fused_activation f : {fused_activation::none, fused_activation::relu, fused_activation::relu6}) {
+            weighted<std::int16_t, std::int32_t>(folder, random, layer::conv, 1, 9, 16, 24, {}, false, per_channel, f);
+            weighted<std::int16_t, std::int32_t>(folder, random, layer::conv, 2, 9, 3, 17, {3, 3, 2, 2}, true, per_channel, f);
+        }
+    for (int i = 0; i < 6; ++i)
+        weighted<std::int16_t, std::int32_t>(
+            folder, random, layer::transposed, 1, 5, 6, 9, {3, 3, 2, 2}, false, true, fused_activation::none);
+    // Many scales, some of whose product is another number in double than in float; likewise quotients.
+    for (int i = 0; i < 40; ++i)
+        weighted<std::int16_t, std::int32_t>(
+            folder, random, layer::fully_connected, 1, 60, 40, 50, {}, false, false, fused_activation::none);
+    for (int i = 0; i < 100; ++i)
+        for (const char* name : {"RELU", "RELU6"})
+            table(folder, random, name);
     return 0;
 }

@@ -298,6 +298,7 @@ TEST_CASE("what is written is read")
 
 TEST_CASE("the GGUF writer refuses what nobody could read")
 {
+    CHECK((gguf_padding(33, 32) == 31 && gguf_padding(64, 32) == 0 && gguf_padding(33, 0) == 0));
     const std::vector<std::byte> data(64);
     const auto refused = [&](const std::vector<gguf_pair>& pairs, const std::vector<gguf_tensor>& tensors) {
         std::vector<std::byte> out(4096, std::byte {1});

@@ -375,7 +375,8 @@ void add_gguf(std::vector<call>& calls)
                      }});
     calls.push_back({"choose_types", [](arguments& a) {
                          const auto t = a.in<gguf_tensor>(1);
-                         return choose_types(recipe::q8_0, {}, t, false, a.out<ggml_type>(1));
+                         const auto types = a.out<ggml_type>(1);
+                         return choose_types(recipe::q8_0, {}, t, false, types, a.out<ggml_type>(1));
                      }});
     calls.push_back({"tensor_data_size", [](arguments& a) {
                          const auto t = a.in<gguf_tensor>(1);
@@ -412,6 +413,10 @@ void add_interop(std::vector<call>& calls)
     std::vector<std::byte> npy(128 + 16);
     REQUIRE(npy_header<float>(2, 2, npy));
     calls.push_back({"read_npy", [=](arguments& a) { return read_npy(a.of(npy)).error(); }});
+    calls.push_back({"copy_npy", [=](arguments& a) {
+                         const auto from = a.of(npy);
+                         return copy_npy(from, a.out<std::byte>(16)).error();
+                     }});
     calls.push_back({"npy_header", [](arguments& a) { return npy_header<float>(2, 2, a.out<std::byte>(128)).error(); }});
     std::vector<std::byte> safetensors(10);
     std::memcpy(safetensors.data(), "\x02\0\0\0\0\0\0\0{}", 10);
@@ -741,6 +746,44 @@ void add_tflite(std::vector<call>& calls)
                          const auto w = a.in_matrix<std::int8_t>(1, 4);
                          const auto r = wide_mode(a, 4);
                          return tflite::depthwise_conv2d(x, w, {}, r, a.out_images<std::int16_t>(1, 2, 2, 4));
+                     }});
+    // int16 by int8 with the requantization of an int32 bias.
+    const auto narrow = [](arguments& a) {
+        requantization r = float_mode(a, 4);
+        r.mode = requantize_mode::double_rounding;
+        return r;
+    };
+    calls.push_back({"tflite::conv2d 16x8, int32 bias", [=](arguments& a) {
+                         const auto w = filter<std::int16_t>();
+                         const auto x = a.in_images<std::int16_t>(1, 2, 2, 4);
+                         const auto r = narrow(a);
+                         const auto y = a.out_images<std::int16_t>(1, 2, 2, 4);
+                         return tflite::conv2d(x, w, {}, r, y, a.out<std::byte>(tflite::conv2d_workspace<std::int16_t>(w)));
+                     }});
+    calls.push_back({"tflite::transpose_conv2d 16x8, int32 bias", [=](arguments& a) {
+                         const auto w = filter<std::int16_t>();
+                         const auto x = a.in_images<std::int16_t>(1, 2, 2, 4);
+                         const auto r = narrow(a);
+                         const auto y = a.out_images<std::int16_t>(1, 2, 2, 4);
+                         return tflite::transpose_conv2d(x, w, {}, r, y, a.out<std::byte>(tflite::conv2d_workspace<std::int16_t>(w)));
+                     }});
+    calls.push_back({"tflite::fully_connected, int32 bias", [=](arguments& a) {
+                         const auto w = filter<std::int16_t>();
+                         const auto x = a.in_matrix<std::int16_t>(2, 4);
+                         const auto r = narrow(a);
+                         const auto y = a.out_matrix<std::int16_t>(2, 4);
+                         return tflite::fully_connected(x, w, r, y, a.out<std::byte>(tflite::conv2d_workspace<std::int16_t>(w)));
+                     }});
+    calls.push_back({"tflite::depthwise_conv2d 16x8, int32 bias", [=](arguments& a) {
+                         const auto x = a.in_images<std::int16_t>(1, 2, 2, 4);
+                         const auto w = a.in_matrix<std::int8_t>(1, 4);
+                         const auto r = narrow(a);
+                         return tflite::depthwise_conv2d(x, w, {}, r, a.out_images<std::int16_t>(1, 2, 2, 4));
+                     }});
+    calls.push_back({"tflite::fully_connected_multipliers", [](arguments& a) {
+                         const auto scales = a.in<float>(2, 1.0f);
+                         const auto multiplier = a.out<std::int32_t>(2);
+                         return tflite::fully_connected_multipliers(1.0f, scales, 1.0f, multiplier, a.out<std::int32_t>(2));
                      }});
     const auto sums = *tflite::add_params(1.0f, 1.0f, 1.0f);
     calls.push_back({"tflite::add", [=](arguments& a) {

@@ -39,6 +39,7 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
         return needed.error();
     packed_weights_view w = *detail::describe_blocks(type, n, k, true);
     w.panels = reinterpret_cast<const std::byte*>(&w); // check_gemm asks whether there are any; they are packed below
+    w.product = w.type == weight_type::s8 ? &detail::product_of<std::int8_t> : &detail::product_of<int4x2>;
     if (const status s = detail::check_gemm(a, w, e, static_activations {}, c); s != status::ok)
         return s;
     const std::size_t bytes = static_cast<std::size_t>(*bytes_for(n, k, type));
@@ -56,7 +57,9 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
         const auto part = [&](span<const float> all) noexcept {
             return all.empty() ? all : all.subspan(static_cast<std::size_t>(j), static_cast<std::size_t>(columns));
         };
+        const auto product = w.product;
         w = *detail::describe_blocks(type, columns, k, true);
+        w.product = product;
         const std::size_t packed = detail::total_bytes(w);
         if (const status s = detail::begin_packed(w, aligned.subspan(0, packed)); s != status::ok)
             return s;

@@ -130,9 +130,12 @@ inline status pack_blocks(ggml_type type, span<const std::byte> blocks, std::ptr
 }
 
 /// The same, in memory of its own.
+template <class Lazy = void>
 inline result<packed_weights> make_packed_blocks(ggml_type type, span<const std::byte> blocks, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
 {
-    return packed_weights::filled(packed_size(type, n, k), [&](span<std::byte> out) { return pack_blocks(type, blocks, n, k, out); });
+    return packed_weights::filled(
+        packed_size(type, n, k), [&](span<std::byte> out) { return pack_blocks(type, blocks, n, k, out); },
+        [](packed_weights_view& view) { detail::find_block_product<Lazy>(view); });
 }
 
 NIBBLE_END

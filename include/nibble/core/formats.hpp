@@ -104,11 +104,13 @@ NIBBLE_INLINE constexpr std::ptrdiff_t block_size_of(storage_format f) noexcept
     return f == storage_format::nvfp4 ? 16 : f >= storage_format::mxfp8_e4m3 ? 32 : 0;
 }
 
-/// Bytes of a row of codes. A row ends with a whole byte, for 6-bit codes with a whole group of 3 bytes; cols >= 0. PTRDIFF_MAX if they
-/// do not fit.
+/// Bytes of a row of codes. A row ends with a whole byte, for 6-bit codes with a whole group of 3 bytes; cols >= 0. 0 for a format that
+/// does not exist, PTRDIFF_MAX if they do not fit.
 NIBBLE_INLINE constexpr std::ptrdiff_t row_bytes(std::ptrdiff_t cols, storage_format f) noexcept
 {
     const std::ptrdiff_t bits = code_bits(f);
+    if (bits == 0)
+        return 0;
     if (bits >= 8)
         return (checked_size(cols) * (bits / 8)).count();
     const std::ptrdiff_t codes = bits == 6 ? 4 : 8 / bits;

@@ -22,18 +22,22 @@
 
 NIBBLE_BEGIN
 
-/// Float activations. reduced_range: quantized to 7 bits, [-63, 63], for int8 weights. CPUs without an instruction for dot products of
-/// bytes multiply these faster; each value is half as exact.
-struct dynamic_activations {
-    bool reduced_range = false;
-};
+/// Float activations, which are quantized inside.
+struct dynamic_activations {};
 
-/// Static activations: real = scale * (a - zero_point). reduced_range: all codes are in [-64, 63], or [0, 127] if uint8, as
-/// code_range::reduced quantizes; checked in every product.
+/// Static activations: real = scale * (a - zero_point).
 struct static_activations {
     float scale = 1.0f;
     std::int32_t zero_point = 0;
-    bool reduced_range = false;
+};
+
+/// Activations of 7 bits, for int8 weights. CPUs without an instruction for dot products of bytes multiply these faster; each value is half
+/// as exact. Float activations are quantized to [-63, 63]. Codes of static ones are in [-64, 63], or [0, 127] if uint8, as
+/// code_range::reduced quantizes: that is checked in every product.
+template <class Activations>
+struct reduced_range {
+    Activations of;
+    NIBBLE_INLINE constexpr explicit reduced_range(Activations activations) noexcept : of(activations) {}
 };
 
 /// The greatest k whose exact sum fits int32 for any data: |a - za| <= 255 and |w - zw| <= 255 with zero points, 255 * 128 or 128 * 128
@@ -66,20 +70,11 @@ inline backend product_backend(weight_type type, std::ptrdiff_t m) noexcept
     return tuned == 0 ? active_backend() : static_cast<backend>(tuned - 1);
 }
 
-/// The kernel that multiplies by such weights.
+/// The kernel of a product with int8 weights whose activations have 7 bits.
 template <class Lazy = void>
-inline kernel<gemm_args> product_kernel(const packed_weights_view& w, bool reduced_range, backend b) noexcept
+inline kernel<gemm_args> reduced_product(const packed_weights_view& w, backend b) noexcept
 {
-    switch (w.type) {
-    case weight_type::s8:
-        if (w.compact != not_compact)
-            return reduced_range ? kernels::gemm_blocks_w8_reduced(b) : kernels::gemm_blocks_w8(b);
-        return reduced_range ? kernels::gemm_w8_reduced(b) : kernels::gemm_w8(b);
-    case weight_type::u4: return w.compact != not_compact ? kernels::gemm_blocks_w4(b) : kernels::gemm_w4(b);
-    case weight_type::f32: return kernels::gemm_f32(b);
-    case weight_type::f16: return kernels::gemm_half(b);
-    default: return kernels::gemm_bfloat16(b);
-    }
+    return w.compact != not_compact ? kernels::gemm_blocks_w8_reduced(b) : kernels::gemm_w8_reduced(b);
 }
 
 template <class C>
@@ -88,7 +83,7 @@ inline constexpr gemm_output output_of = std::is_same_v<C, std::int32_t>  ? gemm
                                          : std::is_same_v<C, std::int8_t> ? gemm_output::s8
                                                                           : gemm_output::u8;
 
-template <class A, class C>
+template <bool Reduced = false, class A, class C>
 inline status check_gemm(
     matrix_view<const A> a, const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c) noexcept
 {
@@ -97,13 +92,13 @@ inline status check_gemm(
         return bad;
     if (const status bad = check(c); bad != status::ok)
         return bad;
-    if (w.panels == nullptr && w.n != 0)
+    if ((w.panels == nullptr || w.product == nullptr) && w.n != 0)
         return status::null_pointer;
     if (w.panels == nullptr && (a.cols != w.k || c.cols != w.n))
         return status::weights_missing;
     if (a.cols != w.k || c.cols != w.n || a.rows != c.rows)
         return status::shape_mismatch;
-    if ((!float_a || s.reduced_range) && w.type != weight_type::s8)
+    if ((!float_a || Reduced) && w.type != weight_type::s8)
         return status::weight_type_mismatch;
     if (std::is_same_v<C, std::int32_t>) {
         if (w.groups > 1 || w.has_offsets)
@@ -142,12 +137,12 @@ inline status check_gemm(
     return status::ok;
 }
 
-template <class A, class C, class Executor>
+template <bool Reduced, class A, class C, class Executor>
 inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c,
     span<std::byte> workspace, Executor&& executor, const requantize_params* requantize = nullptr)
 {
     constexpr bool float_a = std::is_same_v<A, float>;
-    if (const status bad = check_gemm(a, w, e, s, c); bad != status::ok)
+    if (const status bad = check_gemm<Reduced>(a, w, e, s, c); bad != status::ok)
         return bad;
     const std::size_t needed = gemm_workspace(a.rows, w);
     if (const status bad = check_room(workspace, needed); bad != status::ok)
@@ -170,7 +165,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.has_offsets = w.has_offsets;
     args.without_sums = w.without_sums;
     args.compact = w.compact;
-    args.one_row = float_a && w.compact != not_compact && a.rows == 1 && !s.reduced_range;
+    args.one_row = float_a && w.compact != not_compact && a.rows == 1 && !Reduced;
     args.c = c.data;
     args.c_stride = c.stride;
     args.output = output_of<C>;
@@ -202,7 +197,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         pack.padded_k = w.padded_k;
         pack.weight_bits = w.type == weight_type::s8 && !args.one_row ? 8 : 4;
         pack.zero_point = s.zero_point;
-        pack.reduced_range = s.reduced_range;
+        pack.reduced_range = Reduced;
         pack.packed = at;
         pack.row_scales = row_scales;
         pack.rows = m;
@@ -220,7 +215,7 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
             else
                 kernels::pack_u8(b)(part);
         });
-        if (!float_a && s.reduced_range)
+        if (!float_a && Reduced)
             for (std::ptrdiff_t i = 0; i < m; ++i)
                 if (float_bits(row_scales[i]) == 0)
                     return status::activation_out_of_range;
@@ -233,7 +228,11 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
         args.a_stride = a.stride;
     }
 
-    const kernel<gemm_args> run = detail::product_kernel(w, s.reduced_range, b);
+    kernel<gemm_args> run;
+    if constexpr (Reduced)
+        run = reduced_product(w, b);
+    else
+        run = w.product(b);
     // Tasks of at most 48 rows, the block of the kernels (kernels/tiles.inl), by 8 panels. Where all weights do not fit the second-level
     // cache, three tasks in a row share their panels, since reading weights is what bounds the fastest kernels (docs/performance.md).
     constexpr std::ptrdiff_t task_rows = 48, task_panels = 8;
@@ -258,11 +257,18 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
 
 /// Float activations. c: float, int8 or uint8.
 template <class C, class Executor = serial_executor>
-inline status gemm(matrix_view<const float> a, dynamic_activations d, packed_weights_view w, const epilogue& e, matrix_view<C> c,
+inline status gemm(matrix_view<const float> a, dynamic_activations, packed_weights_view w, const epilogue& e, matrix_view<C> c,
     span<std::byte> workspace, Executor&& executor = Executor {})
 {
     static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
-    return detail::run_gemm(a, w, e, static_activations {1.0f, 0, d.reduced_range}, c, workspace, executor);
+    return detail::run_gemm<false>(a, w, e, static_activations {}, c, workspace, executor);
+}
+template <class C, class Executor = serial_executor>
+inline status gemm(matrix_view<const float> a, reduced_range<dynamic_activations>, packed_weights_view w, const epilogue& e,
+    matrix_view<C> c, span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
+    return detail::run_gemm<true>(a, w, e, static_activations {}, c, workspace, executor);
 }
 template <class C, class Executor = serial_executor>
 inline status gemm(matrix_view<const float> a, packed_weights_view w, const epilogue& e, matrix_view<C> c, span<std::byte> workspace,
@@ -277,7 +283,14 @@ inline status gemm(matrix_view<const A> a, static_activations s, packed_weights_
     span<std::byte> workspace, Executor&& executor = Executor {})
 {
     static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
-    return detail::run_gemm(a, w, e, s, c, workspace, executor);
+    return detail::run_gemm<false>(a, w, e, s, c, workspace, executor);
+}
+template <class A, class C, class Executor = serial_executor>
+inline status gemm(matrix_view<const A> a, reduced_range<static_activations> s, packed_weights_view w, const epilogue& e, matrix_view<C> c,
+    span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
+    return detail::run_gemm<true>(a, w, e, s.of, c, workspace, executor);
 }
 
 /// int8 or uint8 activations, the exact sums requantized to int8 or uint8. r holds what the sums are scaled by: neither the weights' own
@@ -293,7 +306,7 @@ inline status gemm(matrix_view<const A> a, std::int32_t a_zero_point, packed_wei
     requantize_params params {};
     if (const status s = detail::check_requantization<C>(r, w.n, params); s != status::ok)
         return s;
-    return detail::run_gemm(a, w, epilogue {}, static_activations {1.0f, a_zero_point}, c, workspace, executor, &params);
+    return detail::run_gemm<false>(a, w, epilogue {}, static_activations {1.0f, a_zero_point}, c, workspace, executor, &params);
 }
 
 /// One row: y = epilogue(w x).

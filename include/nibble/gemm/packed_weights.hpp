@@ -25,6 +25,7 @@
 #include "../core/status.hpp"
 #include "../core/view.hpp"
 #include "../quantize/params.hpp"
+#include "gemm.kernels.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -52,6 +53,8 @@ struct packing_options {
 
 /// A checked view of packed weights. Made by view_packed or packed_weights; the bytes belong to somebody else.
 struct packed_weights_view {
+    /// Gives the kernel that multiplies by them. It is known where they are packed, so that a program compiles no products but its own.
+    kernel<gemm_args> (*product)(backend) noexcept = nullptr;
     const std::byte* panels = nullptr;
     std::size_t panel_bytes = 0;
     weight_type type = weight_type::f32;
@@ -116,6 +119,54 @@ inline bool is_compact(const packed_weights_view& w) noexcept
     return compact_section_bytes(w.compact) != 0 && w.type == of_type.type && w.half_scales == of_type.half_scales
            && w.has_offsets == of_type.has_offsets && w.group_size == of_type.group_size && w.k > w.group_size
            && w.k % block_elements(w.compact) == 0 && !w.has_zero_points && w.without_sums;
+}
+
+/// packed_weights_view::product of weights that were packed from W.
+template <class W>
+inline kernel<gemm_args> product_of(backend b) noexcept
+{
+    if constexpr (weight_traits<W>::type == weight_type::s8)
+        return kernels::gemm_w8(b);
+    else if constexpr (weight_traits<W>::type == weight_type::u4)
+        return kernels::gemm_w4(b);
+    else if constexpr (weight_traits<W>::type == weight_type::f32)
+        return kernels::gemm_f32(b);
+    else if constexpr (weight_traits<W>::type == weight_type::f16)
+        return kernels::gemm_half(b);
+    else
+        return kernels::gemm_bfloat16(b);
+}
+template <class Lazy = void>
+inline kernel<gemm_args> product_of_blocks_w8(backend b) noexcept
+{
+    return kernels::gemm_blocks_w8(b);
+}
+template <class Lazy = void>
+inline kernel<gemm_args> product_of_blocks_w4(backend b) noexcept
+{
+    return kernels::gemm_blocks_w4(b);
+}
+
+/// The same of integers whose width and form only the view tells: those of ggml's blocks.
+template <class Lazy = void>
+inline void find_block_product(packed_weights_view& w) noexcept
+{
+    const bool compact = w.compact != not_compact;
+    if (w.type == weight_type::s8)
+        w.product = compact ? &product_of_blocks_w8<Lazy> : &product_of<std::int8_t>;
+    else
+        w.product = compact ? &product_of_blocks_w4<Lazy> : &product_of<int4x2>;
+}
+/// The same of any weights: all products are compiled.
+template <class Lazy = void>
+inline void find_product(packed_weights_view& w) noexcept
+{
+    switch (w.type) {
+    case weight_type::f32: w.product = &product_of<float>; break;
+    case weight_type::f16: w.product = &product_of<half>; break;
+    case weight_type::bf16: w.product = &product_of<bfloat16>; break;
+    default: find_block_product<Lazy>(w);
+    }
 }
 
 /// Fills the derived fields; the sizes are checked for overflow.
@@ -261,8 +312,10 @@ inline result<std::size_t> packed_size(
     return detail::total_bytes(w);
 }
 
-/// Checks bytes that pack() wrote, perhaps in another process.
-inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noexcept
+namespace detail {
+
+/// view_packed() without the product.
+inline result<packed_weights_view> read_packed(span<const std::byte> bytes) noexcept
 {
     if (check(bytes) != status::ok)
         return status::null_pointer;
@@ -294,6 +347,18 @@ inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noex
     if (bytes.size() < detail::total_bytes(w))
         return status::buffer_too_small;
     w.panels = bytes.data() + sizeof(packed_header);
+    return w;
+}
+
+} // namespace detail
+
+/// Checks bytes that pack() wrote, perhaps in another process. They may be of any type of weights, so that a program compiles all products.
+template <class Lazy = void>
+inline result<packed_weights_view> view_packed(span<const std::byte> bytes) noexcept
+{
+    result<packed_weights_view> w = detail::read_packed(bytes);
+    if (w)
+        detail::find_product<Lazy>(*w);
     return w;
 }
 
@@ -384,18 +449,22 @@ public:
         matrix_view<const W> w, std::ptrdiff_t k, quant_params_view params, packing_options options = {}) noexcept
     {
         const bool zero_points = !params.zero_points.empty() || std::is_same_v<W, uint4x2>;
-        return filled(packed_size<W>(w.rows, k, params.kind == granularity::per_group ? params.group_size : 0, zero_points, options),
-            [&](span<std::byte> out) { return pack(w, k, params, out, options); });
+        return filled(
+            packed_size<W>(w.rows, k, params.kind == granularity::per_group ? params.group_size : 0, zero_points, options),
+            [&](span<std::byte> out) { return pack(w, k, params, out, options); },
+            [](packed_weights_view& view) { view.product = &detail::product_of<W>; });
     }
     template <class W>
     static result<packed_weights> make(matrix_view<const W> w) noexcept
     {
-        return filled(packed_size<W>(w.rows, w.cols), [&](span<std::byte> out) { return pack(w, out); });
+        return filled(
+            packed_size<W>(w.rows, w.cols), [&](span<std::byte> out) { return pack(w, out); },
+            [](packed_weights_view& view) { view.product = &detail::product_of<W>; });
     }
 
-    /// Of `size` bytes, which fill(span of bytes) writes as pack() does.
-    template <class Fill>
-    static result<packed_weights> filled(result<std::size_t> size, Fill fill) noexcept
+    /// Of `size` bytes, which fill(span of bytes) writes as pack() does; find_product(view) sets view.product.
+    template <class Fill, class FindProduct>
+    static result<packed_weights> filled(result<std::size_t> size, Fill fill, FindProduct find_product) noexcept
     {
         if (!size)
             return size.error();
@@ -404,7 +473,8 @@ public:
             return s;
         if (const status s = fill(made.buffer_.bytes()); s != status::ok)
             return s;
-        made.view_ = *view_packed(made.bytes());
+        made.view_ = *detail::read_packed(made.bytes());
+        find_product(made.view_);
         return result<packed_weights>(std::move(made));
     }
 

@@ -29,10 +29,10 @@ NIBBLE_END_TYPES
 
 NIBBLE_BEGIN
 
-/// Zeros between `bytes` bytes of data and what follows.
+/// Zeros between `bytes` bytes of data and what follows; none if the alignment is 0.
 NIBBLE_INLINE constexpr std::uint64_t gguf_padding(std::uint64_t bytes, std::uint64_t alignment) noexcept
 {
-    return (alignment - bytes % alignment) % alignment;
+    return alignment == 0 ? 0 : (alignment - bytes % alignment) % alignment;
 }
 
 /// The alignment that the pairs ask for: 32 unless general.alignment says otherwise.

@@ -20,10 +20,18 @@ inline std::int32_t requantize_16x8(std::int64_t sum, fixed_multiplier m, std::i
 
 namespace detail {
 
+/// X: int8 or int16. Sums of int16 activations and their int32 biases are exact, then saturated.
+template <class X>
 inline std::int32_t requantize_sum(std::int64_t sum, const requantization& r, std::ptrdiff_t o) noexcept
 {
-    return requantize(static_cast<std::int32_t>(sum), r, static_cast<std::size_t>(o), codes_of<std::int8_t>(code_range::full));
+    requantization of_sum = r;
+    if (sizeof(X) == 2 && !r.bias.empty()) {
+        sum += r.bias[static_cast<std::size_t>(o)];
+        of_sum.bias = {};
+    }
+    return requantize(saturated(sum), of_sum, static_cast<std::size_t>(o), codes_of<X>(code_range::full));
 }
+template <class X>
 inline std::int32_t requantize_sum(std::int64_t sum, const tflite::requantization_16x8& r, std::ptrdiff_t o) noexcept
 {
     const std::size_t at = r.multiplier.size() == 1 ? 0 : static_cast<std::size_t>(o);
@@ -41,7 +49,7 @@ inline void requantize_images(const Requantization& r, tflite::images_view<X> y,
         for (std::ptrdiff_t oy = 0; oy < y.height; ++oy)
             for (std::ptrdiff_t ox = 0; ox < y.width; ++ox)
                 for (std::ptrdiff_t o = 0; o < y.channels; ++o)
-                    y(n, oy, ox, o) = static_cast<X>(requantize_sum(sum_at(n, oy, ox, o), r, o));
+                    y(n, oy, ox, o) = static_cast<X>(requantize_sum<X>(sum_at(n, oy, ox, o), r, o));
 }
 
 /// step(tap, iy, ix) for the taps of output (oy, ox) that fall on the image.
@@ -59,7 +67,7 @@ inline void for_taps(tflite::images_view<const X> x, const tflite::window& at, s
 
 } // namespace detail
 
-/// w: out_channels x (kernel_height * kernel_width * in_channels / groups), as packed_filter::make takes it.
+/// w: out_channels x (kernel_height * kernel_width * in_channels / groups), as packed_filter::make takes it; groups: at least 1.
 template <class X, class Requantization>
 inline void conv2d(tflite::images_view<const X> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w, std::ptrdiff_t groups,
     const tflite::window& at, const Requantization& r, tflite::images_view<X> y) noexcept
@@ -100,7 +108,7 @@ template <class X, class Requantization>
 inline void depthwise_conv2d(tflite::images_view<const X> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w,
     const tflite::window& at, const Requantization& r, tflite::images_view<X> y) noexcept
 {
-    const std::ptrdiff_t multiplier = y.channels / x.channels;
+    const std::ptrdiff_t multiplier = x.channels == 0 ? 0 : y.channels / x.channels;
     detail::requantize_images(r, y, [&](std::ptrdiff_t n, std::ptrdiff_t oy, std::ptrdiff_t ox, std::ptrdiff_t o) {
         std::int64_t sum = 0;
         detail::for_taps(x, at, oy, ox, [&](std::ptrdiff_t tap, std::ptrdiff_t iy, std::ptrdiff_t ix) {

@@ -4,9 +4,9 @@
 //   y[o] = requantization of sum[o], its bias included; taps outside the image count nothing; group g of the output channels sees group g
 //          of the input channels
 // Rows of inputs, one an output pixel, are gathered for 48 pixels at a time and multiplied by gemm's kernels; a convolution of 1 x 1 with
-// stride 1 reads the image itself. int16 is 256 times a signed byte and an unsigned one: two products. A transposed convolution multiplies
-// zeros where no input falls: stride_height * stride_width times as many products as it needs. A fully connected layer of int8 is gemm with
-// a requantization.
+// stride 1 and one group may read the image itself. int16 is 256 times a signed byte and an unsigned one: two products. A transposed
+// convolution multiplies zeros where no input falls: stride_height * stride_width times as many products as it needs. A fully connected
+// layer of int8 is gemm with a requantization.
 //
 // Work is divided among as many threads as the workspace has room for: over output pixels, and where these are few over output channels.
 #pragma once
@@ -33,12 +33,21 @@ inline status check_conv(
     return w.k() > max_k(false, true, false) ? status::k_too_large : status::ok;
 }
 
+/// Whether each output pixel sees one input pixel, the one at its own place, and all its channels.
+inline bool is_pointwise(const packed_filter& w, const conv_geometry& geometry) noexcept
+{
+    const window& at = geometry.at;
+    return !geometry.transposed && w.groups() == 1 && w.kernel_height() == 1 && w.kernel_width() == 1 && at.stride_height == 1
+           && at.stride_width == 1 && at.pad_top == 0 && at.pad_left == 0 && at.pad_bottom == 0 && at.pad_right == 0;
+}
+
 template <class X, class Requantization, class Executor>
 inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const packed_filter& w, conv_geometry geometry,
     const Requantization& r, images_view<X> y, span<std::byte> workspace, Executor&& executor)
 {
-    std::conditional_t<sizeof(X) == 1, requantize_params, requantize_16x8_params> requantize {};
-    if (const status s = check_output(r, y.channels, requantize); s != status::ok)
+    requantize_params narrow {};
+    requantize_16x8_params wide {};
+    if (const status s = check_output<X>(r, y.channels, narrow, wide); s != status::ok)
         return s;
     const conv_scratch<X> scratch(w);
     if (const status s = check_room(workspace, scratch.all() + 64); s != status::ok)
@@ -53,18 +62,16 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
     const std::ptrdiff_t wanted = (room + tiles - 1) / tiles, parts = wanted < panels ? wanted : panels;
     const std::ptrdiff_t units = tiles * parts, threads = room < units ? room : units;
     std::byte* const base = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
-    const window& at = geometry.at;
     const std::ptrdiff_t stride = conv_stride(w.k());
-    const bool in_place = !geometry.transposed && w.kernel_height() == 1 && w.kernel_width() == 1 && at.stride_height == 1
-                          && at.stride_width == 1 && at.pad_top == 0 && at.pad_left == 0 && x.height == y.height && x.width == y.width
-                          && x.channels == stride;
+    // A pointwise convolution's rows are the image's pixels; in place, if gathering would not place them further apart.
+    const bool in_place = is_pointwise(w, geometry) && stride == w.k();
 
     executor.parallel_for(static_cast<std::size_t>(threads), [&](std::size_t thread) {
         std::byte* const own = base + thread * scratch.all();
         X* const gathered = reinterpret_cast<X*>(own + scratch.products * (scratch.packed + scratch.wide));
         if (!in_place)
             std::memset(gathered, 0, scratch.gathered); // What is between rows is multiplied by zeros.
-        conv_product<X> product(own, w, x_zero_point, requantize);
+        conv_product<X> product(own, w, x_zero_point, narrow, wide);
         const std::ptrdiff_t t = static_cast<std::ptrdiff_t>(thread);
         const default_fp_mode mode;
         for (std::ptrdiff_t unit = units * t / threads; unit < units * (t + 1) / threads; ++unit) {
@@ -141,6 +148,13 @@ inline status conv2d(images_view<const std::int16_t> x, const packed_filter& w, 
 {
     return detail::conv2d(x, 0, w, at, r, y, workspace, executor);
 }
+/// With an int32 bias.
+template <class Executor = serial_executor>
+inline status conv2d(images_view<const std::int16_t> x, const packed_filter& w, const window& at, const requantization& r,
+    images_view<std::int16_t> y, span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    return detail::conv2d(x, 0, w, at, r, y, workspace, executor);
+}
 
 /// at: the window of the convolution that maps y's size to x's.
 template <class Executor = serial_executor>
@@ -155,19 +169,45 @@ inline status transpose_conv2d(images_view<const std::int16_t> x, const packed_f
 {
     return detail::transpose_conv2d(x, 0, w, at, r, y, workspace, executor);
 }
-
-/// A 16x8 fully connected layer: x: m x k, y: m x n, both contiguous; w: packed_filter::make(weights, 1, 1, k).
+/// With an int32 bias.
 template <class Executor = serial_executor>
-inline status fully_connected(matrix_view<const std::int16_t> x, const packed_filter& w, const requantization_16x8& r,
-    matrix_view<std::int16_t> y, span<std::byte> workspace, Executor&& executor = Executor {})
+inline status transpose_conv2d(images_view<const std::int16_t> x, const packed_filter& w, const window& at, const requantization& r,
+    images_view<std::int16_t> y, span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    return detail::transpose_conv2d(x, 0, w, at, r, y, workspace, executor);
+}
+
+namespace detail {
+
+template <class Requantization, class Executor>
+inline status fully_connected(matrix_view<const std::int16_t> x, const packed_filter& w, const Requantization& r,
+    matrix_view<std::int16_t> y, span<std::byte> workspace, Executor&& executor)
 {
     for (const status s : {nibble::check(x), nibble::check(y)})
         if (s != status::ok)
             return s;
     if ((!x.empty() && x.rows > 1 && x.stride != x.cols) || (!y.empty() && y.rows > 1 && y.stride != y.cols))
         return status::layout_unsupported;
-    return conv2d(images_view<const std::int16_t>(x.data, x.rows, 1, 1, x.cols), w, {}, r,
+    return conv2d(images_view<const std::int16_t>(x.data, x.rows, 1, 1, x.cols), 0, w, window {}, r,
         images_view<std::int16_t>(y.data, y.rows, 1, 1, y.cols), workspace, executor);
+}
+
+} // namespace detail
+
+/// A 16x8 fully connected layer: x: m x k, y: m x n, both contiguous; w: packed_filter::make(weights, 1, 1, k). r: its multipliers are
+/// fully_connected_multipliers' ones.
+template <class Executor = serial_executor>
+inline status fully_connected(matrix_view<const std::int16_t> x, const packed_filter& w, const requantization_16x8& r,
+    matrix_view<std::int16_t> y, span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    return detail::fully_connected(x, w, r, y, workspace, executor);
+}
+/// With an int32 bias.
+template <class Executor = serial_executor>
+inline status fully_connected(matrix_view<const std::int16_t> x, const packed_filter& w, const requantization& r,
+    matrix_view<std::int16_t> y, span<std::byte> workspace, Executor&& executor = Executor {})
+{
+    return detail::fully_connected(x, w, r, y, workspace, executor);
 }
 
 } // namespace tflite

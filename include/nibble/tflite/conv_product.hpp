@@ -104,12 +104,10 @@ struct conv_geometry {
 template <class X>
 class conv_product {
 public:
-    conv_product(std::byte* scratch, const packed_filter& w, std::int32_t x_zero_point, const requantize_params& r) noexcept
-        : at_(scratch), k_(w.k()), stride_(conv_stride(k_)), zero_point_(x_zero_point), narrow_(r)
-    {
-    }
-    conv_product(std::byte* scratch, const packed_filter& w, std::int32_t, const requantize_16x8_params& r) noexcept
-        : at_(scratch), k_(w.k()), stride_(conv_stride(k_)), wide_(r)
+    /// narrow: of int8, wide: of int16.
+    conv_product(std::byte* scratch, const packed_filter& w, std::int32_t x_zero_point, const requantize_params& narrow,
+        const requantize_16x8_params& wide) noexcept
+        : at_(scratch), k_(w.k()), stride_(conv_stride(k_)), zero_point_(x_zero_point), narrow_(narrow), wide_(wide)
     {
     }
 

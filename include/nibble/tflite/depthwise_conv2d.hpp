@@ -15,6 +15,8 @@ namespace tflite {
 
 namespace detail {
 
+inline constexpr std::ptrdiff_t max_taps_16x8 = INT32_MAX / (32768 * 128);
+
 template <class X, class Requantization, class Executor>
 inline status run_depthwise(images_view<const X> x, std::int32_t x_zero_point, matrix_view<const std::int8_t> w, const window& at,
     std::ptrdiff_t most_taps, const Requantization& r, images_view<X> y, Executor&& executor)
@@ -34,12 +36,7 @@ inline status run_depthwise(images_view<const X> x, std::int32_t x_zero_point, m
     depthwise_args args {x.data, x.height, x.width, x.channels, x_zero_point, w.data, multiplier, at.kernel_height, at.kernel_width,
         at.stride_height, at.stride_width, at.dilation_height, at.dilation_width, at.pad_top, at.pad_left, y.data, y.height, y.width, 0,
         y.batch * y.height, {}, {}};
-    status s = status::ok;
-    if constexpr (sizeof(X) == 1)
-        s = check_output(r, y.channels, args.requantize);
-    else
-        s = check_output(r, y.channels, args.wide);
-    if (s != status::ok)
+    if (const status s = check_output<X>(r, y.channels, args.requantize, args.wide); s != status::ok)
         return s;
     if (y.size() == 0)
         return status::ok;
@@ -70,12 +67,18 @@ inline status depthwise_conv2d(images_view<const std::int8_t> x, std::int32_t x_
     return detail::run_depthwise(x, x_zero_point, w, at, max_k(false, true, false), r, y, executor);
 }
 
-/// Kernels of at most 511 taps, whose sums fit int32 before the bias is added.
+/// Kernels of at most 511 taps, whose sums fit int32 before the bias is added. r: requantization_16x8, or requantization for an int32 bias.
 template <class Executor = serial_executor>
 inline status depthwise_conv2d(images_view<const std::int16_t> x, matrix_view<const std::int8_t> w, const window& at,
     const requantization_16x8& r, images_view<std::int16_t> y, Executor&& executor = Executor {})
 {
-    return detail::run_depthwise(x, 0, w, at, INT32_MAX / (32768 * 128), r, y, executor);
+    return detail::run_depthwise(x, 0, w, at, detail::max_taps_16x8, r, y, executor);
+}
+template <class Executor = serial_executor>
+inline status depthwise_conv2d(images_view<const std::int16_t> x, matrix_view<const std::int8_t> w, const window& at,
+    const requantization& r, images_view<std::int16_t> y, Executor&& executor = Executor {})
+{
+    return detail::run_depthwise(x, 0, w, at, detail::max_taps_16x8, r, y, executor);
 }
 
 } // namespace tflite

@@ -1,6 +1,7 @@
 // Batches of images in NHWC, and the windows that convolutions and pooling slide over them.
 //   output size = (size + padding before and after - ((kernel - 1) * dilation + 1)) / stride + 1, rounded down
 //   same_padding  gives ceil(size / stride) outputs; of an odd number of padded rows or columns the greater half comes after, as in TFLite
+// These never divide by zero or overflow: a window that check() refuses has no outputs and is padded by nothing.
 #pragma once
 
 #include "../core/view.hpp"
@@ -51,38 +52,60 @@ struct window {
     std::ptrdiff_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
 };
 
-/// window_invalid also for sizes above 2^20, so that the products below cannot overflow.
+/// The greatest kernel size, stride, dilation and padding: products of two of them cannot overflow.
+inline constexpr std::ptrdiff_t window_limit = 1 << 20;
+
+namespace detail {
+
+/// Whether a window of these sizes can slide over an input of `size` rows or columns.
+NIBBLE_INLINE constexpr bool can_slide(std::ptrdiff_t size, std::ptrdiff_t kernel, std::ptrdiff_t stride, std::ptrdiff_t dilation) noexcept
+{
+    return size >= 0 && size <= PTRDIFF_MAX / 16 && kernel >= 1 && kernel <= window_limit && stride >= 1 && stride <= window_limit
+           && dilation >= 1 && dilation <= window_limit;
+}
+
+} // namespace detail
+
+/// window_invalid for a kernel size, stride or dilation below 1, a padding below 0, and any of them above window_limit.
 NIBBLE_INLINE constexpr status check(const window& w) noexcept
 {
-    for (const std::ptrdiff_t each :
-        {w.kernel_height, w.kernel_width, w.stride_height, w.stride_width, w.dilation_height, w.dilation_width})
-        if (each < 1 || each > 1 << 20)
-            return status::window_invalid;
+    if (!detail::can_slide(0, w.kernel_height, w.stride_height, w.dilation_height)
+        || !detail::can_slide(0, w.kernel_width, w.stride_width, w.dilation_width))
+        return status::window_invalid;
     for (const std::ptrdiff_t each : {w.pad_top, w.pad_left, w.pad_bottom, w.pad_right})
-        if (each < 0 || each > 1 << 20)
+        if (each < 0 || each > window_limit)
             return status::window_invalid;
     return status::ok;
 }
 
-/// How many outputs one dimension has; 0 where the kernel is larger than the padded input.
+/// How many outputs one dimension has. padding: before and after together. 0 where the kernel is larger than the padded input, and where
+/// an argument is outside its range: a stride of 0, for example.
 NIBBLE_INLINE constexpr std::ptrdiff_t output_size(
     std::ptrdiff_t size, std::ptrdiff_t kernel, std::ptrdiff_t stride, std::ptrdiff_t dilation, std::ptrdiff_t padding) noexcept
 {
+    if (!detail::can_slide(size, kernel, stride, dilation) || padding < 0 || padding > 2 * window_limit)
+        return 0;
     const std::ptrdiff_t room = size + padding - ((kernel - 1) * dilation + 1);
     return room < 0 ? 0 : room / stride + 1;
 }
+/// 0 for a window that check() refuses, as output_width.
 NIBBLE_INLINE constexpr std::ptrdiff_t output_height(const window& w, std::ptrdiff_t height) noexcept
 {
-    return output_size(height, w.kernel_height, w.stride_height, w.dilation_height, w.pad_top + w.pad_bottom);
+    return check(w) != status::ok ? 0 : output_size(height, w.kernel_height, w.stride_height, w.dilation_height, w.pad_top + w.pad_bottom);
 }
 NIBBLE_INLINE constexpr std::ptrdiff_t output_width(const window& w, std::ptrdiff_t width) noexcept
 {
-    return output_size(width, w.kernel_width, w.stride_width, w.dilation_width, w.pad_left + w.pad_right);
+    return check(w) != status::ok ? 0 : output_size(width, w.kernel_width, w.stride_width, w.dilation_width, w.pad_left + w.pad_right);
 }
 
-/// w with TFLite's padding "same" for inputs of height x width.
+/// w with TFLite's padding "same" for inputs of height x width. Without padding if a size is negative or a kernel size, stride or dilation
+/// is outside its range: what takes the window then answers window_invalid.
 NIBBLE_INLINE constexpr window same_padding(window w, std::ptrdiff_t height, std::ptrdiff_t width) noexcept
 {
+    w.pad_top = w.pad_bottom = w.pad_left = w.pad_right = 0;
+    if (!detail::can_slide(height, w.kernel_height, w.stride_height, w.dilation_height)
+        || !detail::can_slide(width, w.kernel_width, w.stride_width, w.dilation_width))
+        return w;
     const auto padding = [](std::ptrdiff_t size, std::ptrdiff_t kernel, std::ptrdiff_t stride, std::ptrdiff_t dilation) {
         const std::ptrdiff_t outputs = (size + stride - 1) / stride, needed = (outputs - 1) * stride + (kernel - 1) * dilation + 1 - size;
         return needed < 0 ? 0 : needed;

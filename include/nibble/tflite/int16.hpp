@@ -1,7 +1,12 @@
-// What 16x8 layers share: int16 activations with zero points of 0, int8 (or int4) weights, exact sums, an int64 bias.
-//   y = clamp(floor((sum * m + 2^(14 - shift)) / 2^(15 - shift))), m = min(half_up(multiplier / 2^16), 32767)
-// where sum, its bias included, is exact and multiplier and shift are output_multipliers' ones: TFLite's own arithmetic for sums of 48
-// bits. bounds_of<std::int16_t> has the bounds of a fused ReLU or ReLU6.
+// What 16x8 layers share: int16 activations with zero points of 0, int8 (or int4) weights, exact sums. A bias' type says how sums become
+// codes, as it does in TFLite:
+//   int64, or none  requantization_16x8: y = clamp(floor((sum * m + 2^(14 - shift)) / 2^(15 - shift))),
+//                   m = min(half_up(multiplier / 2^16), 32767): TFLite's own arithmetic for sums of 48 bits
+//   int32           requantization (quantize/requantize.hpp) with zero point 0, by its mode. single_rounding is the arithmetic of ruy,
+//                   which TFLite calls for convolutions of one group and fully connected layers; double_rounding that of its reference
+//                   kernels, which it takes for grouped and transposed convolutions
+// where sum, its bias included, is exact, for an int32 bias saturated to int32 (TFLite's own accumulators would overflow there), and
+// multiplier and shift are those of tflite/quantize.hpp. bounds_of<std::int16_t> has the bounds of a fused ReLU or ReLU6.
 #pragma once
 
 #include "../gemm/gemm.hpp"
@@ -9,7 +14,7 @@
 NIBBLE_BEGIN
 namespace tflite {
 
-/// One multiplier and shift for all output channels, or one each.
+/// Of an int64 bias, or none. One multiplier and shift for all output channels, or one each.
 struct requantization_16x8 {
     span<const std::int32_t> multiplier {};
     span<const std::int32_t> shift {};       ///< in [-31, 7]
@@ -19,12 +24,18 @@ struct requantization_16x8 {
 
 namespace detail {
 
-/// Whether r fits so many channels; fills what kernels read.
-inline status check_output(const requantization& r, std::ptrdiff_t channels, requantize_params& out) noexcept
+/// Whether r fits so many channels of X; fills what kernels read: narrow of int8, wide of int16. wide may point to narrow.
+template <class X>
+inline status check_output(
+    const requantization& r, std::ptrdiff_t channels, requantize_params& narrow, requantize_16x8_params& wide) noexcept
 {
-    return nibble::detail::check_requantization<std::int8_t>(r, channels, out);
+    if (sizeof(X) == 2 && r.zero_point != 0)
+        return status::zero_point_out_of_range;
+    wide.narrow = &narrow;
+    return nibble::detail::check_requantization<X>(r, channels, narrow);
 }
-inline status check_output(const requantization_16x8& r, std::ptrdiff_t channels, requantize_16x8_params& out) noexcept
+template <class X>
+inline status check_output(const requantization_16x8& r, std::ptrdiff_t channels, requantize_params&, requantize_16x8_params& wide) noexcept
 {
     const std::size_t columns = static_cast<std::size_t>(channels);
     if ((r.multiplier.size() != 1 && r.multiplier.size() != columns) || r.shift.size() != r.multiplier.size()
@@ -42,7 +53,8 @@ inline status check_output(const requantization_16x8& r, std::ptrdiff_t channels
     const std::int32_t low = r.low < -32768 ? -32768 : r.low, high = r.high > 32767 ? 32767 : r.high;
     if (low > high)
         return status::invalid_clamp;
-    out = {r.multiplier.size() == 1 ? 0 : 1, r.multiplier.data(), r.shift.data(), r.bias.empty() ? nullptr : r.bias.data(), low, high};
+    wide = {r.multiplier.size() == 1 ? 0 : 1, r.multiplier.data(), r.shift.data(), r.bias.empty() ? nullptr : r.bias.data(), low, high,
+        nullptr};
     return status::ok;
 }
 

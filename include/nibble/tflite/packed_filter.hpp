@@ -52,7 +52,7 @@ public:
 
     packed_weights_view group(std::ptrdiff_t g) const noexcept
     {
-        return *view_packed({buffer_.bytes().data() + static_cast<std::size_t>(g) * group_bytes_, group_bytes_});
+        return *nibble::detail::read_packed({buffer_.bytes().data() + static_cast<std::size_t>(g) * group_bytes_, group_bytes_});
     }
     std::ptrdiff_t kernel_height() const noexcept { return kernel_height_; }
     std::ptrdiff_t kernel_width() const noexcept { return kernel_width_; }

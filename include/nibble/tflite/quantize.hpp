@@ -2,9 +2,9 @@
 //   weights       choose_params and quantize with preset::tflite_weights; per_tensor or per_channel, per_column for depthwise ones
 //   activations   choose_quantization of a range that was observed (calibrate/), by preset::tflite_activations
 //   bias          q = half_away(bias / (x_scale * w_scale)), saturated to int32; the product of the scales is rounded to float
-//   multipliers   x_scale * w_scale / y_scale: in double, encoded for the fixed-point modes, as TFLite does; or in float, from left to
-//   right,
-//                 for the float mode, as onnxruntime and XNNPACK do
+//   multipliers   x_scale * w_scale / y_scale, encoded for the fixed-point modes as TFLite does: in double for convolutions, and for fully
+//                 connected layers with a scale a channel; of a fully connected layer with one scale x_scale * w_scale is rounded to
+//                 float. Or in float, from left to right, for the float mode, as onnxruntime and XNNPACK do
 #pragma once
 
 #include "../calibrate/observer.hpp"
@@ -50,9 +50,12 @@ inline status quantize_bias(span<const float> bias, float x_scale, span<const fl
     return status::ok;
 }
 
-/// For the fixed-point modes, one a scale of the weights.
-inline status output_multipliers(
-    float x_scale, span<const float> w_scales, float y_scale, span<std::int32_t> multiplier, span<std::int32_t> shift) noexcept
+namespace detail {
+
+/// product(w_scale): x_scale * w_scale, in double.
+template <class Product>
+inline status encode_multipliers(float x_scale, span<const float> w_scales, float y_scale, span<std::int32_t> multiplier,
+    span<std::int32_t> shift, Product product) noexcept
 {
     if (nibble::check(w_scales) != status::ok || nibble::check(multiplier) != status::ok || nibble::check(shift) != status::ok)
         return status::null_pointer;
@@ -60,10 +63,11 @@ inline status output_multipliers(
         return status::params_count_mismatch;
     if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale)))
         return status::scale_invalid;
+    const default_fp_mode mode;
     const auto encode = [&](const float& w_scale) -> result<fixed_multiplier> {
         if (!valid_scale(float_bits(w_scale)))
             return status::scale_invalid;
-        return encode_multiplier(static_cast<double>(x_scale) * static_cast<double>(w_scale) / static_cast<double>(y_scale));
+        return encode_multiplier(product(w_scale) / static_cast<double>(y_scale));
     };
     for (const float& w_scale : w_scales)
         if (const auto m = encode(w_scale); !m)
@@ -74,6 +78,26 @@ inline status output_multipliers(
         shift[i] = m->shift;
     }
     return status::ok;
+}
+
+} // namespace detail
+
+/// For the fixed-point modes, one a scale of the weights: of convolutions, depthwise and transposed ones.
+inline status output_multipliers(
+    float x_scale, span<const float> w_scales, float y_scale, span<std::int32_t> multiplier, span<std::int32_t> shift) noexcept
+{
+    return detail::encode_multipliers(x_scale, w_scales, y_scale, multiplier, shift,
+        [&](float w_scale) noexcept { return static_cast<double>(x_scale) * static_cast<double>(w_scale); });
+}
+
+/// The same of fully connected layers: output_multipliers' ones where w_scales are several, one a channel.
+inline status fully_connected_multipliers(
+    float x_scale, span<const float> w_scales, float y_scale, span<std::int32_t> multiplier, span<std::int32_t> shift) noexcept
+{
+    if (w_scales.size() != 1)
+        return output_multipliers(x_scale, w_scales, y_scale, multiplier, shift);
+    return detail::encode_multipliers(x_scale, w_scales, y_scale, multiplier, shift,
+        [&](float w_scale) noexcept { return static_cast<double>(opaque(x_scale * w_scale)); });
 }
 
 /// For the float mode.

@@ -1,7 +1,7 @@
 // Functions of one int8 tensor, as tables of 256 codes.
-//   requantize_table  y = clamp(m * (x - x_zero_point) + y_zero_point), m = x_scale / y_scale by double rounding: TFLite's QUANTIZE of
-//   int8,
-//                     its RELU, RELU6 and RELU_N1_TO_1 with the bounds of bounds_of(), and what concatenate does to each input
+//   requantize_table  y = clamp(m * (x - x_zero_point) + y_zero_point) by double rounding, m an encoded multiplier of x_scale / y_scale:
+//                       without an activation the quotient is in double: TFLite's QUANTIZE of int8, and what concatenate does to each input
+//                       with one it is in float, clamped to bounds_of(): TFLite's RELU, RELU6 and RELU_N1_TO_1
 //   function_table    y = clamp(half_away(f(x_scale * (x - x_zero_point)) * (1 / y_scale)) + y_zero_point), in floats: TFLite's LOGISTIC
 //   and
 //                     TANH; hard_swish is x clamp(x + 3, 0, 6) / 6, which TFLite's own computes in 16-bit fixed point
@@ -59,6 +59,8 @@ inline result<code_limits> bounds_of(fused_activation f, quantization y) noexcep
     return code_limits {qmin, qmax};
 }
 
+/// f other than none: TFLite's operator of that name, which rounds x_scale / y_scale to float before it encodes it; none: QUANTIZE, which
+/// does not. scale_invalid also for a quotient of 2^31 or more.
 inline result<code_table> requantize_table(quantization x, quantization y, fused_activation f = fused_activation::none) noexcept
 {
     if (const status s = check(x); s != status::ok)
@@ -66,7 +68,10 @@ inline result<code_table> requantize_table(quantization x, quantization y, fused
     const auto bounds = bounds_of(f, y);
     if (!bounds)
         return bounds.error();
-    const auto m = encode_multiplier(static_cast<double>(x.scale) / static_cast<double>(y.scale));
+    const default_fp_mode mode;
+    const double quotient = f == fused_activation::none ? static_cast<double>(x.scale) / static_cast<double>(y.scale)
+                                                        : static_cast<double>(opaque(x.scale / y.scale));
+    const auto m = encode_multiplier(quotient);
     if (!m)
         return m.error();
     requantization r;

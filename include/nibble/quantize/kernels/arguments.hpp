@@ -123,6 +123,7 @@ struct requantize_16x8_params {
     const std::int32_t* shift;
     const std::int64_t* bias; // one a column, or null
     std::int32_t low, high;
+    const requantize_params* narrow; // of int32 biases, or null: then all above
 };
 
 /// Sums 256 * high + low, or low alone where high is null; the first column is `column` of the parameters.

@@ -236,16 +236,44 @@ inline void requantize_s32(const requantize_args& args) noexcept
         static_cast<std::uint8_t*>(args.q) + args.row_begin * args.q_stride, args.q_stride);
 }
 
+inline std::int64_t sum_16x8(const requantize_16x8_args& args, std::ptrdiff_t r, std::ptrdiff_t j) noexcept
+{
+    const std::ptrdiff_t at = r * args.stride + j;
+    return args.low[at] + (args.high ? std::int64_t {256} * args.high[at] : 0);
+}
+
+// Sums with biases of int32, saturated, then as any other int32.
+template <class Lazy>
+inline void requantize_16x8_narrow(const requantize_16x8_args& args) noexcept
+{
+    constexpr std::ptrdiff_t block = 64;
+    requantize_params p = *args.params.narrow;
+    const std::int32_t* const bias = p.bias;
+    p.bias = nullptr; // is in the sums
+    for (std::ptrdiff_t r = 0; r < args.rows; ++r)
+        for (std::ptrdiff_t j = 0; j < args.columns; j += block) {
+            const std::ptrdiff_t count = args.columns - j < block ? args.columns - j : block, column = args.column + j;
+            std::int32_t sums[block];
+            for (std::ptrdiff_t i = 0; i < count; ++i) {
+                const std::int64_t sum = sum_16x8(args, r, j + i) + (bias ? bias[column + i] : 0);
+                sums[i] = static_cast<std::int32_t>(sum < INT32_MIN ? INT32_MIN : sum > INT32_MAX ? INT32_MAX : sum);
+            }
+            requantize_block(p, sums, 0, 1, column, count, args.y + r * args.y_stride + j, 0);
+        }
+}
+
 // TFLite's 16x8: with the upper 16 bits of the multiplier, rounded, and one rounding, half up. A plain loop: AVX2 and NEON have no products
 // of 64 bits.
 template <class Lazy>
 inline void requantize_16x8(const requantize_16x8_args& args) noexcept
 {
+    if (args.params.narrow)
+        return requantize_16x8_narrow<Lazy>(args);
     const requantize_16x8_params p = args.params;
     for (std::ptrdiff_t r = 0; r < args.rows; ++r)
         for (std::ptrdiff_t j = 0; j < args.columns; ++j) {
-            const std::ptrdiff_t at = r * args.stride + j, column = args.column + j;
-            const std::int64_t sum = args.low[at] + (args.high ? std::int64_t {256} * args.high[at] : 0) + (p.bias ? p.bias[column] : 0);
+            const std::ptrdiff_t column = args.column + j;
+            const std::int64_t sum = sum_16x8(args, r, j) + (p.bias ? p.bias[column] : 0);
             const std::int32_t multiplier = p.multiplier[column * p.step], down = 15 - p.shift[column * p.step];
             const std::int64_t reduced = multiplier < 0x7fff0000 ? (multiplier + (1 << 15)) >> 16 : 0x7fff;
             const std::int64_t q = (sum * reduced + (std::int64_t {1} << (down - 1))) >> down;
