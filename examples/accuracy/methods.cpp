@@ -43,12 +43,12 @@ status quantize_to(nibble::matrix_view<const float> w, const layer_inputs& input
     std::vector<float> scales(static_cast<std::size_t>(nibble::params_count(f.kind, w.rows, w.cols, f.group_size)));
     std::vector<std::int32_t> zero_points(f.how == nibble::scheme::affine ? scales.size() : 0);
     const nibble::quantized_matrix<Q> q {{codes.data(), w.rows, row_elements}, scales, zero_points};
-    std::vector<float> importance;
-    for (std::ptrdiff_t c = 0; c < w.cols; ++c)
-        importance.push_back(inputs.products.importance(c));
+    std::vector<float> importance(static_cast<std::size_t>(w.cols));
+    status s = inputs.products.importance(nibble::span<float>(importance));
+    if (s != status::ok)
+        return s;
     nibble::gptq_options o;
     o.act_order = true;
-    status s = status::ok;
     switch (how) {
     case method::nearest: s = nibble::round_to_nearest(w, f, q); break;
     case method::hqq: s = nibble::hqq(w, f, q); break;

@@ -25,6 +25,8 @@
 #include "images.hpp"
 #include "operators.hpp"
 #include "ptq.hpp"
+#include "tflite_operators.hpp"
+#include "tflite_int16.hpp"
 #include "training.hpp"
 
 namespace {
@@ -151,6 +153,30 @@ const operation operations[] = {
     {"tflite_tables", look_up_tables, ""},
     {"tflite_pooling", pool_images, ""},
     {"tflite_softmax", softmax_rows, ""},
+    {"tflite_subtract", subtract_images, "add_s8"},
+    {"tflite_squared_difference", square_differences_of_images, "requantize_s32"},
+    {"tflite_maximum", extremes_of_images<true>, ""},
+    {"tflite_minimum", extremes_of_images<false>, ""},
+    {"tflite_prelu", prelu_images, ""},
+    {"tflite_leaky_relu", leaky_relu_codes, ""},
+    {"tflite_elu", elu_codes, ""},
+    {"tflite_l2_normalization", l2_normalized_rows, ""},
+    {"tflite_log_softmax", log_softmax_rows, ""},
+    {"tflite_sum", reduced_sums<false>, "requantize_s32"},
+    {"tflite_mean", reduced_sums<true>, "requantize_s32"},
+    {"tflite_reduce_max", reduced_extremes<true>, ""},
+    {"tflite_reduce_min", reduced_extremes<false>, ""},
+    {"tflite_resize_bilinear", resized_images<true>, ""},
+    {"tflite_resize_nearest_neighbor", resized_images<false>, ""},
+    {"tflite_pad", padded_tensors, ""},
+    {"tflite_batch_matmul", batched_products, "gemm_w8"},
+    {"tflite_activations_int16", activate_int16, ""},
+    {"tflite_interpolation_int16", interpolate_int16, ""},
+    {"tflite_softmax_int16", softmax_int16, ""},
+    {"tflite_softmax_to_int16", softmax_to_int16, ""},
+    {"tflite_quantize_int16", floats_and_int16, ""},
+    {"tflite_requantize", requantize_integers, ""},
+    {"tflite_int4_filters", int4_filters, "pack_codes gemm_w8"},
     {"fake_quantize", fake_quantize_values, "fake_quantize_f32"},
     {"fake_quantize_backward", fake_quantize_gradients_of, "fake_quantize_backward_f32"},
     {"gptq", gptq_codes, "product_f64"},

@@ -149,8 +149,9 @@ void compare_dynamic(random_case& c)
             if (s.m == 1 && !reduced)
                 return gemv(span<const float>(a.data(), a.size()), *w.packed, with.e, span<C>(to.data, static_cast<std::size_t>(s.n)),
                     workspace, executor);
-            return gemm(matrix_view<const float>(a.data(), s.m, s.k, stride), dynamic_activations {reduced}, *w.packed, with.e, to,
-                workspace, executor);
+            const matrix_view<const float> rows(a.data(), s.m, s.k, stride);
+            return reduced ? gemm(rows, reduced_range(dynamic_activations {}), *w.packed, with.e, to, workspace, executor)
+                           : gemm(rows, *w.packed, with.e, to, workspace, executor);
         });
 }
 
@@ -166,13 +167,14 @@ void compare_static(random_case& c)
     constexpr bool is_signed = std::is_signed_v<A>;
     c.fill(a, reduced ? (is_signed ? -64 : 0) : code_traits<A>::qmin, reduced ? (is_signed ? 63 : 127) : code_traits<A>::qmax);
     const static_activations how {c.scale(-6, -4),
-        c.flag("zero point") ? static_cast<std::int32_t>(c.number(code_traits<A>::qmin, code_traits<A>::qmax)) : 0, reduced};
+        c.flag("zero point") ? static_cast<std::int32_t>(c.number(code_traits<A>::qmin, code_traits<A>::qmax)) : 0};
     const matrix_view<const A> rows(a.data(), s.m, s.k, stride);
     std::vector<C> expected(static_cast<std::size_t>(s.m * s.n));
     reference::gemm<A, std::int8_t, C>(rows, {}, how, w.view, s.k, w.params, with.e, matrix_view<C>(expected.data(), s.m, s.n));
     compare<C>(
         c, s, expected, gemm_workspace(s.m, *w.packed), [&](matrix_view<C> to, span<std::byte> workspace, test::any_executor executor) {
-            return gemm(rows, how, *w.packed, with.e, to, workspace, executor);
+            return reduced ? gemm(rows, reduced_range(how), *w.packed, with.e, to, workspace, executor)
+                           : gemm(rows, how, *w.packed, with.e, to, workspace, executor);
         });
 }
 

@@ -139,9 +139,11 @@ TEST_CASE("softmax is TFLite's reference kernel over gemmlowp")
         const auto s = tflite::softmax_params(scale);
         REQUIRE(s);
         std::vector<std::int8_t> x(static_cast<std::size_t>(cols)), y(x.size());
+        std::vector<std::int16_t> wide(x.size());
         for (std::int8_t& v : x)
             v = static_cast<std::int8_t>(random.integer(-128, 127) >> random.integer(0, 4));
         REQUIRE(tflite::softmax({x.data(), 1, cols}, *s, {y.data(), 1, cols}) == status::ok);
+        REQUIRE(tflite::softmax({x.data(), 1, cols}, *s, matrix_view<std::int16_t>(wide.data(), 1, cols)) == status::ok);
 
         const std::int32_t top = *std::max_element(x.begin(), x.end());
         const auto exponential = [&](std::int32_t code) {
@@ -157,11 +159,14 @@ TEST_CASE("softmax is TFLite's reference kernel over gemmlowp")
         const none reciprocal = gemmlowp::one_over_one_plus_x_for_x_in_0_1(part);
         std::size_t wrong = 0;
         for (std::size_t c = 0; c < x.size(); ++c) {
-            std::int32_t expected = -128;
-            if (x[c] - top >= s->least)
-                expected
-                    = std::min(gemmlowp::RoundingDivideByPOT((reciprocal * exponential(x[c])).raw(), 12 - headroom + 31 - 8) - 128, 127);
+            std::int32_t expected = -128, expected_wide = -32768;
+            if (x[c] - top >= s->least) {
+                const std::int32_t raw = (reciprocal * exponential(x[c])).raw();
+                expected = std::min(gemmlowp::RoundingDivideByPOT(raw, 12 - headroom + 31 - 8) - 128, 127);
+                expected_wide = std::min(gemmlowp::RoundingDivideByPOT(raw, 12 - headroom + 31 - 16) - 32768, 32767);
+            }
             wrong += y[c] != expected;
+            wrong += wide[c] != expected_wide;
         }
         CHECK(wrong == 0);
     }

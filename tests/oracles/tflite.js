@@ -10,12 +10,16 @@ const wasm = path.join(path.dirname(require.resolve('@tensorflow/tfjs-tflite/pac
 
 // From the TensorFlow Lite schema: number, version and number of the options of an operator.
 const operators = {
+  CONCATENATION: [2, 2, 10], DEQUANTIZE: [6, 3, 0], SOFTMAX: [25, 2, 9], LEAKY_RELU: [98, 2, 75], QUANTIZE: [114, 2, 0],
   ADD: [0, 2, 11], AVERAGE_POOL_2D: [1, 2, 5], CONV_2D: [3, 3, 1], DEPTHWISE_CONV_2D: [4, 3, 2], FULLY_CONNECTED: [9, 4, 8], LOGISTIC: [14, 2, 0],
   MAX_POOL_2D: [17, 2, 5], MUL: [18, 2, 21], RELU: [19, 2, 0], RELU6: [21, 2, 0], TANH: [28, 2, 0], MEAN: [40, 2, 27],
-  TRANSPOSE_CONV: [67, 3, 49],
+  TRANSPOSE_CONV: [67, 3, 49], L2_NORMALIZATION: [11, 2, 12], RESIZE_BILINEAR: [23, 3, 15], PAD: [34, 2, 22], SUB: [41, 2, 28],
+  LOG_SOFTMAX: [50, 2, 36], PRELU: [54, 1, 0], MAXIMUM: [55, 2, 39], MINIMUM: [57, 2, 39], PADV2: [60, 2, 43], SUM: [74, 2, 27],
+  REDUCE_MAX: [82, 2, 27], REDUCE_MIN: [89, 2, 27], RESIZE_NEAREST_NEIGHBOR: [97, 3, 74], LEAKY_RELU: [98, 2, 75],
+  SQUARED_DIFFERENCE: [99, 2, 76], ELU: [111, 1, 0], BATCH_MATMUL: [126, 2, 101],
 };
-const types = {int8: 9, int16: 7, int32: 2, int64: 4};
-const arrays = {int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array};
+const types = {float32: 0, int8: 9, uint8: 3, int16: 7, int32: 2, int64: 4};
+const arrays = {float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array};
 
 function model({operator, options, tensors}) {
   const b = new Builder(4096);
@@ -62,13 +66,19 @@ function model({operator, options, tensors}) {
   const [number, version, optionsType] = operators[operator];
   const o = options, padding = ['Int8', o.same ? 0 : 1], activation = ['Int8', o.activation ?? 0];
   const optionFields = {
+    9: () => table({0: ['Float32', o.beta]}, 1), 10: () => table({0: ['Int32', o.axis]}, 2), 75: () => table({0: ['Float32', o.alpha]}, 1),
     1: () => table({0: padding, 1: ['Int32', o.stride_width], 2: ['Int32', o.stride_height], 3: activation, 4: ['Int32', o.dilation_width],
       5: ['Int32', o.dilation_height]}, 7),
     2: () => table({0: padding, 1: ['Int32', o.stride_width], 2: ['Int32', o.stride_height], 3: ['Int32', o.depth_multiplier], 4: activation,
       5: ['Int32', o.dilation_width], 6: ['Int32', o.dilation_height]}, 7),
     5: () => table({0: padding, 1: ['Int32', o.stride_width], 2: ['Int32', o.stride_height], 3: ['Int32', o.filter_width],
       4: ['Int32', o.filter_height]}, 6),
-    8: () => table({0: activation}, 4), 11: () => table({1: ['Int8', 0]}, 2), 21: () => table({}, 1), 27: () => table({}, 1),
+    8: () => table({0: activation}, 4), 11: () => table({1: ['Int8', 0]}, 2), 21: () => table({}, 1), 27: () => table({0: ['Int8', o.keep_dims ?? 0]}, 1),
+    12: () => table({0: activation}, 1), 28: () => table({0: activation}, 2), 75: () => table({0: ['Float32', o.alpha]}, 1),
+    15: () => table({2: ['Int8', o.align_corners], 3: ['Int8', o.half_pixel_centers]}, 4),
+    74: () => table({0: ['Int8', o.align_corners], 1: ['Int8', o.half_pixel_centers]}, 2),
+    101: () => table({0: ['Int8', o.adj_x], 1: ['Int8', o.adj_y]}, 3),
+    22: () => table({}, 1), 36: () => table({}, 1), 39: () => table({}, 1), 43: () => table({}, 1), 76: () => table({}, 1),
     49: () => table({0: padding, 1: ['Int32', o.stride_width], 2: ['Int32', o.stride_height]}, 4),
   }[optionsType];
   const last = tensors.length - 1, fed = [...tensors.keys()].filter(i => i < last && !tensors[i].constant);
@@ -120,7 +130,7 @@ async function main() {
       ++failures;
       continue;
     }
-    const {type, codes: ours} = test.tensors[test.tensors.length - 1], data = runner.GetOutputs().get(0).data();
+    const {type, codes} = test.tensors[test.tensors.length - 1], ours = arrays[type].from(codes), data = runner.GetOutputs().get(0).data();
     const theirs = new arrays[type](data.buffer, data.byteOffset, ours.length);
     count.codes += ours.length;
     ours.forEach((code, i) => {

@@ -3,84 +3,16 @@
 //   float requantization   what XNNPACK computes inside this TFLite: convolutions, fully connected layers, products, means, transposed
 //                          convolutions with one scale
 //   double rounding        what TFLite's own kernels compute: transposed convolutions with a scale a channel or of int16, sums, RELU, RELU6
-//   single rounding        what ruy computes inside this TFLite: convolutions and fully connected layers of int16 with int32 biases
-// QUANTIZE of int8 is left out: XNNPACK multiplies by x_scale / y_scale rounded to 8 fraction bits.
+//   single rounding        what ruy computes inside this TFLite: convolutions and fully connected layers of int16 with int32 biases,
+//                          products of batches
+// This TFLite sums and averages over any axes in floats, where its ties are others, and does not clamp a SUM. It interpolates int8 in other
+// ways than its reference kernel, which it runs for int16: so bilinear resizing is held with int8 codes in int16 tensors. QUANTIZE of int8
+// is left out: XNNPACK multiplies by x_scale / y_scale rounded to 8 fraction bits.
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <string>
-#include <vector>
 
-#include <nibble/nibble.hpp>
-
-#include "../random.hpp"
-
-using namespace nibble;
-using tflite::quantization;
+#include "tflite_operation.hpp"
 
 namespace {
-
-using dims = std::vector<std::ptrdiff_t>;
-
-template <class T>
-std::string list(const std::vector<T>& values)
-{
-    std::string text = "[";
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        char number[40];
-        std::snprintf(number, sizeof number, "%.9g", static_cast<double>(values[i]));
-        text += (i == 0 ? "" : ",") + std::string(number);
-    }
-    return text + "]";
-}
-
-class operation {
-public:
-    operation(std::string folder, std::string name) : folder_(std::move(folder)), name_(std::move(name)) {}
-
-    /// Operands in the operator's order; `constant` ones are in the model, the others are fed.
-    template <class T>
-    operation& tensor(const dims& shape, const std::vector<T>& codes, const std::vector<float>& scales, std::int32_t zero_point = 0,
-        bool constant = false, int axis = 0)
-    {
-        const char* type = sizeof(T) == 1 ? "int8" : sizeof(T) == 2 ? "int16" : sizeof(T) == 4 ? "int32" : "int64";
-        tensors_ += std::string(tensors_.empty() ? "" : ",\n ") + "{\"shape\":" + list(shape) + ",\"type\":\"" + type
-                    + "\",\"scale\":" + list(scales) + ",\"zero_point\":" + std::to_string(zero_point) + ",\"axis\":" + std::to_string(axis)
-                    + ",\"constant\":" + (constant ? "true" : "false") + ",\"codes\":" + list(codes) + "}";
-        return *this;
-    }
-    operation& option(const std::string& name, double value)
-    {
-        options_ += std::string(options_.empty() ? "" : ",") + "\"" + name + "\":" + std::to_string(value);
-        return *this;
-    }
-    /// The output with what nibble computed.
-    template <class X>
-    void write(const dims& shape, const std::vector<X>& codes, quantization q)
-    {
-        tensor(shape, codes, {q.scale}, q.zero_point);
-        const std::string path = folder_ + "/" + std::to_string(1000 + count_++) + ".json";
-        std::ofstream file(path);
-        file << "{\"operator\":\"" << name_ << "\",\"options\":{" << options_ << "},\"tensors\":[\n " << tensors_ << "]}\n";
-        if (!file.flush()) {
-            std::fprintf(stderr, "cannot write %s\n", path.c_str());
-            std::exit(2);
-        }
-    }
-
-private:
-    static inline int count_ = 0;
-    std::string folder_, name_, tensors_, options_;
-};
-
-void must(status s)
-{
-    if (s != status::ok) {
-        std::fprintf(stderr, "refused: %s\n", to_string(s));
-        std::exit(1);
-    }
-}
 
 template <class X = std::int8_t>
 std::vector<X> codes(test::random& random, std::ptrdiff_t count, std::int32_t low = code_traits<X>::qmin)
@@ -287,6 +219,217 @@ void elementwise(const std::string& folder, test::random& random, bool sum, cons
     op.write({1, 5, 10, 20}, y, yq);
 }
 
+std::ptrdiff_t product(const dims& shape)
+{
+    std::ptrdiff_t all = 1;
+    for (const std::ptrdiff_t size : shape)
+        all *= size;
+    return all;
+}
+
+std::vector<std::int32_t> as_int32(const dims& values) { return {values.begin(), values.end()}; }
+
+// SUB, SQUARED_DIFFERENCE, MAXIMUM, MINIMUM and PRELU; shape: of a second operand that is broadcast against one of 1 x 5 x 10 x 20.
+void pairs(const std::string& folder, test::random& random, const std::string& name, const dims& shape)
+{
+    const bool same = name == "MAXIMUM" || name == "MINIMUM";
+    const std::vector<std::int8_t> a = codes(random, 1000), b = codes(random, product(shape));
+    const quantization aq = some_quantization(random), bq = same ? aq : some_quantization(random);
+    quantization yq = same ? aq : some_quantization(random);
+    yq.scale *= name == "SUB" || name == "PRELU" ? 2.0f : name == "SQUARED_DIFFERENCE" ? 0.25f : 1.0f;
+    std::vector<std::int8_t> y(a.size());
+    const tflite::images_view<const std::int8_t> from_a(a.data(), 1, 5, 10, 20), from_b(b.data(), 1, shape[1], shape[2], shape[3]);
+    const tflite::images_view<std::int8_t> to(y.data(), 1, 5, 10, 20);
+    requantization r;
+    r.mode = requantize_mode::double_rounding;
+    r.zero_point = yq.zero_point;
+    operation op(folder, name);
+    if (name == "SUB") {
+        const auto f = random.integer(0, 1) ? tflite::fused_activation::relu6 : tflite::fused_activation::none;
+        const auto bounds = tflite::bounds_of(f, yq);
+        const auto m = tflite::add_params(aq.scale, bq.scale, yq.scale);
+        must(m.error());
+        r.low = bounds->qmin;
+        r.high = bounds->qmax;
+        must(tflite::subtract(from_a, aq.zero_point, from_b, bq.zero_point, *m, r, to));
+        op.option("activation", static_cast<int>(f));
+    } else if (name == "SQUARED_DIFFERENCE") {
+        const auto m = tflite::squared_difference_params(aq.scale, bq.scale, yq.scale);
+        must(m.error());
+        must(tflite::squared_difference(from_a, aq.zero_point, from_b, bq.zero_point, *m, r, to));
+    } else if (name == "PRELU") {
+        const auto m = tflite::prelu_params(aq.scale, bq.scale, yq.scale);
+        must(m.error());
+        must(tflite::prelu(from_a, aq.zero_point, from_b, bq.zero_point, *m, yq.zero_point, to));
+    } else {
+        must(name == "MAXIMUM" ? tflite::maximum(from_a, from_b, to) : tflite::minimum(from_a, from_b, to));
+    }
+    op.tensor({1, 5, 10, 20}, a, {aq.scale}, aq.zero_point).tensor(shape, b, {bq.scale}, bq.zero_point);
+    op.write({1, 5, 10, 20}, y, yq);
+}
+
+// XNNPACK computes LEAKY_RELU in 8 fraction bits where both multipliers are at least 2^-8: here one of them is less.
+void activation_table(const std::string& folder, test::random& random, bool elu)
+{
+    const std::vector<std::int8_t> x = codes(random, 1000);
+    const quantization xq {std::ldexp(1.0f + std::fabs(random.real()), -random.integer(4, 8)), random.integer(-128, 127)};
+    quantization yq = some_quantization(random);
+    float alpha = random.real();
+    if (!elu && random.integer(0, 1) != 0) {
+        yq.scale = xq.scale * 300.0f;
+        alpha *= 300.0f;
+    } else {
+        alpha *= yq.scale / xq.scale / 3000.0f;
+    }
+    const auto t = elu ? tflite::elu_table(xq, yq) : tflite::leaky_relu_table(xq, yq, alpha);
+    must(t.error());
+    std::vector<std::int8_t> y(x.size());
+    must(tflite::look_up(x, *t, y));
+    operation op(folder, elu ? "ELU" : "LEAKY_RELU");
+    op.option("alpha", static_cast<double>(alpha)).tensor({1, 1000}, x, {xq.scale}, xq.zero_point).write({1, 1000}, y, yq);
+}
+
+void reductions(const std::string& folder, test::random& random, const std::string& name)
+{
+    dims shape, axes, left;
+    for (int rank = random.integer(1, 4), i = 0; i < rank; ++i)
+        shape.push_back(random.integer(1, 9));
+    const bool keep = random.integer(0, 1) != 0;
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+        const bool over = random.integer(0, 1) != 0;
+        if (over)
+            axes.push_back(static_cast<std::ptrdiff_t>(i) - (random.integer(0, 1) ? static_cast<std::ptrdiff_t>(shape.size()) : 0));
+        if (!over || keep)
+            left.push_back(over ? 1 : shape[i]);
+    }
+    if (axes.empty())
+        return;
+    const std::vector<std::int8_t> x = codes(random, product(shape));
+    const quantization xq = some_quantization(random);
+    quantization yq = xq;
+    std::vector<std::int8_t> y(static_cast<std::size_t>(product(left)));
+    const tflite::tensor_view<const std::int8_t> from(x.data(), shape);
+    if (name == "SUM" || name == "MEAN") {
+        yq = some_quantization(random);
+        yq.scale *= name == "SUM" ? 4.0f * std::sqrt(static_cast<float>(x.size()) / static_cast<float>(y.size())) : 1.0f;
+        yq.zero_point /= 2;
+        must(name == "SUM" ? tflite::sum(from, axes, xq, yq, y, requantize_mode::float_ties_to_even)
+                           : tflite::mean(from, axes, xq, yq, y, requantize_mode::float_ties_to_even));
+        for (std::ptrdiff_t i = 0; i < product(left); ++i) {
+            double sum = 0, count = 0;
+            reference::for_reduced(from, axes, i, [&](std::int8_t code) {
+                sum += code - xq.zero_point;
+                ++count;
+            });
+            const double exact = sum * static_cast<double>(xq.scale) / static_cast<double>(yq.scale) / (name == "MEAN" ? count : 1.0);
+            const bool tie = std::fabs(std::fabs(exact - std::nearbyint(exact)) - 0.5) < 1e-4;
+            if (tie || (name == "SUM" && std::fabs(exact + yq.zero_point) > 127.0))
+                return;
+        }
+    } else {
+        must(name == "REDUCE_MAX" ? tflite::reduce_max(from, axes, y) : tflite::reduce_min(from, axes, y));
+    }
+    operation op(folder, name);
+    op.option("keep_dims", keep).tensor(shape, x, {xq.scale}, xq.zero_point);
+    op.tensor({static_cast<std::ptrdiff_t>(axes.size())}, as_int32(axes), {}, 0, true).write(left, y, yq);
+}
+
+void normalized_rows(const std::string& folder, test::random& random, bool logarithm)
+{
+    const std::ptrdiff_t rows = random.integer(1, 5), cols = random.integer(1, 300);
+    const std::vector<std::int8_t> x = codes(random, rows * cols);
+    const quantization xq {std::ldexp(1.0f + std::fabs(random.real()), -random.integer(0, 9)), random.integer(-128, 127)};
+    std::vector<std::int8_t> y(x.size());
+    const matrix_view<const std::int8_t> from(x.data(), rows, cols);
+    const matrix_view<std::int8_t> to(y.data(), rows, cols);
+    if (logarithm) {
+        const auto s = tflite::log_softmax_params(xq.scale);
+        must(s.error());
+        must(tflite::log_softmax(from, *s, to));
+    } else {
+        must(tflite::l2_normalization(from, xq.zero_point, to));
+    }
+    operation op(folder, logarithm ? "LOG_SOFTMAX" : "L2_NORMALIZATION");
+    op.tensor({rows, cols}, x, {xq.scale}, xq.zero_point);
+    op.write({rows, cols}, y, logarithm ? tflite::log_softmax_output : tflite::l2_normalization_output);
+}
+
+void resized(const std::string& folder, test::random& random, bool bilinear, tflite::resize_options how)
+{
+    const dims shape {random.integer(1, 2), random.integer(1, 9), random.integer(1, 9), random.integer(1, 20)},
+        to {shape[0], random.integer(1, 12), random.integer(1, 12), shape[3]};
+    const std::vector<std::int8_t> x = codes(random, product(shape));
+    std::vector<std::int8_t> y(static_cast<std::size_t>(product(to)));
+    const tflite::images_view<const std::int8_t> from(x.data(), shape[0], shape[1], shape[2], shape[3]);
+    const tflite::images_view<std::int8_t> out(y.data(), to[0], to[1], to[2], to[3]);
+    must(bilinear ? tflite::resize_bilinear(from, out, how) : tflite::resize_nearest_neighbor(from, out, how));
+    const quantization q = some_quantization(random);
+    operation op(folder, bilinear ? "RESIZE_BILINEAR" : "RESIZE_NEAREST_NEIGHBOR");
+    op.option("align_corners", how.align_corners).option("half_pixel_centers", how.half_pixel_centers);
+    const auto write = [&](const auto& from_codes, const auto& to_codes, quantization p) {
+        op.tensor(shape, from_codes, {p.scale}, p.zero_point).tensor({2}, as_int32({to[1], to[2]}), {}, 0, true).write(to, to_codes, p);
+    };
+    if (bilinear)
+        write(std::vector<std::int16_t>(x.begin(), x.end()), std::vector<std::int16_t>(y.begin(), y.end()), {q.scale, 0});
+    else
+        write(x, y, q);
+}
+
+void padded(const std::string& folder, test::random& random, bool with_value)
+{
+    dims shape, to, amounts;
+    std::vector<tflite::padding> paddings;
+    for (int rank = random.integer(1, 4), i = 0; i < rank; ++i) {
+        shape.push_back(random.integer(1, 6));
+        paddings.push_back({random.integer(0, 2), random.integer(0, 2)});
+        amounts.insert(amounts.end(), {paddings.back().before, paddings.back().after});
+        to.push_back(shape.back() + paddings.back().before + paddings.back().after);
+    }
+    const std::vector<std::int8_t> x = codes(random, product(shape));
+    std::vector<std::int8_t> y(static_cast<std::size_t>(product(to)));
+    const quantization q = some_quantization(random);
+    const std::int8_t value = static_cast<std::int8_t>(with_value ? random.integer(-128, 127) : q.zero_point);
+    must(tflite::pad({x.data(), shape}, paddings, value, {y.data(), to}));
+    operation op(folder, with_value ? "PADV2" : "PAD");
+    op.tensor(shape, x, {q.scale}, q.zero_point);
+    op.tensor({static_cast<std::ptrdiff_t>(shape.size()), 2}, as_int32(amounts), {}, 0, true);
+    if (with_value)
+        op.tensor({1}, std::vector<std::int8_t> {value}, {q.scale}, q.zero_point, true);
+    op.write(to, y, q);
+}
+
+void batched(const std::string& folder, test::random& random)
+{
+    const std::ptrdiff_t m = random.integer(1, 20), n = random.integer(1, 20), k = random.integer(1, 40);
+    const tflite::batch_matmul_options how {random.integer(0, 1) != 0, random.integer(0, 1) != 0};
+    dims a, b, y;
+    for (int rank = random.integer(0, 2), i = 0; i < rank; ++i) {
+        y.push_back(random.integer(1, 4));
+        const std::int32_t which = random.integer(0, 3);
+        a.push_back(which == 1 ? 1 : y.back());
+        b.push_back(which == 2 ? 1 : y.back());
+    }
+    a.insert(a.end(), {how.adj_x ? k : m, how.adj_x ? m : k});
+    b.insert(b.end(), {how.adj_y ? n : k, how.adj_y ? k : n});
+    y.insert(y.end(), {m, n});
+    const std::vector<std::int8_t> left = codes(random, product(a)), right = codes(random, product(b));
+    std::vector<std::int8_t> found(static_cast<std::size_t>(product(y)));
+    const quantization aq = some_quantization(random), bq = some_quantization(random),
+                       yq {aq.scale * bq.scale * 100.0f * std::sqrt(static_cast<float>(k)), random.integer(-128, 127)};
+    const auto multiplier = tflite::batch_matmul_multiplier(aq.scale, bq.scale, yq.scale);
+    must(multiplier.error());
+    requantization r;
+    r.mode = requantize_mode::single_rounding;
+    r.multiplier = span<const std::int32_t>(&multiplier->multiplier, 1);
+    r.shift = span<const std::int32_t>(&multiplier->shift, 1);
+    r.zero_point = yq.zero_point;
+    std::vector<std::byte> workspace(tflite::batch_matmul_workspace(m, n, k));
+    must(tflite::batch_matmul({left.data(), a}, aq.zero_point, {right.data(), b}, bq.zero_point, how, r, {found.data(), y}, workspace));
+    operation op(folder, "BATCH_MATMUL");
+    op.option("adj_x", how.adj_x).option("adj_y", how.adj_y);
+    op.tensor(a, left, {aq.scale}, aq.zero_point).tensor(b, right, {bq.scale}, bq.zero_point).write(y, found, yq);
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -345,6 +488,20 @@ int main(int argc, char** argv)
             elementwise<std::int8_t>(folder, random, sum, shapes[i % 5]);
             elementwise<std::int16_t>(folder, random, sum, shapes[i % 5]);
         }
+        for (const char* name : {"SUB", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM", "PRELU"})
+            pairs(folder, random, name, shapes[i % 5]);
+    }
+    for (int i = 0; i < 50; ++i) {
+        for (const bool other : {false, true}) {
+            activation_table(folder, random, other);
+            normalized_rows(folder, random, other);
+            padded(folder, random, other);
+            for (const tflite::resize_options how : {tflite::resize_options {}, {true, false}, {false, true}})
+                resized(folder, random, other, how);
+        }
+        for (const char* name : {"SUM", "MEAN", "REDUCE_MAX", "REDUCE_MIN"})
+            reductions(folder, random, name);
+        batched(folder, random);
     }
     for (const std::ptrdiff_t groups : {2, 4})
         for (const bool per_channel : {false, true}) {

@@ -877,6 +877,147 @@ void add_tflite(std::vector<call>& calls)
                      }});
 }
 
+const std::ptrdiff_t shape_of_8[] = {2, 4}, shape_of_4[] = {2, 2};
+
+template <class T>
+tflite::tensor_view<T> out_tensor(arguments& a, span<const std::ptrdiff_t> shape, std::size_t count)
+{
+    T* const data = a.out<T>(count).data();
+    return {data, a.of(std::vector<std::ptrdiff_t>(shape.begin(), shape.end()))};
+}
+tflite::tensor_view<const std::int8_t> in_tensor(arguments& a, span<const std::ptrdiff_t> shape, std::size_t count)
+{
+    const std::int8_t* const data = a.in<std::int8_t>(count).data();
+    return {data, a.of(std::vector<std::ptrdiff_t>(shape.begin(), shape.end()))};
+}
+
+void add_tflite_operators(std::vector<call>& calls)
+{
+    const auto sums = *tflite::add_params(1.0f, 1.0f, 1.0f);
+    const auto squares = *tflite::squared_difference_params(1.0f, 1.0f, 1.0f);
+    const auto fixed = [](arguments& a) {
+        requantization r;
+        r.scale = a.in<float>(1, 1.0f);
+        r.mode = requantize_mode::double_rounding;
+        return r;
+    };
+    calls.push_back({"tflite::subtract", [=](arguments& a) {
+                         const auto x = a.in_images<std::int8_t>(1, 2, 2, 4), b = a.in_images<std::int8_t>(1, 1, 1, 4);
+                         return tflite::subtract(x, 0, b, 0, sums, fixed(a), a.out_images<std::int8_t>(1, 2, 2, 4));
+                     }});
+    calls.push_back({"tflite::squared_difference", [=](arguments& a) {
+                         const auto x = a.in_images<std::int8_t>(1, 2, 2, 4), b = a.in_images<std::int8_t>(1, 1, 1, 4);
+                         return tflite::squared_difference(x, 0, b, 0, squares, fixed(a), a.out_images<std::int8_t>(1, 2, 2, 4));
+                     }});
+    calls.push_back({"tflite::maximum", [](arguments& a) {
+                         const auto x = a.in_images<std::int8_t>(1, 2, 2, 4), b = a.in_images<std::int8_t>(1, 1, 1, 4);
+                         return tflite::maximum(x, b, a.out_images<std::int8_t>(1, 2, 2, 4));
+                     }});
+    calls.push_back({"tflite::minimum", [](arguments& a) {
+                         const auto x = a.in_images<std::int8_t>(1, 2, 2, 4), b = a.in_images<std::int8_t>(1, 1, 1, 4);
+                         return tflite::minimum(x, b, a.out_images<std::int8_t>(1, 2, 2, 4));
+                     }});
+    calls.push_back({"tflite::unpack_int4", [](arguments& a) {
+                         const auto packed = a.in<int4x2>(2);
+                         return tflite::unpack_int4(packed, a.out<std::int8_t>(4));
+                     }});
+    calls.push_back({"tflite::l2_normalization", [](arguments& a) {
+                         const auto x = a.in_matrix<std::int8_t>(2, 4);
+                         return tflite::l2_normalization(x, 0, a.out_matrix<std::int8_t>(2, 4));
+                     }});
+    calls.push_back({"tflite::log_softmax", [](arguments& a) {
+                         const auto x = a.in_matrix<std::int8_t>(2, 4);
+                         return tflite::log_softmax(x, *tflite::log_softmax_params(0.1f), a.out_matrix<std::int8_t>(2, 4));
+                     }});
+    calls.push_back({"tflite::softmax of int16", [](arguments& a) {
+                         const auto x = a.in_matrix<std::int16_t>(2, 4);
+                         return tflite::softmax(x, *tflite::softmax_params<std::int16_t>(0.001f), a.out_matrix<std::int16_t>(2, 4));
+                     }});
+    calls.push_back({"tflite::pad", [](arguments& a) {
+                         const auto x = in_tensor(a, shape_of_4, 4);
+                         const auto paddings = a.of(std::vector<tflite::padding> {{0, 0}, {1, 1}});
+                         return tflite::pad(x, paddings, 0, out_tensor<std::int8_t>(a, shape_of_8, 8));
+                     }});
+    calls.push_back({"tflite::sum", [](arguments& a) {
+                         const auto x = in_tensor(a, shape_of_8, 8);
+                         const auto axes = a.in<std::ptrdiff_t>(1, 1);
+                         return tflite::sum(x, axes, {}, {}, a.out<std::int8_t>(2));
+                     }});
+    calls.push_back({"tflite::mean of a tensor", [](arguments& a) {
+                         const auto x = in_tensor(a, shape_of_8, 8);
+                         const auto axes = a.in<std::ptrdiff_t>(1, 1);
+                         return tflite::mean(x, axes, {}, {}, a.out<std::int8_t>(2));
+                     }});
+    calls.push_back({"tflite::reduce_max", [](arguments& a) {
+                         const auto x = in_tensor(a, shape_of_8, 8);
+                         const auto axes = a.in<std::ptrdiff_t>(1, 1);
+                         return tflite::reduce_max(x, axes, a.out<std::int8_t>(2));
+                     }});
+    calls.push_back({"tflite::reduce_min", [](arguments& a) {
+                         const auto x = in_tensor(a, shape_of_8, 8);
+                         const auto axes = a.in<std::ptrdiff_t>(1, 1);
+                         return tflite::reduce_min(x, axes, a.out<std::int8_t>(2));
+                     }});
+    calls.push_back({"tflite::resize_bilinear", [](arguments& a) {
+                         const auto x = a.in_images<std::int8_t>(1, 2, 2, 4);
+                         return tflite::resize_bilinear(x, a.out_images<std::int8_t>(1, 3, 3, 4));
+                     }});
+    calls.push_back({"tflite::resize_nearest_neighbor", [](arguments& a) {
+                         const auto x = a.in_images<std::int8_t>(1, 2, 2, 4);
+                         return tflite::resize_nearest_neighbor(x, a.out_images<std::int8_t>(1, 3, 3, 4));
+                     }});
+    calls.push_back({"tflite::requantize", [](arguments& a) {
+                         const auto x = a.in<std::int8_t>(4);
+                         return tflite::requantize(x, {}, a.out<std::int16_t>(4), {});
+                     }});
+    calls.push_back({"tflite::concatenate of int16", [](arguments& a) {
+                         const tflite::concatenation_input_16 one {a.in_matrix<std::int16_t>(2, 3), 1.0f};
+                         const auto inputs = a.in<tflite::concatenation_input_16>(1, one);
+                         return tflite::concatenate(inputs, 1.0f, a.out_matrix<std::int16_t>(2, 3));
+                     }});
+    calls.push_back({"tflite::prelu", [](arguments& a) {
+                         const auto x = a.in_images<std::int8_t>(1, 2, 2, 4), alpha = a.in_images<std::int8_t>(1, 1, 1, 4);
+                         return tflite::prelu(
+                             x, 0, alpha, 0, *tflite::prelu_params(1.0f, 1.0f, 1.0f), 0, a.out_images<std::int8_t>(1, 2, 2, 4));
+                     }});
+    calls.push_back({"tflite::relu of int16", [](arguments& a) {
+                         const auto x = a.in<std::int16_t>(4);
+                         return tflite::relu(x, 1.0f, tflite::fused_activation::relu, a.out<std::int16_t>(4), 1.0f);
+                     }});
+    calls.push_back({"tflite::leaky_relu of int16", [](arguments& a) {
+                         const auto x = a.in<std::int16_t>(4);
+                         return tflite::leaky_relu(x, 1.0f, 0.1f, a.out<std::int16_t>(4), 1.0f);
+                     }});
+    calls.push_back(
+        {"tflite::batch_matmul", [](arguments& a) {
+             const auto x = in_tensor(a, shape_of_8, 8);
+             const auto b = in_tensor(a, shape_of_8, 8);
+             const auto r = one_scale(a);
+             const auto y = out_tensor<std::int8_t>(a, shape_of_4, 4);
+             return tflite::batch_matmul(x, 0, b, 0, {false, true}, r, y, a.out<std::byte>(tflite::batch_matmul_workspace(2, 2, 4)));
+         }});
+    calls.push_back({"tflite::logistic of int16", [](arguments& a) {
+                         const auto x = a.in<std::int16_t>(4);
+                         return tflite::logistic(x, 0.001f, a.out<std::int16_t>(4));
+                     }});
+    calls.push_back({"tflite::tanh of int16", [](arguments& a) {
+                         const auto x = a.in<std::int16_t>(4);
+                         return tflite::tanh(x, 0.001f, a.out<std::int16_t>(4));
+                     }});
+    calls.push_back({"tflite::quantize_bias of int16 layers", [](arguments& a) {
+                         const auto bias = a.in<float>(2, 1.0f), scales = a.in<float>(2, 1.0f);
+                         return tflite::quantize_bias(bias, 1.0f, scales, a.out<std::int64_t>(2));
+                     }});
+    calls.push_back({"tflite::quantize of int16", [](arguments& a) {
+                         const auto x = a.in<float>(4, 1.0f);
+                         return tflite::quantize(x, 1.0f, a.out<std::int16_t>(4));
+                     }});
+    calls.push_back({"tflite::dequantize of int16", [](arguments& a) {
+                         const auto q = a.in<std::int16_t>(4);
+                         return tflite::dequantize(q, 1.0f, a.out<float>(4));
+                     }});
+}
+
 void add_c(std::vector<call>& calls)
 {
     for (const int format : {NIBBLE_INT8, NIBBLE_INT4, NIBBLE_FLOAT32, NIBBLE_FLOAT16, NIBBLE_BFLOAT16})
@@ -939,6 +1080,7 @@ TEST_CASE("a null span or view whose size is above zero is refused by every func
     add_ptq(calls);
     add_qat_and_quantize(calls);
     add_tflite(calls);
+    add_tflite_operators(calls);
     add_c(calls);
     const backend active = active_backend();
     for (const call& c : calls) {

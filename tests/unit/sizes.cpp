@@ -128,6 +128,8 @@ TEST_CASE("size functions are exact, or say that the size does not fit")
                     == (rows == PTRDIFF_MAX ? SIZE_MAX : expected(workspace + 4 * wide(rows) * (wide(w.k) + w.n) + 64)));
         REQUIRE(tflite::conv2d_workspace(*filter, rows)
                 == (rows == PTRDIFF_MAX ? SIZE_MAX : expected(wide(one_thread) * at_least_1(rows) + 64)));
+        const std::size_t batch = tflite::batch_matmul_workspace(rows, cols, 8);
+        REQUIRE((batch == SIZE_MAX || wide(batch) >= 8 * (wide(rows) + cols)));
         REQUIRE(saved_size(span<const min_max_observer>(nullptr, std::size_t(rows)), span<const char>(nullptr, std::size_t(cols)))
                 == (rows == PTRDIFF_MAX || cols == PTRDIFF_MAX ? SIZE_MAX : expected(32 * wide(rows) + 32 + cols)));
 
@@ -215,6 +217,13 @@ TEST_CASE("matrices without elements and with a huge side give a status at once"
                    : tflite::softmax(codes, *tflite::softmax_params(1.0f), view(std::int8_t {}, cols)));
         const tflite::concatenation_input input[] = {{codes, {}}};
         expect(tflite::concatenate(input, {}, view(std::int8_t {}, cols)));
+        const matrix_view<const std::int16_t> words = view(std::int16_t {}, cols);
+        const tflite::concatenation_input_16 input_16[] = {{words, 1.0f}};
+        expect(tflite::concatenate(input_16, 1.0f, view(std::int16_t {}, cols)));
+        const auto expect_narrow = [&](status s) { expect(s == status::k_too_large ? status::size_overflow : s); };
+        expect_narrow(tflite::l2_normalization(codes, 0, view(std::int8_t {}, cols)));
+        expect_narrow(tflite::log_softmax(codes, *tflite::log_softmax_params(1.0f), view(std::int8_t {}, cols)));
+        expect_narrow(tflite::softmax(words, *tflite::softmax_params<std::int16_t>(0.001f), view(std::int16_t {}, cols)));
         const std::ptrdiff_t shape[] = {rows, cols, rows, cols};
         for (const std::ptrdiff_t axis : {0, 1, 2, -1})
             for (const std::size_t dimensions : {2u, 3u, 4u}) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "../core/fp_mode.hpp"
+#include "../core/importance.hpp"
 #include "../core/view.hpp"
 #include "../reference/k_blocks.hpp"
 #include "blocks.kernels.hpp"
@@ -42,12 +43,23 @@ inline bool all_finite(const float* x, std::ptrdiff_t n) noexcept
     return top < 0x7f800000u;
 }
 
+/// 1, or the power of two that brings the greatest importance to about 1: the search's sums of floats must not leave their range.
+inline float importance_unit(span<const float> importance) noexcept
+{
+    float most = 0.0f;
+    for (const float& x : importance)
+        most = x > most ? x : most;
+    const int exponent = exponent_of(most);
+    return exponent >= -30 && exponent <= 30 ? 1.0f : static_cast<float>(two_to_the(exponent < -127 ? 127 : -exponent));
+}
+
 } // namespace detail
 
 /// x: rows x cols, cols a multiple of block_elements(type); out: at least bytes_for(rows, cols, type) bytes, rows one after the other;
-/// importance: empty, or cols weights, not below zero (mean squares of the column's activations, for example), which the types q8_0,
-/// q8_1, q8_K, mxfp4, nvfp4, tq1_0 and tq2_0 do not use. Values are finite. A value far above the others can still give an infinite
-/// scale: halves end at 65504; check_blocks finds that.
+/// importance: empty, or cols weights as check_importance wants them (mean squares of the column's activations, for example), which the
+/// types q8_0, q8_1, q8_K, mxfp4, nvfp4, tq1_0 and tq2_0 do not use. Where the greatest is outside [2^-30, 2^31), all are multiplied by a
+/// power of two first, since ggml's sums could overflow or vanish. Values are finite. A value far above the others can still give an
+/// infinite scale: halves end at 65504; check_blocks finds that.
 template <class Lazy = void>
 inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<std::byte> out, span<const float> importance = {}) noexcept
 {
@@ -64,19 +76,20 @@ inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<s
         return s;
     if (!importance.empty() && importance.size() != static_cast<std::size_t>(x.cols))
         return status::params_count_mismatch;
+    if (const status s = check_importance(importance); s != status::ok)
+        return s;
     if (x.empty())
         return status::ok;
-    if (!detail::all_finite(importance.data(), static_cast<std::ptrdiff_t>(importance.size())))
-        return status::not_finite;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         if (!detail::all_finite(x.row(r), x.cols))
             return status::not_finite;
     const default_fp_mode mode;
     const std::size_t row_bytes = static_cast<std::size_t>(*bytes / x.rows);
+    const float unit = detail::importance_unit(importance);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         detail::with_block(type, [&](auto block) noexcept {
             reference::quantize_row<decltype(block)>(x.row(r), x.cols, importance.empty() ? nullptr : importance.data(),
-                out.data() + static_cast<std::size_t>(r) * row_bytes, detail::search_scales<Lazy>);
+                out.data() + static_cast<std::size_t>(r) * row_bytes, detail::search_scales<Lazy>, unit);
         });
     return status::ok;
 }

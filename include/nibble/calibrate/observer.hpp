@@ -1,6 +1,7 @@
 // Observers: what has been seen of a tensor, so that its quantization parameters can be chosen (range.hpp).
 //   min_max_observer         the least and the greatest value; one a channel with observe_rows or observe_columns
-//   moving_average_observer  of each batch's least and greatest value: low += averaging (low of the batch - low)
+//   moving_average_observer  of each batch's least and greatest value: low += averaging (low of the batch - low), bit for bit PyTorch's
+//                            MovingAverageMinMaxObserver, also where its difference overflows
 //   histogram_observer       4096 bins of equal width over [-2^e, 2^e)
 //   column_statistics        sums of x, |x| and x^2 without any rounding: mean, magnitude (AWQ) and importance (imatrix, GPTQ's diagonal)
 // All but the moving average can be merged: the merged observer equals one that saw all data, bit for bit, however the data was divided and
@@ -14,6 +15,7 @@
 #include <limits>
 
 #include "../core/fp_mode.hpp"
+#include "../core/importance.hpp"
 #include "../core/numeric.hpp"
 #include "../core/strict_math.hpp"
 #include "../core/view.hpp"
@@ -133,8 +135,8 @@ struct moving_average_observer {
         if (batch.count == 0)
             return;
         const default_fp_mode mode;
-        low = batches == 0 ? batch.low : strict_math::fma(averaging, batch.low - low, low);
-        high = batches == 0 ? batch.high : strict_math::fma(averaging, batch.high - high, high);
+        low = batches == 0 ? batch.low : strict_math::moved_average(low, batch.low, averaging);
+        high = batches == 0 ? batch.high : strict_math::moved_average(high, batch.high, averaging);
         ++batches;
     }
     status merge(const moving_average_observer&) noexcept { return status::not_mergeable; }
@@ -144,7 +146,7 @@ struct moving_average_observer {
 class histogram_observer {
 public:
     static constexpr std::ptrdiff_t bins = 4096, half = bins / 2;
-    static constexpr int least_exponent = -100, greatest_exponent = 128;
+    static constexpr int least_exponent = -148, greatest_exponent = 128; ///< the least holds 2^-149
 
     void observe(span<const float> x) noexcept
     {
@@ -224,8 +226,7 @@ private:
     static int exponent_for(const min_max_observer& v) noexcept
     {
         const std::uint32_t low = detail::magnitude_bits(v.low), high = detail::magnitude_bits(v.high), most = low > high ? low : high;
-        const int exponent = static_cast<int>(most >> 23) - 126;
-        return exponent < least_exponent ? least_exponent : exponent;
+        return most == 0 ? least_exponent : exponent_of(float_from_bits(most)) + 1;
     }
 
     std::uint64_t counts_[bins] = {};
@@ -264,7 +265,18 @@ struct column_statistics {
     }
     float mean() const noexcept { return of(sum); }
     float magnitude() const noexcept { return of(absolute); }
-    float importance() const noexcept { return of(squares); }
+    double mean_square() const noexcept
+    {
+        const default_fp_mode mode;
+        return values.count == 0 ? 0.0 : squares.value() / static_cast<double>(values.count);
+    }
+    /// The mean square as a float. One beyond float's range becomes the nearest float that is above zero and finite; importance_of keeps
+    /// the ratios there, too.
+    float importance() const noexcept
+    {
+        const default_fp_mode mode;
+        return detail::nearest_importance(mean_square());
+    }
 
 private:
     float of(const exact_sum& s) const noexcept
@@ -273,6 +285,19 @@ private:
         return values.count == 0 ? 0.0f : static_cast<float>(s.value() / static_cast<double>(values.count));
     }
 };
+
+/// The mean squares of all columns, times the power of two that brings the greatest into [1, 2): 0 for columns that were always 0, and for
+/// no other. The same if all that was seen is multiplied by a power of two.
+inline status importance_of(span<const column_statistics> columns, span<float> out) noexcept
+{
+    if (columns.size() != out.size())
+        return status::shape_mismatch;
+    if (check(columns) != status::ok || check(out) != status::ok)
+        return status::null_pointer;
+    const default_fp_mode mode;
+    detail::importance_of_all([&](std::size_t i) noexcept { return columns[i].mean_square(); }, out);
+    return status::ok;
+}
 
 NIBBLE_END
 NIBBLE_STRICT_END

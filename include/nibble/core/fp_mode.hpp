@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "../core/config.hpp"
 
@@ -53,5 +54,22 @@ private:
     NIBBLE_INLINE default_fp_mode() noexcept {}
 #endif
 };
+
+/// x, computed between what stands above and what stands below. An operation on registers alone could be moved out of the lifetime of a
+/// default_fp_mode: both what goes into it and what comes out are pinned. T: a float, a double or an integer.
+template <class T>
+NIBBLE_INLINE T pinned(T x) noexcept
+{
+    if constexpr (std::is_floating_point_v<T>) {
+#if defined(__x86_64__)
+        __asm__ volatile("" : "+x"(x));
+#elif defined(__aarch64__)
+        __asm__ volatile("" : "+w"(x));
+#endif
+    } else {
+        __asm__ volatile("" : "+r"(x));
+    }
+    return x;
+}
 
 NIBBLE_END

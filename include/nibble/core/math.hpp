@@ -39,25 +39,27 @@ inline double portable_log(double x) noexcept
     return strict_math::fma(e, 0.6931471803691238, twice + tail);
 }
 
-/// e^x: 0 below -708, and as at 709 above it. x = n log 2 + r, 14 terms of the series of e^r, n added to the exponent.
+/// e^x: infinity above 709.78, 0 below -708. x = n log 2 + r, 14 terms of the series of e^r, n added to the exponent.
 inline double portable_exp(double x) noexcept
 {
     if (!(x >= -708.0))
         return x < -708.0 ? 0.0 : x;
-    const double bounded = x < 709.0 ? x : 709.0, n = std::nearbyint(bounded * 1.4426950408889634);
+    const double bounded = x < 710.0 ? x : 710.0, n = std::nearbyint(bounded * 1.4426950408889634);
     double r = strict_math::fma(n, -0.6931471803691238, bounded);
     r = strict_math::fma(n, -1.9082149292705877e-10, r);
     double p = 1.0;
     for (int i = 13; i >= 1; --i)
         p = strict_math::fma(p, r / i, 1.0);
+    // 2^1024 is no double: the last doubling is a sum, which may overflow to infinity.
+    const bool greatest = n > 1023.0;
     std::uint64_t bits;
     std::memcpy(&bits, &p, 8);
-    bits += static_cast<std::uint64_t>(static_cast<std::int64_t>(n)) << 52;
+    bits += static_cast<std::uint64_t>(static_cast<std::int64_t>(n) - greatest) << 52;
     std::memcpy(&p, &bits, 8);
-    return p;
+    return greatest ? p + p : p;
 }
 
-/// x^power for x >= 0.
+/// x^power for x >= 0; infinity above doubles, 0 below 3.3e-308.
 inline double portable_pow(double x, double power) noexcept
 {
     if (power == 0.0 || x == 1.0)

@@ -116,6 +116,27 @@ NIBBLE_INLINE float float_from_bits(std::uint32_t u) noexcept
     return x;
 }
 
+/// e with 2^e <= |x| < 2^(e + 1), of subnormals as well; 0 for 0. x: finite.
+NIBBLE_INLINE int exponent_of(float x) noexcept
+{
+    const std::uint32_t magnitude = float_bits(x) & 0x7fffffffu;
+    if (magnitude == 0 || magnitude >= 0x00800000u)
+        return magnitude == 0 ? 0 : static_cast<int>(magnitude >> 23) - 127;
+    int e = -149;
+    for (std::uint32_t rest = magnitude >> 1; rest != 0; rest >>= 1)
+        ++e;
+    return e;
+}
+
+/// 2^e for e in [-1022, 1023].
+NIBBLE_INLINE double two_to_the(int e) noexcept
+{
+    const std::uint64_t bits = static_cast<std::uint64_t>(e + 1023) << 52;
+    double x;
+    std::memcpy(&x, &bits, 8);
+    return x;
+}
+
 /// x itself, which the compiler cannot see through: a product and a sum on its two sides stay two roundings.
 NIBBLE_INLINE float opaque(float x) noexcept
 {

@@ -88,6 +88,8 @@ enum class [[nodiscard]] status : std::uint8_t {
     bias_scale_invalid,      ///< a bias' scale is not the input's scale times the weights'
     fixed_params_needed,     ///< the TFLite specification fixes this output's scale and zero point to others
     same_params_needed,      ///< the TFLite specification wants the same scale and zero point for inputs and output
+    rank_too_large,          ///< a tensor has more dimensions than this operation takes
+    axis_out_of_range,       ///< an axis is no dimension of the tensor
     cancelled,               ///< the progress callback asked to stop
 };
 
@@ -201,6 +203,8 @@ constexpr const char* to_string(status s) noexcept
         return "the TFLite specification fixes the output: 1/256 and -128 for logistic and softmax, 1/128 and 0 for tanh and "
                "l2_normalization, 16/256 and 127 for log_softmax";
     case status::same_params_needed: return "this operation does not requantize: inputs and output must have one scale and zero point";
+    case status::rank_too_large: return "a tensor has more than 8 dimensions";
+    case status::axis_out_of_range: return "an axis is no dimension of the tensor: they count from 0, or from the end as -1, -2, ...";
     case status::cancelled: return "the progress callback asked to stop";
     }
     return "unknown status";

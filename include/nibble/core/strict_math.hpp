@@ -44,6 +44,17 @@ NIBBLE_INLINE double fma(double a, double b, double c) noexcept
 #endif
 }
 
+/// average + rate * (x - average), each operation rounded once as in PyTorch's MovingAverageMinMaxObserver, or in double where the
+/// difference is beyond float's range. Finite for finite numbers and a rate in [0, 1].
+NIBBLE_INLINE float moved_average(float average, float x, float rate) noexcept
+{
+    const float difference = x - average;
+    if ((float_bits(difference) & 0x7fffffffu) < 0x7f800000u)
+        return average + opaque(rate * difference);
+    const double from = static_cast<double>(average);
+    return static_cast<float>(fma(static_cast<double>(rate), static_cast<double>(x) - from, from));
+}
+
 NIBBLE_INLINE float nearbyint(float x) noexcept { return __builtin_nearbyintf(x); }
 NIBBLE_INLINE float round(float x) noexcept { return __builtin_roundf(x); }
 NIBBLE_INLINE float floor(float x) noexcept { return __builtin_floorf(x); }

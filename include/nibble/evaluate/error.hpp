@@ -48,7 +48,7 @@ struct error_statistics {
         if (noise == 0.0)
             return std::numeric_limits<double>::infinity();
         const default_fp_mode mode;
-        return 4.342944819032518 * (portable_log(signal) - portable_log(noise));
+        return 4.342944819032518 * portable_log(signal / noise);
     }
     double mean_error() const noexcept { return mean(absolute); }
     double mean_squared_error() const noexcept { return mean(noise); }

@@ -4,7 +4,8 @@
 //   .dat    i32 entries; each: i32 length, name, i32 calls, i32 values, f32 values; what follows is not looked at: weight = value / calls
 #pragma once
 
-#include "../core/numeric.hpp"
+#include "../core/fp_mode.hpp"
+#include "../core/importance.hpp"
 #include "reader.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -51,13 +52,15 @@ public:
     std::size_t size() const noexcept { return entries_; }
 
     /// The weights of a tensor of `columns` columns and `experts` matrices (1 unless they are stacked), experts * columns of them.
-    /// file_key_missing if there are none, file_type_mismatch if their number is another, not_finite if one is not finite.
+    /// file_key_missing if there are none, file_type_mismatch if their number is another, file_damaged if a count is NaN, infinite or below
+    /// zero, and what check_importance says of the weights. A status leaves out as it was.
     status weights(std::string_view name, std::uint64_t columns, std::uint64_t experts, span<float> out) const noexcept
     {
         if (check(out) != status::ok)
             return status::null_pointer;
         if (columns == 0 || experts == 0 || out.size() / columns != experts || out.size() % columns != 0)
             return status::shape_mismatch;
+        const default_fp_mode mode;
         return is_gguf_ ? from_gguf(name, columns, out) : from_dat(name, out);
     }
 
@@ -136,17 +139,22 @@ private:
     static float mean(float sum, float count, float of_none) noexcept
     {
         if (count > 0.0f)
-            return sum / count;
+            return sum < 0.0f && sum / count == 0.0f ? sum : sum / count; // a sum below zero is refused, however near
         return of_none;
     }
 
-    /// out[i] = weight(i), if all are finite.
+    /// out[i] = weight(i), if all are importances.
     template <class Weight>
     static status fill(span<float> out, Weight weight) noexcept
     {
-        for (std::size_t i = 0; i < out.size(); ++i)
-            if ((float_bits(weight(i)) & 0x7f800000u) == 0x7f800000u)
-                return status::not_finite;
+        status found = status::ok;
+        for (std::size_t i = 0; i < out.size() && found != status::not_finite; ++i) {
+            const float w = weight(i);
+            const status s = check_importance(span<const float>(&w, 1));
+            found = s == status::ok ? found : s;
+        }
+        if (found != status::ok)
+            return found;
         for (std::size_t i = 0; i < out.size(); ++i)
             out[i] = weight(i);
         return status::ok;
@@ -173,6 +181,9 @@ private:
         if (!sums || !counts)
             return !sums ? sums.error() : counts.error();
         const std::byte *const sum = sums->data.data(), *const count = counts->data.data();
+        for (std::size_t e = 0; e < experts; ++e)
+            if (const float c = float_at(count, e); check_importance(span<const float>(&c, 1)) != status::ok)
+                return status::file_damaged;
         return fill(out, [sum, count, columns](
                              std::size_t i) noexcept { return mean(float_at(sum, i), float_at(count, std::size_t {i / columns}), 1.0f); });
     }

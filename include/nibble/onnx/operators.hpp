@@ -183,7 +183,9 @@ inline status dequantize_linear(span<const Q> x, span<const std::ptrdiff_t> shap
         });
 }
 
-/// not_finite if x holds a NaN or an infinity. An empty or all-zero x: scale 1, zero point 0, as onnxruntime.
+/// not_finite if x holds a NaN or an infinity. An empty or all-zero x: scale 1, zero point 0, as onnxruntime. The specification's scale is
+/// a quotient of floats, infinite where max - min overflows. Here the difference is then taken in double, so that finite numbers have a
+/// finite scale: -3e38 and 3e38 have the scale 2.3529411e36, the zero point 128 and the codes 0 and 255.
 template <class Executor = serial_executor>
 inline status dynamic_quantize_linear(
     span<const float> x, span<std::uint8_t> y, float& y_scale, std::uint8_t& y_zero_point, Executor&& executor = Executor {})

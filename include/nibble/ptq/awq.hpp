@@ -1,6 +1,7 @@
 // AWQ (Lin et al., 2023): weights that meet large inputs are scaled up before they are rounded, x w^T = (x / s) (w diag(s))^T.
-//   scale search   s = magnitude^ratio, at least 1e-4, divided by sqrt(max s * min s); magnitude[c] = mean |x[:, c]|; ratio = 0, 1 / steps,
-//                  ... below 1; the ratio with the least ||X (W - Q)^T||^2, where 0 leaves all as it is
+//   scale search   s = magnitude^ratio, at least 1e-4, divided by sqrt(max s * min s); magnitude[c] = mean |x[:, c]|, times the power of
+//                  two that brings the greatest into [512, 1024); ratio = 0, 1 / steps, ... below 1; the ratio with the least
+//                  ||X (W - Q)^T||^2, where 0 leaves all as it is
 //   clip search    for every channel or group the range p * [min, max], p = 1, 1 - 1 / steps ... above 1 - depth, with the least output
 //   error
 #pragma once
@@ -22,7 +23,8 @@ NIBBLE_BEGIN
 
 /// Scales for w, n x k; matrices that share their input are searched as one, stacked. Then quantize w with its columns multiplied by them
 /// and divide the input by them.
-/// Q, f: what w will be quantized to. magnitude, scales: k.
+/// Q, f: what w will be quantized to. magnitude: k, as check_importance wants them; scales: k. Inputs or weights times a power of two have
+/// the same scales.
 template <class Q, class Executor = serial_executor>
 inline status search_awq_scales(matrix_view<const float> w, span<const float> magnitude, const hessian& h, const weight_format& f,
     int steps, span<float> scales, awq_report* report = nullptr, progress report_progress = {}, Executor&& executor = Executor {})
@@ -39,9 +41,8 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
         return status::option_invalid;
     if (h.rows() == 0 || w.empty())
         return status::calibration_missing;
-    for (const float& x : magnitude)
-        if (float_bits(x) >= 0x7f800000u && x != 0.0f)
-            return status::option_invalid;
+    if (const status s = check_importance(magnitude); s != status::ok)
+        return s;
     aligned_buffer memory, code_memory;
     const std::ptrdiff_t row_elements = elements_for<Q>(k);
     const checked_size row_bytes = sizeof(double) + checked_size(k) * sizeof(float);
@@ -57,6 +58,10 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
 
     // Outside the loop: the compiler computes a quotient of step and steps once, for the progress.
     const default_fp_mode mode;
+    float greatest = 0.0f;
+    for (const float& x : magnitude)
+        greatest = x > greatest ? x : greatest;
+    const int shift = 9 - exponent_of(greatest);
     awq_report done;
     for (int step = 0; step < steps; ++step) {
         if (!report_progress(static_cast<double>(step) / steps))
@@ -64,7 +69,7 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
         const double ratio = static_cast<double>(step) / steps;
         double most = 0, least = HUGE_VAL;
         for (std::size_t c = 0; c < columns; ++c) {
-            const double power = portable_pow(static_cast<double>(magnitude[c]), ratio), s = power > 1e-4 ? power : 1e-4;
+            const double power = portable_pow(std::ldexp(static_cast<double>(magnitude[c]), shift), ratio), s = power > 1e-4 ? power : 1e-4;
             most = s > most ? s : most;
             least = s < least ? s : least;
             tried[c] = static_cast<float>(s);
@@ -73,8 +78,11 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
         for (std::size_t c = 0; c < columns; ++c)
             tried[c] = static_cast<float>(static_cast<double>(tried[c]) / middle);
         (void)scale_columns(w, {tried.data(), columns}, false, scaled);
-        if (const status s = round_to_nearest(matrix_view<const float>(scaled), f, q); s != status::ok)
-            return s;
+        const status rounded = round_to_nearest(matrix_view<const float>(scaled), f, q);
+        if (rounded == status::not_finite && step != 0)
+            continue; // w is finite, as step 0 has found, but these scales take it beyond the end of float's range
+        if (rounded != status::ok)
+            return rounded;
         const auto difference = [&](std::ptrdiff_t r, std::ptrdiff_t c) noexcept {
             const scale_and_zero_point p = detail::params_at(f, q, k, r, c);
             const double back = static_cast<double>(reference::dequantize(reference::load_code(q.codes.row(r), c), p.scale, p.zero_point));
@@ -87,7 +95,7 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
             error += errors[r];
         if (step == 0)
             done.error_before = error;
-        if (step == 0 || error < done.error) {
+        if (step == 0 || error < done.error || done.error != done.error) { // NaN where a code decodes to infinity
             done.ratio = ratio;
             done.error = error;
             std::memcpy(scales.data(), tried.data(), columns * sizeof(float));
@@ -150,7 +158,7 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
             if (const status s = detail::row_errors(h, begin, size, n, difference, {errors, rows}, executor); s != status::ok)
                 return s;
             for (std::ptrdiff_t r = 0; r < n; ++r)
-                if (step == 0 || errors[r] < least[r]) {
+                if (step == 0 || errors[r] < least[r] || least[r] != least[r]) {
                     least[r] = errors[r];
                     const std::size_t at = static_cast<std::size_t>(r * layout.row + begin / layout.group_size * layout.group);
                     q.scales[at] = tried[r].scale;

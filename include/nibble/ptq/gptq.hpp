@@ -97,7 +97,7 @@ struct gptq_strip {
                 reference::store_code(q.codes.row(row + r), c, codes[c * width + r] + grid.codes.qmin);
         process<false>(grid, nearest, error);
         for (std::ptrdiff_t r = 0; r < count; ++r)
-            if (nearest[r] < error[r]) {
+            if (!(error[r] <= nearest[r])) {
                 round_row(grid, row + r);
                 error[r] = nearest[r];
                 ++nearest_rows;
@@ -110,6 +110,20 @@ struct gptq_strip {
 private:
     std::ptrdiff_t column(std::ptrdiff_t i) const noexcept { return order[w.cols - 1 - i]; }
     bool is_dead(std::ptrdiff_t c) const noexcept { return !(importance[c] > 0.0f); }
+    /// Whether all weights that share (r, c)'s scale are 0. That scale is then 1, whatever the size of the other weights, and no unit for
+    /// what makes up for their errors.
+    bool is_zero(std::ptrdiff_t r, std::ptrdiff_t c) const noexcept
+    {
+        if (scales_on_the_way)
+            return false;
+        const std::ptrdiff_t first = f.kind == granularity::per_group ? c / f.group_size * f.group_size : 0;
+        const matrix_view<const float> part = sharing_a_scale(w, f, r, first);
+        for (std::ptrdiff_t i = 0; i < part.rows; ++i)
+            for (std::ptrdiff_t j = 0; j < part.cols; ++j)
+                if (part(i, j) != 0.0f)
+                    return false;
+        return true;
+    }
 
     /// error[r] = ||d R||^2 of every row. greedy: with GPTQ's codes, which are kept like the scales found on the way. Else with the nearest
     /// codes, and only until every row has reached its limit.
@@ -138,7 +152,10 @@ private:
                 for (std::ptrdiff_t r = 0; r < count; ++r) {
                     const scale_and_zero_point p = scales_on_the_way ? params[r] : params_at(f, q, k, row + r, column(i));
                     double& weight = d[i * width + r];
-                    const std::int32_t code = grid.code(static_cast<float>(greedy ? weight + sum[r] / diagonal : weight), p);
+                    double wanted = greedy ? weight + sum[r] / diagonal : weight;
+                    if (greedy && p.scale == 1.0f && wanted != 0.0 && is_zero(row + r, column(i)))
+                        wanted = 0.0;
+                    const std::int32_t code = grid.code(static_cast<float>(wanted), p);
                     if (greedy)
                         codes[column(i) * width + r] = static_cast<std::uint8_t>(code - grid.codes.qmin);
                     weight = weight - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
@@ -167,7 +184,7 @@ private:
         const std::ptrdiff_t first = k - end;
         for (std::ptrdiff_t r = 0; r < count; ++r) {
             for (std::ptrdiff_t c = 0; c < size; ++c)
-                group[c] = static_cast<float>(d[(end - 1 - c) * width + r] + change[(size - 1 - c) * width + r]);
+                group[c] = finite_float(d[(end - 1 - c) * width + r] + change[(size - 1 - c) * width + r]);
             keep_params(row + r, first, grid.best({group, 1, size}, importance + first, f));
         }
     }
@@ -237,10 +254,10 @@ inline status gptq(matrix_view<const float> w, const hessian& h, const weight_fo
         return status::out_of_memory;
     std::int32_t* const order = reinterpret_cast<std::int32_t*>(orders.bytes().data());
     float* const importance = reinterpret_cast<float*>(order + k);
-    for (std::ptrdiff_t c = 0; c < k; ++c) {
+    for (std::ptrdiff_t c = 0; c < k; ++c)
         order[c] = static_cast<std::int32_t>(c);
-        importance[c] = h.importance(c);
-    }
+    // Zero exactly where H[c][c] is: these are the dead columns.
+    (void)h.importance(span<float>(importance, static_cast<std::size_t>(k)));
     if (o.act_order)
         std::sort(order, order + k, [&](std::int32_t a, std::int32_t b) { return h(a, a) != h(b, b) ? h(a, a) > h(b, b) : a < b; });
     if (!report_progress(0))

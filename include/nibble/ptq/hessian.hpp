@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "../core/fp_mode.hpp"
+#include "../core/importance.hpp"
 #include "../core/memory.hpp"
 #include "../core/numeric.hpp"
 #include "../core/strict_math.hpp"
@@ -141,14 +142,29 @@ public:
     std::ptrdiff_t rows() const noexcept { return rows_; }
     /// H[i][j] = sum over rows of x[i] x[j]
     double operator()(std::ptrdiff_t i, std::ptrdiff_t j) const noexcept { return i <= j ? values_(i, j) : values_(j, i); }
-    /// The mean square of input i: the importance of column i.
+    /// The mean square of input i: the importance of column i. One beyond float's range becomes the nearest float that is above zero and
+    /// finite; importance(span) keeps the ratios there, too.
     float importance(std::ptrdiff_t i) const noexcept
     {
         const default_fp_mode mode;
-        return rows_ == 0 ? 0.0f : static_cast<float>(values_(i, i) / static_cast<double>(rows_));
+        return detail::nearest_importance(mean_square(i));
+    }
+    /// The mean squares of all k inputs, times the power of two that brings the greatest into [1, 2): 0 for inputs that were always 0, and
+    /// for no other. The same if all inputs are multiplied by a power of two.
+    status importance(span<float> out) const noexcept
+    {
+        if (out.size() != static_cast<std::size_t>(values_.view().rows))
+            return status::shape_mismatch;
+        if (check(out) != status::ok)
+            return status::null_pointer;
+        const default_fp_mode mode;
+        detail::importance_of_all([&](std::size_t i) noexcept { return mean_square(static_cast<std::ptrdiff_t>(i)); }, out);
+        return status::ok;
     }
 
 private:
+    double mean_square(std::ptrdiff_t i) const noexcept { return rows_ == 0 ? 0.0 : values_(i, i) / static_cast<double>(rows_); }
+
     static constexpr std::ptrdiff_t chunk_rows = 128;
     detail::double_matrix values_, chunk_;
     std::ptrdiff_t rows_ = 0;
@@ -162,6 +178,11 @@ template <class Difference, class Executor>
 inline status row_errors(const hessian& h, std::ptrdiff_t begin, std::ptrdiff_t k, std::ptrdiff_t rows, const Difference& difference,
     span<double> out, Executor&& executor)
 {
+    if (k == 0) {
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+            out[static_cast<std::size_t>(r)] = 0.0;
+        return status::ok;
+    }
     double_matrix full, strips;
     if (const status s = full.resize(k, k); s != status::ok)
         return s;

@@ -4,6 +4,7 @@
 //     zero_point = mean(q - t / scale), rounded             scale = sum (q - zero_point) t / sum (q - zero_point)^2
 // and beta grows by kappa. The paper keeps the scale and a real zero point; here zero points are integers, so the scale moves as well.
 // The parameters with the least sum of |r|^p are kept, so that the result is never worse than rounding to nearest in that measure.
+// r is counted in units of the power of two above the group's greatest magnitude: weights times a power of two have the same codes.
 #pragma once
 
 #include "../core/math.hpp"
@@ -33,13 +34,14 @@ inline double shrink(double r, const hqq_options& o, double beta) noexcept
     return left <= 0.0 ? 0.0 : r < 0.0 ? -left : left;
 }
 
-inline double distance(matrix_view<const float> w, const weight_grid& grid, scale_and_zero_point p, double power) noexcept
+/// unit: the power of two that |r| is multiplied with first.
+inline double distance(matrix_view<const float> w, const weight_grid& grid, scale_and_zero_point p, double power, double unit) noexcept
 {
     double sum = 0;
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)
         for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
             const float back = reference::dequantize(grid.code(w(r, c), p), p.scale, p.zero_point);
-            sum += portable_pow(std::fabs(static_cast<double>(w(r, c)) - static_cast<double>(back)), power);
+            sum += portable_pow(std::fabs(static_cast<double>(w(r, c)) - static_cast<double>(back)) * unit, power);
         }
     return sum;
 }
@@ -47,8 +49,15 @@ inline double distance(matrix_view<const float> w, const weight_grid& grid, scal
 inline scale_and_zero_point half_quadratic(
     matrix_view<const float> w, const weight_format& f, const weight_grid& grid, const hqq_options& o) noexcept
 {
+    float most = 0.0f;
+    for (std::ptrdiff_t r = 0; r < w.rows; ++r)
+        for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
+            const float magnitude = float_from_bits(float_bits(w(r, c)) & 0x7fffffffu);
+            most = magnitude > most ? magnitude : most;
+        }
+    const double unit = two_to_the(-exponent_of(most) - 1);
     scale_and_zero_point p = grid.best(w, nullptr, f), found = p;
-    double least = distance(w, grid, p, o.p), beta = o.beta;
+    double least = distance(w, grid, p, o.p, unit), beta = o.beta;
     for (int i = 0; i < o.iterations; ++i, beta *= o.kappa) {
         double offset = 0, product = 0, square = 0;
         for (std::ptrdiff_t r = 0; r < w.rows; ++r)
@@ -56,20 +65,20 @@ inline scale_and_zero_point half_quadratic(
                 const double x = static_cast<double>(w(r, c));
                 const std::int32_t code = grid.code(w(r, c), p);
                 const double error = x - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
-                const double target = x - shrink(error, o, beta), q = code - p.zero_point;
+                const double target = x - shrink(error * unit, o, beta) / unit, q = code - p.zero_point;
                 offset += static_cast<double>(code) - target / static_cast<double>(p.scale);
                 product = strict_math::fma(q, target, product);
                 square = strict_math::fma(q, q, square);
             }
         scale_and_zero_point next = p;
         if (square > 0.0 && product > 0.0)
-            next.scale = grid.stored_scale(static_cast<float>(product / square));
+            next.scale = grid.stored_scale(finite_float(product / square));
         if (f.how == scheme::affine)
             next.zero_point = clamp_zero_point(std::nearbyint(offset / static_cast<double>(w.rows * w.cols)), grid.codes);
         if (next.scale == p.scale && next.zero_point == p.zero_point)
             break;
         p = next;
-        if (const double d = distance(w, grid, p, o.p); d < least) {
+        if (const double d = distance(w, grid, p, o.p, unit); d < least) {
             least = d;
             found = p;
         }

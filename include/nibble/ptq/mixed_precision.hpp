@@ -32,12 +32,14 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
     if (formats > 255 || units == 0 || units > (std::size_t {1} << 24))
         return status::option_invalid;
     std::uint64_t common = budget, least = 0;
+    double most = 0.0;
     for (std::size_t l = 0; l < layers; ++l) {
         std::uint64_t smallest = UINT64_MAX;
         for (std::size_t f = 0; f < formats; ++f) {
             const std::uint64_t size = bytes[l * formats + f];
             if (!(errors[l * formats + f] >= 0.0) || !(errors[l * formats + f] < HUGE_VAL))
                 return status::not_finite;
+            most = errors[l * formats + f] > most ? errors[l * formats + f] : most;
             smallest = size < smallest ? size : smallest;
             for (std::uint64_t a = size; a != 0;) {
                 const std::uint64_t rest = common % a;
@@ -59,6 +61,8 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
     std::uint8_t* const taken = reinterpret_cast<std::uint8_t*>(next + columns);
     for (std::size_t u = 0; u < columns; ++u)
         best[u] = 0.0;
+    // Errors near the end of double's range are scaled down, so that their sums stay finite.
+    const double part = most < 0x1p900 ? 1.0 : 0x1p-100;
     const auto in_units = [&](std::size_t l, std::size_t f) noexcept {
         const std::uint64_t size = bytes[l * formats + f];
         return size / unit + (size % unit != 0);
@@ -69,7 +73,7 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
             next[u] = HUGE_VAL;
             for (std::size_t f = 0; f < formats; ++f)
                 if (const std::uint64_t size = in_units(l, f); size <= u) {
-                    const double error = best[u - size] + errors[l * formats + f];
+                    const double error = best[u - size] + errors[l * formats + f] * part;
                     if (error < next[u]) {
                         next[u] = error;
                         taken[l * columns + u] = static_cast<std::uint8_t>(f);
@@ -82,7 +86,7 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
     if (!(best[columns - 1] < HUGE_VAL))
         return status::budget_too_small;
     mixed_precision_report done;
-    done.error = best[columns - 1];
+    done.error = best[columns - 1] / part;
     done.unit = unit;
     for (std::size_t l = layers, u = columns - 1; l-- > 0;) {
         const std::size_t f = taken[l * columns + u];

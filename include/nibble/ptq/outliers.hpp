@@ -60,10 +60,10 @@ inline result<outlier_statistics> find_outlier_columns(span<const float> column_
         [&](std::int32_t a, std::int32_t b) { return column_max[static_cast<std::size_t>(a)] < column_max[static_cast<std::size_t>(b)]; });
     s.median = column_max[static_cast<std::size_t>(*middle)];
     for (std::size_t c = 0; c < column_max.size(); ++c)
-        if (column_max[c] > ratio * s.median)
+        if (static_cast<double>(column_max[c]) > static_cast<double>(ratio) * static_cast<double>(s.median))
             columns[static_cast<std::size_t>(s.outliers++)] = static_cast<std::int32_t>(c);
     if (s.median > 0.0f)
-        s.kept_bits = 1.4426950408889634 * (portable_log(static_cast<double>(s.most)) - portable_log(static_cast<double>(s.median)));
+        s.kept_bits = 1.4426950408889634 * portable_log(static_cast<double>(s.most) / static_cast<double>(s.median));
     return s;
 }
 
@@ -190,7 +190,8 @@ inline status gemm(matrix_view<const float> x, const column_split& w, const epil
 }
 
 /// Moves the `values.size()` entries of greatest importance[c] w^2 out of w into the sparse part; dense gets w with zeros in their place.
-/// dense may be w. row_begin: n + 1; columns and values: one size. Ties go to the entry that comes first.
+/// dense may be w. importance: k floats as check_importance wants them, or empty: 1. row_begin: n + 1; columns and values: one size. Ties
+/// go to the entry that comes first.
 inline status split_outlier_weights(matrix_view<const float> w, span<const float> importance, matrix_view<float> dense,
     span<std::int32_t> row_begin, span<std::int32_t> columns, span<float> values) noexcept
 {
@@ -207,6 +208,8 @@ inline status split_outlier_weights(matrix_view<const float> w, span<const float
         || columns.size() != values.size() || values.size() > all
         || (!importance.empty() && importance.size() != static_cast<std::size_t>(w.cols)))
         return status::shape_mismatch;
+    if (const status s = check_importance(importance); s != status::ok)
+        return s;
     if (!detail::all_finite(w))
         return status::not_finite;
     aligned_buffer memory;

@@ -2,12 +2,15 @@
 // over smaller ranges for the least squared error
 //     sum over c of importance[c] * (w[c] - dequantized(w[c]))^2
 // importance, such as the mean square of each input (the diagonal of GPTQ's H, llama.cpp's imatrix), may be left out: 1. Columns of
-// importance 0 do not widen the range.
+// importance 0 do not widen the range, unless all weights of the others are 0.
+// Weights times a power of two have the same codes, and their scales are multiplied by it, as long as all scales are normal floats;
+// importance times a power of two changes nothing.
 #pragma once
 
 #include <cmath>
 
 #include "../core/fp_mode.hpp"
+#include "../core/importance.hpp"
 #include "../core/memory.hpp"
 #include "../core/strict_math.hpp"
 #include "../quantize/params.hpp"
@@ -89,6 +92,8 @@ struct weight_grid {
         double sum = 0;
         for (std::ptrdiff_t r = 0; r < w.rows; ++r)
             for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
+                if (importance != nullptr && importance[c] == 0.0f)
+                    continue; // of a value that decodes to infinity, 0 * d would be NaN
                 const double back = static_cast<double>(reference::dequantize(code(w(r, c), p), p.scale, p.zero_point));
                 const double d = static_cast<double>(w(r, c)) - back;
                 sum = strict_math::fma(importance == nullptr ? d : d * static_cast<double>(importance[c]), d, sum);
@@ -98,12 +103,19 @@ struct weight_grid {
     scale_and_zero_point best(matrix_view<const float> w, const float* importance, const weight_format& f) const noexcept
     {
         float low = 0.0f, high = 0.0f;
-        for (std::ptrdiff_t r = 0; r < w.rows; ++r)
-            for (std::ptrdiff_t c = 0; c < w.cols; ++c)
-                if (importance == nullptr || importance[c] > 0.0f) {
-                    low = w(r, c) < low ? w(r, c) : low;
-                    high = w(r, c) > high ? w(r, c) : high;
-                }
+        const auto widen = [&]() noexcept {
+            for (std::ptrdiff_t r = 0; r < w.rows; ++r)
+                for (std::ptrdiff_t c = 0; c < w.cols; ++c)
+                    if (importance == nullptr || importance[c] > 0.0f) {
+                        low = w(r, c) < low ? w(r, c) : low;
+                        high = w(r, c) > high ? w(r, c) : high;
+                    }
+        };
+        widen();
+        if (importance != nullptr && low == high) {
+            importance = nullptr;
+            widen();
+        }
         scale_and_zero_point found = params(low, high);
         if (f.search == range_search::min_max)
             return found;
@@ -124,6 +136,13 @@ template <class Q>
 inline weight_grid grid_of(const weight_format& f) noexcept
 {
     return {codes_of<Q>(f), params_rule(f.how), f.half_scales};
+}
+
+/// To float; what is beyond its range becomes its end.
+inline float finite_float(double x) noexcept
+{
+    constexpr double most = 3.4028234663852886e+38;
+    return static_cast<float>(x > most ? most : x < -most ? -most : x);
 }
 
 inline bool all_finite(matrix_view<const float> x) noexcept
@@ -212,8 +231,7 @@ inline scale_and_zero_point params_at(
 
 } // namespace detail
 
-/// Rounds every weight to the nearest code. w: n x k; importance: k floats, finite and not negative (else
-/// importance_invalid), or empty.
+/// Rounds every weight to the nearest code. w: n x k; importance: k floats as check_importance wants them, or empty.
 template <class Q>
 inline status round_to_nearest(
     matrix_view<const float> w, const weight_format& f, const quantized_matrix<Q>& q, span<const float> importance = {}) noexcept
@@ -222,11 +240,8 @@ inline status round_to_nearest(
         return s;
     if (!importance.empty() && importance.size() != static_cast<std::size_t>(w.cols))
         return status::shape_mismatch;
-    if (check(importance) != status::ok)
-        return status::null_pointer;
-    for (const float& x : importance)
-        if (float_bits(x) >= 0x7f800000u && x != 0.0f)
-            return status::importance_invalid;
+    if (const status s = check_importance(importance); s != status::ok)
+        return s;
     const default_fp_mode mode;
     if (w.empty()) {
         detail::set_empty_params(f, q);

@@ -73,6 +73,10 @@ inline status start_params(matrix_view<const float> x, params_start from, params
     float *const error = high + count, *const least = error + count, *const fraction = least + count, *const y = fraction + count;
     const matrix_view<float> rounded(y, x.rows, x.cols);
     const fake_quantization f {{kind, group_size, scales, zero_points, block_rows}, codes, {}};
+    // Errors are counted in units of the power of two of their parameter's range, so that their squares stay floats.
+    const auto in_units = [&](float off, std::size_t p) noexcept {
+        return static_cast<float>(static_cast<double>(off) * two_to_the(-exponent_of(high[p] > -low[p] ? high[p] : low[p])));
+    };
     for (int i = 64; i >= 24; --i) {
         const float tried = static_cast<float>(i) / 64.0f;
         for (std::size_t p = 0; p < count; ++p) {
@@ -86,9 +90,9 @@ inline status start_params(matrix_view<const float> x, params_start from, params
             return s;
         for (std::ptrdiff_t r = 0; r < x.rows; ++r)
             for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-                const float off = rounded(r, c) - x(r, c);
-                float& sum = error[r / steps.block_rows * steps.row + c / steps.group_size * steps.group];
-                sum = strict_math::fma(off, off, sum);
+                const std::ptrdiff_t p = r / steps.block_rows * steps.row + c / steps.group_size * steps.group;
+                const float off = in_units(rounded(r, c) - x(r, c), static_cast<std::size_t>(p));
+                error[p] = strict_math::fma(off, off, error[p]);
             }
         for (std::size_t p = 0; p < count; ++p)
             if (i == 64 || error[p] < least[p]) {

@@ -1,5 +1,6 @@
 // The range of a tensor over many batches, for the parameters of activations:
-//   rate in (0, 1]   low += rate * (least - low), high += rate * (greatest - high); the first batch gives both
+//   rate in (0, 1]   low += rate * (least - low), high += rate * (greatest - high), bit for bit PyTorch's MovingAverageMinMaxObserver, also
+//                    where its difference overflows; the first batch gives both
 //   rate 0           the least and the greatest value of all batches
 // Once frozen it stays as it is, so that the parameters no longer move under a training that has come close.
 #pragma once
@@ -33,8 +34,8 @@ public:
             low_ = low < low_ ? low : low_;
             high_ = high > high_ ? high : high_;
         } else {
-            low_ = strict_math::fma(rate_, low - low_, low_);
-            high_ = strict_math::fma(rate_, high - high_, high_);
+            low_ = strict_math::moved_average(low_, low, rate_);
+            high_ = strict_math::moved_average(high_, high, rate_);
         }
         ++batches_;
         return status::ok;

@@ -16,7 +16,7 @@
 //   fbgemm   double: as tflite, but from the scale rounded to float, and ties to even; a scale below 6.1e-5 becomes that, and lo and hi
 //            grow with it
 // Clamped to [qmin, qmax]. A range without extent, or a scale below the least normal float: scale 1 (pytorch 2^-23; fbgemm 0.1 without
-// extent or with one whose reciprocal is infinite).
+// extent or with one whose reciprocal is infinite). Where float's hi - lo or 2 reach overflows, it is taken in double.
 #pragma once
 
 #include <cmath>
@@ -177,11 +177,18 @@ inline float next_power_of_two(float scale) noexcept
     return float_from_bits(bits < 0x7f000000u ? bits : 0x7f000000u);
 }
 
-/// onnx's float differences may overflow, hence the upper bound.
+/// The bound is reached by a range from -FLT_MAX to FLT_MAX of two codes.
 inline float normal_or_one(double scale) noexcept
 {
-    const float rounded = static_cast<float>(scale);
-    return rounded < 1.17549435e-38f ? 1.0f : rounded > 3.40282347e+38f ? 3.40282347e+38f : rounded;
+    const float rounded = scale < 3.4028234663852886e+38 ? static_cast<float>(scale) : 3.40282347e+38f;
+    return rounded < 1.17549435e-38f ? 1.0f : rounded;
+}
+
+/// (hi - lo) / codes in float, or in double where the difference is beyond float's range.
+inline double float_quotient(float lo, float hi, float codes) noexcept
+{
+    const double exact = static_cast<double>(hi) - static_cast<double>(lo);
+    return exact < 0x1.ffffffp+127 ? static_cast<double>((hi - lo) / codes) : exact / static_cast<double>(codes);
 }
 
 } // namespace detail
@@ -200,7 +207,7 @@ inline scale_and_zero_point params_of_range(float lo, float hi, params_rule rule
         const float reach = hi > -lo ? hi : -lo;
         float scale = 0.0f;
         switch (rule.formula) {
-        case params_formula::onnx: scale = detail::normal_or_one(static_cast<double>(2.0f * reach / span_of_codes)); break;
+        case params_formula::onnx: scale = detail::normal_or_one(detail::float_quotient(-reach, reach, span_of_codes)); break;
         case params_formula::pytorch: {
             const float exact = reach / (span_of_codes / 2.0f);
             scale = exact > 0x1p-23f ? exact : 0x1p-23f;
@@ -215,12 +222,12 @@ inline scale_and_zero_point params_of_range(float lo, float hi, params_rule rule
     switch (rule.formula) {
     case params_formula::nibble: break;
     case params_formula::onnx: {
-        const float scale = finished(detail::normal_or_one(static_cast<double>((hi - lo) / span_of_codes)));
+        const float scale = finished(detail::normal_or_one(detail::float_quotient(lo, hi, span_of_codes)));
         const float at = static_cast<float>(codes.qmin) - lo / scale;
         return {scale, detail::clamp_zero_point(static_cast<double>(strict_math::nearbyint(at)), codes)};
     }
     case params_formula::pytorch: {
-        const float exact = detail::normal_or_one(static_cast<double>((hi - lo) / span_of_codes));
+        const float exact = detail::normal_or_one(detail::float_quotient(lo, hi, span_of_codes));
         const float scale = finished(lo == hi || exact < 0x1p-23f ? 0x1p-23f : exact);
         return {scale, detail::clamp_zero_point(qmin - static_cast<double>(strict_math::nearbyint(lo / scale)), codes)};
     }
@@ -228,8 +235,8 @@ inline scale_and_zero_point params_of_range(float lo, float hi, params_rule rule
         const double exact = (static_cast<double>(hi) - static_cast<double>(lo)) / (qmax - qmin);
         if (lo == hi || static_cast<float>(exact) < 1.17549435e-38f)
             return {1.0f, codes.qmin > 0 ? codes.qmin : 0};
-        const double scale = rule.power_of_two ? static_cast<double>(finished(static_cast<float>(exact))) : exact;
-        return {static_cast<float>(scale),
+        const double scale = rule.power_of_two ? static_cast<double>(finished(detail::normal_or_one(exact))) : exact;
+        return {detail::normal_or_one(scale),
             detail::clamp_zero_point(
                 std::round(detail::nearer_zero_point(static_cast<double>(lo), static_cast<double>(hi), scale, codes)), codes)};
     }

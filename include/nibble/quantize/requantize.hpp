@@ -35,7 +35,8 @@ NIBBLE_END_TYPES
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
-/// A real in [0, 2^31) as multiplier and shift, to the nearest, half away from zero; below 2^-32 it becomes 0. scale_invalid otherwise.
+/// A real in [0, 2^31) as multiplier and shift, to the nearest, half away from zero; below 2^-32 it becomes 0. What would round to 2^31
+/// becomes the greatest there is, 2^31 - 1. scale_invalid otherwise.
 inline result<fixed_multiplier> encode_multiplier(double real) noexcept
 {
     std::uint64_t bits;
@@ -54,6 +55,8 @@ inline result<fixed_multiplier> encode_multiplier(double real) noexcept
     }
     if (bits >> 52 == 0 || m.shift < -31)
         return fixed_multiplier {0, 0};
+    if (m.shift > 31)
+        return fixed_multiplier {INT32_MAX, 31};
     m.multiplier = static_cast<std::int32_t>(rounded);
     return m;
 }

@@ -83,9 +83,9 @@ struct searched_block {
     std::uint8_t* codes;
 };
 
-/// The weight of each number of a block in the search.
+/// The weight of each number of a block in the search. unit: a power of two for importance, 1 in ggml.
 template <class Block>
-inline void weigh_block(const float* x, const float* importance, float mean_square, float* weights) noexcept
+inline void weigh_block(const float* x, const float* importance, float mean_square, float* weights, float unit = 1.0f) noexcept
 {
     constexpr ggml_type type = block_traits<Block>::type;
     constexpr int n = block_traits<Block>::elements, group = block_group<Block>;
@@ -97,14 +97,16 @@ inline void weigh_block(const float* x, const float* importance, float mean_squa
         else if (n == 256)
             power = (type == ggml_type::q2_K ? 1.0f : 2.0f) * sum_of_squares(x, n) / 256.0f;
         for (int i = 0; i < n; ++i)
-            weights[i] = importance[i] * square_root(power + product(x[i], x[i]));
+            weights[i] = product(importance[i], unit) * square_root(power + product(x[i], x[i]));
         return;
     }
     for (int j = 0; j < n; j += group) {
         const bool has_mean = type == ggml_type::q4_K || type == ggml_type::q5_K;
         const float mean = has_mean ? square_root(sum_of_squares(x + j, group) / static_cast<float>(group)) : 0.0f;
         for (int i = j; i < j + group; ++i)
-            weights[i] = importance != nullptr ? importance[i] : has_mean || type == ggml_type::q2_K ? mean + std::fabs(x[i]) : x[i] * x[i];
+            weights[i] = importance != nullptr                 ? product(importance[i], unit)
+                         : has_mean || type == ggml_type::q2_K ? mean + std::fabs(x[i])
+                                                               : x[i] * x[i];
     }
 }
 

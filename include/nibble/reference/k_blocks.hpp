@@ -194,9 +194,10 @@ inline void search_scales(search_kind kind, const block_search_args& args) noexc
     }
 }
 
-/// n numbers, whole blocks. search: search_scales, or a function that gives the same.
+/// n numbers, whole blocks. search: search_scales, or a function that gives the same. unit: weigh_block's.
 template <class Block, class Search>
-inline void quantize_row(const float* x, std::ptrdiff_t n, const float* importance, std::byte* out, Search search) noexcept
+inline void quantize_row(
+    const float* x, std::ptrdiff_t n, const float* importance, std::byte* out, Search search, float unit = 1.0f) noexcept
 {
     constexpr std::ptrdiff_t elements = block_traits<Block>::elements, group = block_group<Block>, portion = 1024;
     const search_kind kind = search_of<Block>(importance != nullptr);
@@ -207,7 +208,7 @@ inline void quantize_row(const float* x, std::ptrdiff_t n, const float* importan
         const std::ptrdiff_t count = n - begin < portion ? n - begin : portion;
         if (kind != search_kind::none) {
             for (std::ptrdiff_t i = 0; i < count && kind != search_kind::descent; i += elements)
-                weigh_block<Block>(x + begin + i, importance != nullptr ? importance + begin + i : nullptr, mean_square, weights + i);
+                weigh_block<Block>(x + begin + i, importance != nullptr ? importance + begin + i : nullptr, mean_square, weights + i, unit);
             search(kind, block_search_args {x + begin, weights, count / group, group, search_levels<Block>,
                              candidates_of(block_traits<Block>::type, importance != nullptr), scales, minimums, codes});
         }

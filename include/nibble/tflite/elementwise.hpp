@@ -47,9 +47,12 @@ inline result<add_multipliers> add_params(float a_scale, float b_scale, float y_
     for (const float scale : {a_scale, b_scale, y_scale})
         if (!valid_scale(float_bits(scale)))
             return status::scale_invalid;
-    const double twice = 2.0 * static_cast<double>(a_scale > b_scale ? a_scale : b_scale);
-    const auto a = encode_multiplier(static_cast<double>(a_scale) / twice), b = encode_multiplier(static_cast<double>(b_scale) / twice),
-               sum = encode_multiplier(twice / (static_cast<double>(1 << add_headroom<X>) * static_cast<double>(y_scale)));
+    const default_fp_mode mode;
+    const double of_a = static_cast<double>(pinned(a_scale)), of_b = static_cast<double>(pinned(b_scale)),
+                 twice = 2.0 * (of_a > of_b ? of_a : of_b);
+    const double of_sum = static_cast<double>(1 << add_headroom<X>) * static_cast<double>(pinned(y_scale));
+    const auto a = encode_multiplier(pinned(of_a / twice)), b = encode_multiplier(pinned(of_b / twice)),
+               sum = encode_multiplier(pinned(twice / of_sum));
     if (!sum)
         return sum.error();
     return add_multipliers {*a, *b, *sum};
@@ -162,9 +165,10 @@ inline images_view<X> flat(span<X> x) noexcept
     return {x.data(), 1, 1, 1, static_cast<std::ptrdiff_t>(x.size())};
 }
 
+/// b_sign: 1, or -1 for a difference.
 template <class X, class Executor>
 inline status add(images_view<const X> a, std::int32_t a_zero_point, images_view<const X> b, std::int32_t b_zero_point,
-    const add_multipliers& m, requantization r, images_view<X> y, Executor&& executor)
+    const add_multipliers& m, requantization r, images_view<X> y, Executor&& executor, std::int32_t b_sign = 1)
 {
     if (const status s = check_elementwise(a, a_zero_point, b, b_zero_point, y, r); s != status::ok)
         return s;
@@ -181,7 +185,7 @@ inline status add(images_view<const X> a, std::int32_t a_zero_point, images_view
     args.b_zero_point = b_zero_point;
     args.a_multiplier = m.a.multiplier;
     args.a_shift = m.a.shift;
-    args.b_multiplier = m.b.multiplier;
+    args.b_multiplier = b_sign * m.b.multiplier;
     args.b_shift = m.b.shift;
     kernel<elementwise_args> run;
     if constexpr (sizeof(X) == 1)

@@ -4,6 +4,7 @@
 
 #include "../core/memory.hpp"
 #include "../gemm/packed_weights.hpp"
+#include "int4.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
@@ -19,23 +20,11 @@ public:
         std::ptrdiff_t in_channels, std::ptrdiff_t groups = 1) noexcept
     {
         static_assert(std::is_same_v<W, std::int8_t> || std::is_same_v<W, int4x2>, "int8 or int4x2");
-        constexpr std::ptrdiff_t limit = 1 << 20;
         if (const status s = check(w); s != status::ok)
             return s;
-        if (kernel_height < 1 || kernel_width < 1 || kernel_height > limit || kernel_width > limit)
-            return status::window_invalid;
-        if (groups < 1 || in_channels < 1 || in_channels > limit || in_channels % groups != 0 || w.rows % groups != 0)
-            return status::shape_mismatch;
-        const std::ptrdiff_t k = kernel_height * kernel_width, per_group = in_channels / groups;
-        if (!(4096 * checked_size(k) * per_group).fits())
-            return status::size_overflow;
         packed_filter made;
-        made.k_ = k * per_group;
-        made.kernel_height_ = kernel_height;
-        made.kernel_width_ = kernel_width;
-        made.in_channels_ = in_channels;
-        made.groups_ = groups;
-        made.out_channels_ = w.rows;
+        if (const status s = made.set_shape(w.rows, kernel_height, kernel_width, in_channels, groups); s != status::ok)
+            return s;
         if (w.cols != elements_for<W>(made.k_))
             return status::shape_mismatch;
         const auto bytes = packed_size<std::int8_t>(w.rows / groups, made.k_);
@@ -50,6 +39,27 @@ public:
         return result<packed_filter>(std::move(made));
     }
 
+    /// w: the whole of a TFLite int4 tensor, as unpack_int4 takes it; the codes are kept as int8.
+    static result<packed_filter> make(span<const int4x2> w, std::ptrdiff_t out_channels, std::ptrdiff_t kernel_height,
+        std::ptrdiff_t kernel_width, std::ptrdiff_t in_channels, std::ptrdiff_t groups = 1) noexcept
+    {
+        packed_filter shape;
+        if (const status s = shape.set_shape(out_channels, kernel_height, kernel_width, in_channels, groups); s != status::ok)
+            return s;
+        const std::ptrdiff_t k = shape.k_;
+        if (!(8 * checked_size(out_channels) * k).fits())
+            return status::size_overflow;
+        if (w.size() != static_cast<std::size_t>(elements_for<int4x2>(k * out_channels)))
+            return status::shape_mismatch;
+        aligned_buffer wide;
+        if (const status s = wide.allocate(checked_size(k) * out_channels); s != status::ok)
+            return s;
+        std::int8_t* const codes = reinterpret_cast<std::int8_t*>(wide.bytes().data());
+        if (const status s = unpack_int4(w, {codes, static_cast<std::size_t>(k * out_channels)}); s != status::ok)
+            return s;
+        return make(matrix_view<const std::int8_t>(codes, out_channels, k), kernel_height, kernel_width, in_channels, groups);
+    }
+
     packed_weights_view group(std::ptrdiff_t g) const noexcept
     {
         return *nibble::detail::read_packed({buffer_.bytes().data() + static_cast<std::size_t>(g) * group_bytes_, group_bytes_});
@@ -62,6 +72,28 @@ public:
     std::ptrdiff_t k() const noexcept { return k_; } ///< codes of one filter
 
 private:
+    status set_shape(std::ptrdiff_t out_channels, std::ptrdiff_t kernel_height, std::ptrdiff_t kernel_width, std::ptrdiff_t in_channels,
+        std::ptrdiff_t groups) noexcept
+    {
+        constexpr std::ptrdiff_t limit = 1 << 20;
+        if (out_channels < 0)
+            return status::negative_size;
+        if (kernel_height < 1 || kernel_width < 1 || kernel_height > limit || kernel_width > limit)
+            return status::window_invalid;
+        if (groups < 1 || in_channels < 1 || in_channels > limit || in_channels % groups != 0 || out_channels % groups != 0)
+            return status::shape_mismatch;
+        const std::ptrdiff_t taps = kernel_height * kernel_width, per_group = in_channels / groups;
+        if (!(4096 * checked_size(taps) * per_group).fits())
+            return status::size_overflow;
+        k_ = taps * per_group;
+        kernel_height_ = kernel_height;
+        kernel_width_ = kernel_width;
+        in_channels_ = in_channels;
+        groups_ = groups;
+        out_channels_ = out_channels;
+        return status::ok;
+    }
+
     // The sums are requantized by requantization, which applies no scale of the weights.
     template <class W>
     status pack_group(matrix_view<const W> w, std::ptrdiff_t g) noexcept

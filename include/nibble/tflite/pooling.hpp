@@ -25,6 +25,15 @@ NIBBLE_INLINE std::int32_t half_away(std::int32_t sum, std::int32_t count) noexc
     return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
 
+/// m / count, rounded toward zero. The greatest power of two in count keeps the multiplier's bits; the shift stays within -31.
+inline fixed_multiplier mean_multiplier(fixed_multiplier m, std::int32_t count) noexcept
+{
+    std::int32_t up = 0;
+    while (up < 31 + m.shift && count >> (up + 1) != 0)
+        ++up;
+    return {static_cast<std::int32_t>((static_cast<std::int64_t>(m.multiplier) << up) / count), m.shift - up};
+}
+
 /// Of y, and not deduced from x, which may be a view of variables too.
 template <class Q>
 using pooled_images = images_view<std::enable_if_t<std::is_same_v<Q, std::int8_t> || std::is_same_v<Q, std::int16_t>, const Q>>;
@@ -122,13 +131,7 @@ inline status mean(detail::pooled_images<Q> x, quantization x_params, quantizati
     const auto encoded = encode_multiplier(static_cast<double>(x_params.scale) / static_cast<double>(y_params.scale));
     if (!encoded || !valid_scale(float_bits(scale)))
         return status::scale_invalid;
-    fixed_multiplier m = *encoded;
-    // The greatest power of two in count keeps the multiplier's bits; the shift stays within -31.
-    std::int32_t up = 0;
-    while (up < 31 + m.shift && count >> (up + 1) != 0)
-        ++up;
-    m.multiplier = static_cast<std::int32_t>((static_cast<std::int64_t>(m.multiplier) << up) / count);
-    m.shift -= up;
+    const fixed_multiplier m = detail::mean_multiplier(*encoded, count);
     requantization r;
     r.mode = mode;
     r.scale = span<const float>(&scale, 1);

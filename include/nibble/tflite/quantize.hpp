@@ -19,9 +19,10 @@ namespace tflite {
 /// An activation's scale and zero point.
 inline quantization choose_quantization(value_range range) noexcept
 {
-    const scale_and_zero_point p
-        = params_of_range(range.low, range.high, preset::tflite_activations.params, codes_of<std::int8_t>(code_range::full));
-    return {p.scale, p.zero_point};
+    const default_fp_mode mode;
+    const scale_and_zero_point p = params_of_range(
+        pinned(range.low), pinned(range.high), preset::tflite_activations.params, codes_of<std::int8_t>(code_range::full));
+    return {pinned(p.scale), pinned(p.zero_point)};
 }
 
 /// w_scales: one, or one a channel, as many as bias.

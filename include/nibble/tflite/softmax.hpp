@@ -1,11 +1,13 @@
 // Softmax of int8 rows in fixed point, by the functions of gemmlowp that TFLite's own kernel is made of:
 //   d = (x - max of the row) * 2^26 * beta * x_scale, a number of 5 integer and 26 fraction bits; codes with d below -31 become -128
-//   y = clamp(round(e^d / sum of e^d * 256) - 128): scale 1/256 and zero point -128, as the specification fixes them
+//   y = clamp(round(e^d / sum of e^d * 256) - 128): scale 1/256 and zero point -128, as the specification fixes them; or to int16, with
+//       65536 for 256 and 32768 for 128
 // Numbers of i integer bits are int32 with 31 - i fraction bits; sums have 12 integer bits, so that a row may have 4095 columns.
 // Plain C++, the same on every backend: a classifier has one row an image.
 #pragma once
 
 #include "../core/executor.hpp"
+#include "../core/fp_mode.hpp"
 #include "../reference/requantize.hpp"
 
 NIBBLE_BEGIN
@@ -72,7 +74,9 @@ inline result<softmax_scale> softmax_params(float x_scale, float beta = 1.0f) no
 {
     if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
         return status::scale_invalid;
-    const double real = static_cast<double>(beta) * static_cast<double>(x_scale) * static_cast<double>(1 << 26);
+    const default_fp_mode mode;
+    const float scale = pinned(x_scale), factor = pinned(beta);
+    const double real = pinned(static_cast<double>(factor) * static_cast<double>(scale) * static_cast<double>(1 << 26));
     const auto m = encode_multiplier(real < 2147483647.0 ? real : 2147483647.0);
     if (!m)
         return m.error();
@@ -83,10 +87,11 @@ inline result<softmax_scale> softmax_params(float x_scale, float beta = 1.0f) no
     return softmax_scale {*m, static_cast<std::int32_t>(-least)};
 }
 
-/// x, y: rows x cols, cols at most 4095. y may be x.
-template <class Executor = serial_executor>
-inline status softmax(
-    matrix_view<const std::int8_t> x, const softmax_scale& s, matrix_view<std::int8_t> y, Executor&& executor = Executor {})
+namespace detail {
+
+/// Y: std::int8_t or std::int16_t.
+template <class Y, class Executor>
+inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& s, matrix_view<Y> y, Executor&& executor)
 {
     for (const status bad : {check(x), check(y)})
         if (bad != status::ok)
@@ -99,33 +104,51 @@ inline status softmax(
         return status::multiplier_invalid;
     if (x.empty())
         return status::ok;
+    constexpr std::int32_t qmin = sizeof(Y) == 1 ? -128 : -32768;
     executor.parallel_for(static_cast<std::size_t>(x.rows), [&](std::size_t i) {
         const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i);
         std::int32_t top = -128;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             top = x(row, c) > top ? x(row, c) : top;
         const auto exp_of = [&](std::int32_t code) {
-            return detail::exp_of_negative(reference::multiply_double_rounding(code - top, s.multiplier.multiplier, s.multiplier.shift));
+            return exp_of_negative(reference::multiply_double_rounding(code - top, s.multiplier.multiplier, s.multiplier.shift));
         };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if (x(row, c) - top >= s.least)
-                sum += detail::divided(exp_of(x(row, c)), 12);
+                sum += divided(exp_of(x(row, c)), 12);
         // The sum is (1 + a) 2^units.
         int zeros = 0;
         while ((static_cast<std::uint32_t>(sum) << zeros & 0x80000000u) == 0)
             ++zeros;
         const std::int32_t units = 12 - zeros;
         const std::int32_t reciprocal
-            = detail::reciprocal_of_one_plus(static_cast<std::int32_t>((static_cast<std::uint32_t>(sum) << zeros) - 0x80000000u));
+            = reciprocal_of_one_plus(static_cast<std::int32_t>((static_cast<std::uint32_t>(sum) << zeros) - 0x80000000u));
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            std::int32_t q = -128;
+            std::int32_t q = qmin;
             if (x(row, c) - top >= s.least)
-                q = detail::divided(detail::fixed_product(reciprocal, exp_of(x(row, c))), units + 31 - 8) - 128;
-            y(row, c) = static_cast<std::int8_t>(q > 127 ? 127 : q);
+                q = divided(fixed_product(reciprocal, exp_of(x(row, c))), units + 31 - 8 * static_cast<int>(sizeof(Y))) + qmin;
+            y(row, c) = static_cast<Y>(q > -1 - qmin ? -1 - qmin : q);
         }
     });
     return status::ok;
+}
+
+} // namespace detail
+
+/// x, y: rows x cols, cols at most 4095. y may be x.
+template <class Executor = serial_executor>
+inline status softmax(
+    matrix_view<const std::int8_t> x, const softmax_scale& s, matrix_view<std::int8_t> y, Executor&& executor = Executor {})
+{
+    return detail::softmax_to(x, s, y, executor);
+}
+/// To scale 1/65536 and zero point -32768.
+template <class Executor = serial_executor>
+inline status softmax(
+    matrix_view<const std::int8_t> x, const softmax_scale& s, matrix_view<std::int16_t> y, Executor&& executor = Executor {})
+{
+    return detail::softmax_to(x, s, y, executor);
 }
 
 } // namespace tflite

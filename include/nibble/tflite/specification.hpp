@@ -6,8 +6,8 @@
 //   16x8          int16 activations with zero point 0, an int64 bias; weights as above
 //   fixed output  logistic, softmax 1/256, -128; tanh, l2_normalization 1/128, 0; log_softmax 16/256, 127
 //                 (int16: logistic, softmax 1/32768, 0; tanh likewise)
-//   same params   of inputs and output: pooling, concatenation, reshape, resizing, padding, maximum, minimum, slices and others that move
-//                 codes only
+//   same params   of inputs and output: pooling, concatenation, reshape, resizing, padding, maximum, minimum, of two tensors or reduced,
+//                 slices and others that move codes only
 // The first broken rule is returned.
 #pragma once
 
@@ -21,14 +21,20 @@ enum class operation : std::uint8_t {
     depthwise_conv_2d, ///< the same
     transpose_conv_2d, ///< the same
     fully_connected,   ///< the same
-    add,               ///< two inputs, as the next two
+    add,               ///< two inputs, as all up to batch_matmul
     sub,
     mul,
+    squared_difference,
+    prelu,         ///< x, slopes
+    batch_matmul,  ///< both of activations
     concatenation, ///< one input or more, same params
-    maximum,       ///< two inputs, same params, as the next
+    maximum,       ///< two inputs, same params, as the next two
     minimum,
+    pad_v2,          ///< x, what it is padded with
     average_pool_2d, ///< one input, same params, as all up to the blank line
     max_pool_2d,
+    reduce_max,
+    reduce_min,
     reshape,
     resize_bilinear,
     resize_nearest_neighbor,
@@ -39,11 +45,13 @@ enum class operation : std::uint8_t {
     space_to_depth,
 
     mean, ///< one input, as all that follow
+    sum,
     quantize,
     relu,
     relu6,
     hard_swish,
     leaky_relu,
+    elu,
     logistic, ///< fixed output, as all that follow
     softmax,
     tanh,
@@ -138,6 +146,7 @@ inline status check_bias(const quantized_tensor& x, const quantized_tensor& w, c
         return status::operand_type_invalid;
     if (bias.scales.size() != w.scales.size())
         return status::params_count_mismatch;
+    const default_fp_mode mode;
     for (std::size_t i = 0; i < bias.scales.size(); ++i) {
         const double wanted = static_cast<double>(x.scales[0]) * static_cast<double>(w.scales[i]);
         const double apart = static_cast<double>(bias.scales[i]) - wanted;
@@ -173,15 +182,15 @@ inline status check(operation op, span<const quantized_tensor> inputs, const qua
 {
     if (nibble::check(inputs) != status::ok)
         return status::null_pointer;
-    const bool weighted = op <= operation::fully_connected, two = op >= operation::add && op <= operation::mul;
-    const bool pairs = two || op == operation::maximum || op == operation::minimum;
+    const bool weighted = op <= operation::fully_connected, two = op >= operation::add && op <= operation::batch_matmul;
+    const bool pairs = two || (op >= operation::maximum && op <= operation::pad_v2);
     const std::size_t count = inputs.size();
     if (weighted ? count != 2 && count != 3 : pairs ? count != 2 : op == operation::concatenation ? count == 0 : count != 1)
         return status::operand_count_invalid;
     for (std::size_t i = 0; i < (weighted ? 1 : count); ++i) {
         if (const status s = detail::check_activations(inputs[i]); s != status::ok)
             return s;
-        if (inputs[i].type != output.type)
+        if (inputs[i].type != output.type && op != operation::quantize) // which also goes from int8 to int16 and back
             return status::operand_type_invalid;
     }
     if (const status s = detail::check_activations(output); s != status::ok)

@@ -11,7 +11,7 @@
 #include "../core/fp_mode.hpp"
 #include "../reference/math.hpp"
 #include "../reference/requantize.hpp"
-#include "elementwise.hpp"
+#include "requantize.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
@@ -46,7 +46,7 @@ inline result<code_limits> bounds_of(fused_activation f, quantization y) noexcep
     const default_fp_mode mode;
     constexpr std::int32_t qmin = code_traits<X>::qmin, qmax = code_traits<X>::qmax;
     const auto code = [&](float bound) {
-        const float steps = reference::clamp(strict_math::round(bound / y.scale), -1e6f, 1e6f);
+        const float steps = reference::clamp(strict_math::round(pinned(bound / pinned(y.scale))), -1e6f, 1e6f);
         const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
         return q < qmin ? qmin : q > qmax ? qmax : q;
     };
@@ -68,10 +68,8 @@ inline result<code_table> requantize_table(quantization x, quantization y, fused
     const auto bounds = bounds_of(f, y);
     if (!bounds)
         return bounds.error();
-    const default_fp_mode mode;
-    const double quotient = f == fused_activation::none ? static_cast<double>(x.scale) / static_cast<double>(y.scale)
-                                                        : static_cast<double>(opaque(x.scale / y.scale));
-    const auto m = encode_multiplier(quotient);
+    const auto m
+        = f == fused_activation::none ? detail::multiplier_of_ratio(x.scale, y.scale) : detail::multiplier_of_float_ratio(x.scale, y.scale);
     if (!m)
         return m.error();
     requantization r;
@@ -91,9 +89,10 @@ inline result<code_table> function_table(table_function f, quantization x, quant
         if (s != status::ok)
             return s;
     const default_fp_mode mode;
+    const float x_scale = pinned(x.scale), steps_of_one = pinned(1.0f / pinned(y.scale));
     code_table table {};
     for (std::int32_t code = -128; code < 128; ++code) {
-        const float v = x.scale * static_cast<float>(code - x.zero_point);
+        const float v = x_scale * static_cast<float>(code - x.zero_point);
         float image = 0.0f;
         switch (f) {
         case table_function::logistic: image = reference::times_sigmoid(1.0f, v); break;
@@ -101,7 +100,7 @@ inline result<code_table> function_table(table_function f, quantization x, quant
         case table_function::hard_swish: image = v * reference::clamp(v + 3.0f, 0.0f, 6.0f) / 6.0f; break;
         }
         // NaN is zero times the infinity that extreme scales give.
-        const float ratio = opaque(image * (1.0f / y.scale)), number = strict_math::choose(reference::is_nan(ratio), 0.0f, ratio);
+        const float ratio = pinned(image * steps_of_one), number = strict_math::choose(reference::is_nan(ratio), 0.0f, ratio);
         const float steps = reference::clamp(strict_math::round(number), -1e6f, 1e6f);
         const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
         table.at[code + 128] = static_cast<std::int8_t>(q < -128 ? -128 : q > 127 ? 127 : q);

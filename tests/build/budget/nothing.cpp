@@ -1,0 +1,3 @@
+#include <nibble/nibble.hpp>
+
+int main() {}

@@ -1,0 +1,3 @@
+#include <nibble/quantize/quantize.hpp>
+
+int main() {}
