@@ -50,6 +50,7 @@
 #include "reference/gemm_blocks.hpp"
 #include "reference/k_blocks.hpp"
 #include "reference/microscaling.hpp"
+#include "reference/onnx.hpp"
 #include "reference/quantize.hpp"
 #include "reference/requantize.hpp"
 #include "reference/tflite.hpp"

@@ -31,15 +31,24 @@ void must_quantize(run& r, ggml_type type, matrix_view<const float> x, std::vect
         });
 }
 
-template <bool Weighted>
+// Types that were added later have lines of their own: those of the first do not change.
+std::vector<ggml_type> block_types(bool later)
+{
+    std::vector<ggml_type> types;
+    for (std::uint32_t id = 0; id < ggml_type_count; ++id) {
+        const ggml_type type = static_cast<ggml_type>(id);
+        if (is_quantizable(type) && (type == ggml_type::q1_0 || type == ggml_type::q2_0) == later)
+            types.push_back(type);
+    }
+    return types;
+}
+
+template <bool Weighted, bool Later = false>
 void quantize_ggml_blocks(run& r)
 {
     // 34 groups of 32 and 40 of 16: the last lanes of every backend's vectors stay empty.
-    for (std::uint32_t id = 0; id < ggml_type_count; ++id) {
-        const ggml_type type = static_cast<ggml_type>(id);
-        if (!is_quantizable(type))
-            continue;
-        const std::ptrdiff_t rows = 24, cols = block_elements(type) == 256 ? 1280 : 1088;
+    for (const ggml_type type : block_types(Later)) {
+        const std::ptrdiff_t rows = 24, cols = block_elements(type) > 64 ? 1280 : 1088;
         const std::vector<float> x = numbers_to_quantize(rows, cols), weights = weights_of_columns(cols);
         std::vector<std::byte> out(static_cast<std::size_t>(*bytes_for(rows, cols, type)));
         must_quantize(r, type, {x.data(), rows, cols}, out, Weighted ? span<const float>(weights) : span<const float>());
@@ -47,12 +56,10 @@ void quantize_ggml_blocks(run& r)
     }
 }
 
+template <bool Later = false>
 void dequantize_ggml_blocks(run& r)
 {
-    for (std::uint32_t id = 0; id < ggml_type_count; ++id) {
-        const ggml_type type = static_cast<ggml_type>(id);
-        if (!is_quantizable(type))
-            continue;
+    for (const ggml_type type : block_types(Later)) {
         const std::ptrdiff_t cols = 1280;
         const std::vector<float> x = numbers_to_quantize(8, cols);
         std::vector<std::byte> blocks(static_cast<std::size_t>(*bytes_for(8, cols, type)));
@@ -72,13 +79,11 @@ void dequantize_ggml_blocks(run& r)
 }
 
 // Scales that do not fit a half are no weights: numbers of a few powers of two only. A reduced range is for types that expand to int8.
-template <bool Reduced = false>
+template <bool Reduced = false, bool Later = false>
 void gemm_ggml_blocks(run& r)
 {
-    for (std::uint32_t id = 0; id < ggml_type_count; ++id) {
-        const ggml_type type = static_cast<ggml_type>(id);
-        if (!is_quantizable(type))
-            continue;
+    for (const ggml_type type : block_types(Later)) {
+        const std::uint32_t id = static_cast<std::uint32_t>(type);
         numbers random(id);
         const std::ptrdiff_t m = 7, n = 18, k = 256 * (1 + id % 2);
         const std::vector<float> w = filled<float>(n * k, [&] { return random.real(-6, 1); });

@@ -57,6 +57,65 @@ void onnx_linear(run& r)
     });
 }
 
+// Codes that came later have lines of their own.
+template <class Q, bool Back>
+void later_linear_codes(
+    run& r, numbers& random, const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis, std::ptrdiff_t block, std::ptrdiff_t scales)
+{
+    constexpr bool is_float = reference::detail::is_linear_float<Q>;
+    std::ptrdiff_t count = 1;
+    for (const std::ptrdiff_t size : shape)
+        count *= size;
+    const std::ptrdiff_t stored = (count + onnx::detail::linear_traits<Q>::per_element - 1) / onnx::detail::linear_traits<Q>::per_element;
+    const std::vector<float> scale = filled<float>(scales, [&] { return random.real(-9, 1) & 0x7fffffffu; });
+    std::vector<std::int32_t> zero_points;
+    if constexpr (!is_float)
+        if (random.integer(0, 1) != 0)
+            for (std::ptrdiff_t i = 0; i < scales; ++i)
+                zero_points.push_back(random.integer(code_traits<Q>::qmin, code_traits<Q>::qmax));
+    if constexpr (Back) {
+        const std::vector<Q> q = filled<Q>(stored, [&] { return random.bits(); });
+        std::vector<float> x = untouched<float>(count);
+        if (r.reference())
+            reference::dequantize_linear<Q>(q.data(), shape, scale, zero_points, x, axis, block);
+        else
+            r.must(onnx::dequantize_linear<Q>(q, shape, scale, zero_points, x, axis, block, r.threads()));
+        r.output(x);
+    } else {
+        const overflow rule = random.integer(0, 1) ? overflow::saturate : overflow::to_infinity_or_nan;
+        const std::vector<float> x = filled<float>(count, [&] { return random.any(); });
+        std::vector<Q> q = untouched<Q>(stored);
+        if (r.reference())
+            reference::quantize_linear<Q>(x, shape, scale, zero_points, q.data(), axis, block, rule);
+        else
+            r.must(onnx::quantize_linear<Q>(x, shape, scale, zero_points, q, axis, block, r.threads(), rule));
+        r.output(q);
+    }
+}
+
+template <bool Back>
+void onnx_linear_16(run& r)
+{
+    numbers random(20);
+    for_tensors([&](const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis, std::ptrdiff_t block, std::ptrdiff_t scales) {
+        later_linear_codes<std::int16_t, Back>(r, random, shape, axis, block, scales);
+        later_linear_codes<std::uint16_t, Back>(r, random, shape, axis, block, scales);
+    });
+}
+
+template <bool Back>
+void onnx_linear_floats(run& r)
+{
+    numbers random(21);
+    for_tensors([&](const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t axis, std::ptrdiff_t block, std::ptrdiff_t scales) {
+        later_linear_codes<float8_e4m3, Back>(r, random, shape, axis, block, scales);
+        later_linear_codes<float8_e5m2, Back>(r, random, shape, axis, block, scales);
+        later_linear_codes<float8_e4m3fnuz, Back>(r, random, shape, axis, block, scales);
+        later_linear_codes<float8_e5m2fnuz, Back>(r, random, shape, axis, block, scales);
+        later_linear_codes<float4_e2m1x2, Back>(r, random, shape, axis, block, scales);
+    });
+}
+
 void onnx_dynamic(run& r)
 {
     numbers random(18);
@@ -111,6 +170,92 @@ void onnx_matmul(run& r)
         multiply<std::uint8_t, std::int8_t>(r, random, m, n, k);
         multiply<std::uint8_t, std::uint8_t>(r, random, m, n, k);
     });
+}
+
+template <class A, class B>
+void multiply_batches(run& r, numbers& random, const std::vector<std::ptrdiff_t>& a_shape, const std::vector<std::ptrdiff_t>& b_shape,
+    std::ptrdiff_t a_matrices, std::ptrdiff_t b_matrices, std::ptrdiff_t matrices)
+{
+    const std::ptrdiff_t m = a_shape[a_shape.size() - 2], k = a_shape.back(), n = b_shape.back();
+    const std::vector<A> a = filled<A>(a_matrices * m * k, [&] { return random.bits(); });
+    const std::vector<B> b = filled<B>(b_matrices * k * n, [&] { return random.bits(); });
+    const std::vector<std::int32_t> a_zero = some_zero_points(random, a_matrices * m, code_traits<A>::qmin, code_traits<A>::qmax),
+                                    b_zero = some_zero_points(random, b_matrices * n, code_traits<B>::qmin, code_traits<B>::qmax);
+    std::vector<std::int32_t> sums = untouched<std::int32_t>(matrices * m * n);
+    if (r.reference())
+        reference::matmul_integer(a.data(), a_shape, a_zero, b.data(), b_shape, b_zero, matrices, sums.data());
+    else
+        r.must(onnx::matmul_integer<A, B>(a, a_shape, a_zero, b, b_shape, b_zero, sums, r.threads()));
+    r.output(sums);
+
+    const std::vector<float> scale = filled<float>(b_matrices * n, [&] { return random.real(-8, -4) & 0x7fffffffu; });
+    const float a_scale = scale_between(random, -8, -4), y_scale = scale_between(random, -4, -1);
+    const std::int32_t one_zero = a_zero.empty() ? 0 : a_zero[0], y_zero = random.integer(code_traits<A>::qmin, code_traits<A>::qmax);
+    std::vector<A> y = untouched<A>(matrices * m * n);
+    if (r.reference())
+        reference::qlinear_matmul(
+            a.data(), a_shape, a_scale, one_zero, b.data(), b_shape, scale, b_zero, y_scale, y_zero, matrices, y.data());
+    else
+        r.must(onnx::qlinear_matmul<A, B, A>(a, a_shape, a_scale, one_zero, b, b_shape, scale, b_zero, y_scale, y_zero, y, r.threads()));
+    r.output(y);
+}
+
+void onnx_matmul_batches(run& r)
+{
+    numbers random(22);
+    for (int i = 0; i < 4; ++i) {
+        multiply_batches<std::uint8_t, std::int8_t>(r, random, {3, 5, 17}, {17, 20}, 3, 1, 3);
+        multiply_batches<std::uint8_t, std::uint8_t>(r, random, {5, 33}, {3, 33, 4}, 1, 3, 3);
+        multiply_batches<std::int8_t, std::int8_t>(r, random, {2, 1, 3, 9}, {1, 3, 9, 18}, 2, 3, 6);
+    }
+}
+
+template <class X, class W>
+void convolve_onnx(run& r, numbers& random, std::ptrdiff_t in, std::ptrdiff_t out, std::ptrdiff_t groups, const tflite::window& at)
+{
+    const std::ptrdiff_t batch = 2, height = 7, width = 9, out_height = tflite::output_height(at, height),
+                         out_width = tflite::output_width(at, width), outputs = batch * out * out_height * out_width;
+    const std::vector<X> x = filled<X>(batch * in * height * width, [&] { return random.bits(); });
+    const std::vector<W> w = filled<W>(out * (in / groups) * at.kernel_height * at.kernel_width, [&] { return random.bits(); });
+    const std::vector<std::int32_t> w_zero = some_zero_points(random, out, code_traits<W>::qmin, code_traits<W>::qmax);
+    const std::int32_t x_zero = random.integer(code_traits<X>::qmin, code_traits<X>::qmax);
+    const onnx::nchw_view<const X> images(x.data(), batch, in, height, width);
+    const onnx::nchw_view<const W> weights(w.data(), out, in / groups, at.kernel_height, at.kernel_width);
+    std::vector<std::int32_t> sums = untouched<std::int32_t>(outputs);
+    const onnx::nchw_view<std::int32_t> sums_view(sums.data(), batch, out, out_height, out_width);
+    if (r.reference())
+        reference::conv_integer(images, x_zero, weights, w_zero, at, groups, sums_view);
+    else
+        r.must(onnx::conv_integer(images, weights, x_zero, span<const std::int32_t>(w_zero), at, groups, sums_view, r.threads()));
+    r.output(sums);
+
+    const std::vector<float> w_scale = filled<float>(out, [&] { return random.real(-8, -4) & 0x7fffffffu; });
+    const float x_scale = scale_between(random, -8, -4), y_scale = scale_between(random, -4, -1);
+    const std::int32_t y_zero = random.integer(code_traits<X>::qmin, code_traits<X>::qmax);
+    std::vector<std::int32_t> bias;
+    for (std::ptrdiff_t i = 0; i < out; ++i)
+        bias.push_back(random.integer(-50000, 50000));
+    std::vector<X> y = untouched<X>(outputs);
+    const onnx::nchw_view<X> codes(y.data(), batch, out, out_height, out_width);
+    if (r.reference())
+        reference::qlinear_conv(images, x_scale, x_zero, weights, w_scale, w_zero, y_scale, y_zero, bias, at, groups, codes);
+    else
+        r.must(onnx::qlinear_conv(images, x_scale, x_zero, weights, span<const float>(w_scale), span<const std::int32_t>(w_zero), y_scale,
+            y_zero, span<const std::int32_t>(bias), at, groups, codes, r.threads()));
+    r.output(y);
+}
+
+void onnx_conv(run& r)
+{
+    numbers random(23);
+    const tflite::window windows[] = {{}, {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, {3, 2, 2, 1, 1, 2, 0, 1, 2, 1}};
+    for (const tflite::window& at : windows)
+        for (int i = 0; i < 3; ++i) {
+            convolve_onnx<std::uint8_t, std::int8_t>(r, random, 5, 18, 1, at);
+            convolve_onnx<std::uint8_t, std::uint8_t>(r, random, 8, 12, 2, at);
+            convolve_onnx<std::int8_t, std::int8_t>(r, random, 6, 6, 6, at);
+            convolve_onnx<std::int8_t, std::int8_t>(r, random, 4, 4, 4, at);
+        }
 }
 
 template <class Q>

@@ -345,7 +345,8 @@ TEST_CASE("7-bit activations: int16 chains at their limits")
         }
         check_everywhere<std::int32_t>(
             expected, m, n, gemm_workspace(m, *packed), [&](matrix_view<std::int32_t> c, span<std::byte> workspace, bool) {
-                return gemm(matrix_view<const std::uint8_t>(a.data(), m, k), {1.0f, 0, true}, *packed, {}, c, workspace);
+                return gemm(
+                    matrix_view<const std::uint8_t>(a.data(), m, k), reduced_range(static_activations {}), *packed, {}, c, workspace);
             });
     }
 }

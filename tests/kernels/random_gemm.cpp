@@ -166,8 +166,8 @@ void compare_static(random_case& c)
     const test::guarded<A> a((s.m - 1) * stride + s.k, c.number(0, 1) != 0);
     constexpr bool is_signed = std::is_signed_v<A>;
     c.fill(a, reduced ? (is_signed ? -64 : 0) : code_traits<A>::qmin, reduced ? (is_signed ? 63 : 127) : code_traits<A>::qmax);
-    const static_activations how {c.scale(-6, -4),
-        c.flag("zero point") ? static_cast<std::int32_t>(c.number(code_traits<A>::qmin, code_traits<A>::qmax)) : 0};
+    const static_activations how {
+        c.scale(-6, -4), c.flag("zero point") ? static_cast<std::int32_t>(c.number(code_traits<A>::qmin, code_traits<A>::qmax)) : 0};
     const matrix_view<const A> rows(a.data(), s.m, s.k, stride);
     std::vector<C> expected(static_cast<std::size_t>(s.m * s.n));
     reference::gemm<A, std::int8_t, C>(rows, {}, how, w.view, s.k, w.params, with.e, matrix_view<C>(expected.data(), s.m, s.n));

@@ -159,10 +159,18 @@ bool compare(void* library, const std::string& tool, const std::string& model, c
             const std::string theirs = folder + "/theirs.gguf", ours = folder + "/ours.gguf";
             const std::string command = tool + " quantize " + model + " " + ours + " --type " + r.name
                                         + (importance ? " --imatrix " + folder + "/imatrix.dat" : "") + " 2>/dev/null";
-            const bool done = quantize(model.c_str(), theirs.c_str(), &params) == 0 && std::system(command.c_str()) == 0;
+            const bool by_them = quantize(model.c_str(), theirs.c_str(), &params) == 0, by_us = std::system(command.c_str()) == 0;
+            if (r.which == recipe::q1_0 && has_fallbacks) { // llama.cpp has nothing that could stand in for q1_0
+                good = good && !by_them && by_us;
+                std::printf("%-16s %-7s refused by llama.cpp%s\n", model.substr(model.rfind('/') + 1).c_str(), r.name,
+                    !by_them && by_us ? "" : ": DIFFERENT");
+                continue;
+            }
+            const bool done = by_them && by_us;
             const std::string a = done ? load(theirs) : "", b = done ? load(ours) : "";
-            // A file made without importance must be another, or the weights were not used; q8_0 and plain numbers have no use for them.
-            const bool unused = r.which == recipe::q8_0 || !is_quantized(r.type) || has_fallbacks;
+            // A file made without importance must be another, or the weights were not used; these and plain numbers have no use for them.
+            const bool unused
+                = r.which == recipe::q8_0 || r.which == recipe::q1_0 || r.which == recipe::q2_0 || !is_quantized(r.type) || has_fallbacks;
             const bool same = done && !a.empty() && a == b && (!importance || b != plain || unused);
             plain = b;
             std::printf("%-16s %-7s %-16s %zu bytes: %s\n", model.substr(model.rfind('/') + 1).c_str(), r.name,

@@ -34,6 +34,8 @@ constexpr golden goldens[] = {
     {ggml_type::tq2_0, 0x0cfb474e5ca79901, 0x0cfb474e5ca79901, 0x787ed9bd3e829221},
     {ggml_type::mxfp4, 0x895865c38c7d3b86, 0x895865c38c7d3b86, 0x2ccb92463e4f58f0},
     {ggml_type::nvfp4, 0x5bf8422574e4983b, 0x5bf8422574e4983b, 0xa712c59cbd5f25d3},
+    {ggml_type::q1_0, 0xe3e86f8088842cd4, 0xe3e86f8088842cd4, 0x618baf4b8bea9ea5},
+    {ggml_type::q2_0, 0x07ba8ff497c73359, 0x07ba8ff497c73359, 0x6748e7cddfe31613},
 };
 
 std::vector<ggml_type> quantizable_types()
@@ -70,6 +72,44 @@ TEST_CASE("blocks have ggml's bytes")
             f = (float_bits(f) & 0x7fffffffu) > 0x7f800000u ? 0.0f : f; // any NaN will do
         CHECK(test::hash(back.data(), back.size() * sizeof(float)) == g.dequantized);
     }
+}
+
+TEST_CASE("blocks of one and of two bits, worked by hand")
+{
+    // Q1_0: the sum of magnitudes is 128 + 64, so d = 1.5, half 0x3e00; zeros of both signs count as positive.
+    std::vector<float> x(128, 1.0f), back(128);
+    for (std::size_t i = 0; i < 64; ++i)
+        x[i] = i % 8 < 3 ? 2.0f : -2.0f;
+    x[64] = -1.0f;
+    x[65] = -0.0f;
+    x[66] = 0.0f;
+    x[67] = -3.0f;
+    std::vector<std::byte> bits = quantized(ggml_type::q1_0, x, 1);
+    std::vector<std::uint8_t> expected {0x00, 0x3e, 7, 7, 7, 7, 7, 7, 7, 7, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    REQUIRE(bits.size() == expected.size());
+    CHECK(test::same_bits(reinterpret_cast<const std::uint8_t*>(bits.data()), expected.data(), expected.size()));
+    REQUIRE(dequantize_blocks(ggml_type::q1_0, bits, {back.data(), 1, 128}) == status::ok);
+    for (std::size_t i = 0; i < 128; ++i)
+        CHECK(back[i] == ((expected[2 + i / 8] >> i % 8 & 1) != 0 ? 1.5f : -1.5f));
+
+    // Q2_0: the greatest magnitude, 4, is d, half 0x4400. Codes 0, 1 and 2 are -4, 0 and 4, halves away from zero; the first lowest.
+    std::vector<float> y(64, 0.0f);
+    const float first[] = {-4.0f, -2.0f, -1.99f, 0.0f, 1.99f, 2.0f, 4.0f, 3.0f};
+    std::copy(std::begin(first), std::end(first), y.begin());
+    bits = quantized(ggml_type::q2_0, y, 1);
+    expected.assign({0x00, 0x44, 0x50, 0xa9});
+    expected.resize(18, 0x55);
+    CHECK(test::same_bits(reinterpret_cast<const std::uint8_t*>(bits.data()), expected.data(), expected.size()));
+    bits[2] = std::byte {0xff}; // code 3 is read as 2
+    REQUIRE(dequantize_blocks(ggml_type::q2_0, bits, {back.data(), 1, 64}) == status::ok);
+    const float read[] = {8, 8, 8, 8, 0, 4, 4, 4};
+    for (std::size_t i = 0; i < 8; ++i)
+        CHECK(back[i] == read[i]);
+
+    // The inverse of this magnitude is infinite.
+    std::fill(y.begin(), y.end(), 0x1p-140f);
+    bits = quantized(ggml_type::q2_0, y, 1);
+    CHECK(std::count(bits.begin(), bits.end(), std::byte {0}) == 18);
 }
 
 TEST_CASE("the more bits a type has, the nearer its numbers")
@@ -167,7 +207,8 @@ TEST_CASE("scales that are not finite are found")
 {
     std::vector<float> x(256, 1.0f);
     x[100] = 1e9f; // the half scale overflows
-    for (const ggml_type type : {ggml_type::q4_0, ggml_type::q4_1, ggml_type::q8_0, ggml_type::q2_K, ggml_type::q6_K, ggml_type::tq1_0}) {
+    for (const ggml_type type : {ggml_type::q4_0, ggml_type::q4_1, ggml_type::q8_0, ggml_type::q2_K, ggml_type::q6_K, ggml_type::tq1_0,
+             ggml_type::q1_0, ggml_type::q2_0}) {
         INFO(to_string(type));
         std::vector<std::byte> blocks = quantized(type, x, 1);
         CHECK(check_blocks(type, blocks) == status::not_finite);
@@ -280,6 +321,35 @@ TEST_CASE("products with blocks equal the reference on every backend")
                     }
                 }
             }
+    REQUIRE(force_backend(best_backend()) == status::ok);
+}
+
+TEST_CASE("products with any number of small blocks equal the reference on every backend")
+{
+    test::random random(31);
+    for (int round = 0; round < 400; ++round) {
+        std::vector<ggml_type> types = quantizable_types();
+        types.erase(std::remove_if(types.begin(), types.end(), [](ggml_type t) { return block_elements(t) > 128; }), types.end());
+        const ggml_type type = types[static_cast<std::size_t>(random.integer(0, static_cast<std::int32_t>(types.size()) - 1))];
+        const std::ptrdiff_t k = random.integer(1, 11) * block_elements(type), n = random.integer(1, 40), m = random.integer(1, 9);
+        const std::vector<std::byte> blocks = mixed_blocks(type, n, k);
+        const auto packed = make_packed_blocks(type, blocks, n, k);
+        REQUIRE(packed);
+        const std::vector<float> a = activations(m, k);
+        const quantized_rows q = rows_of(a, m, k);
+        std::vector<float> expected(static_cast<std::size_t>(m * n));
+        reference::gemm_blocks<std::int8_t, float>({q.codes.data(), m, k}, q.scales, {}, type, blocks, {}, {expected.data(), m, n});
+        for (const backend b : test::usable_backends()) {
+            INFO(to_string(type) << " on " << to_string(b) << ", " << m << " x " << n << " x " << k);
+            REQUIRE(force_backend(b) == status::ok);
+            std::vector<float> c(expected.size());
+            const test::guarded<std::byte> workspace(static_cast<std::ptrdiff_t>(gemm_workspace(m, *packed)));
+            REQUIRE(gemm(matrix_view<const float>(a.data(), m, k), *packed, {}, matrix_view<float>(c.data(), m, n),
+                        span<std::byte>(workspace.data(), workspace.size()))
+                    == status::ok);
+            CHECK(test::same_bits(c.data(), expected.data(), c.size()));
+        }
+    }
     REQUIRE(force_backend(best_backend()) == status::ok);
 }
 
@@ -409,7 +479,7 @@ TEST_CASE("packed blocks take as many bits as the header says")
     } rows[] = {{ggml_type::q4_0, 4.5}, {ggml_type::q4_1, 5}, {ggml_type::q5_0, 5.5}, {ggml_type::q5_1, 6}, {ggml_type::q8_0, 8.5},
         {ggml_type::q8_1, 8.5}, {ggml_type::q2_K, 3.125}, {ggml_type::q3_K, 3.5625}, {ggml_type::q4_K, 4.625}, {ggml_type::q5_K, 5.625},
         {ggml_type::q6_K, 6.5625}, {ggml_type::q8_K, 8.125}, {ggml_type::iq4_nl, 4.5}, {ggml_type::iq4_xs, 4.3125}, {ggml_type::mxfp4, 4.5},
-        {ggml_type::nvfp4, 5}, {ggml_type::tq1_0, 2.0625}, {ggml_type::tq2_0, 2.0625}};
+        {ggml_type::nvfp4, 5}, {ggml_type::tq1_0, 2.0625}, {ggml_type::tq2_0, 2.0625}, {ggml_type::q1_0, 1.125}, {ggml_type::q2_0, 2.25}};
     CHECK(sizeof rows / sizeof *rows == quantizable_types().size());
     for (const auto& r : rows) {
         INFO(to_string(r.type));

@@ -163,6 +163,25 @@ TEST_CASE("recipes of plain numbers give every matrix of weights the same type, 
     CHECK(static_cast<int>(recipe::bf16) == 32);
 }
 
+TEST_CASE("recipes of one and two bits have rules of their own")
+{
+    std::deque<std::string> names;
+    const recipe_model m {8, 0, 8, 8, false};
+    std::vector<gguf_tensor> tensors = llama(names, 8, 256, 768, 256, 500);
+    CHECK(*find_recipe("Q1_0") == recipe::q1_0);
+    CHECK(*find_recipe("Q2_0") == recipe::q2_0);
+    for (const char* name : {"blk.0.attn_v.weight", "blk.2.ffn_down.weight", "blk.7.attn_output.weight", "token_embd.weight"})
+        CHECK(type_of(name, tensors, types_of(recipe::q1_0, m, tensors, true)) == ggml_type::q1_0);
+    CHECK(type_of("blk.2.ffn_down.weight", tensors, types_of(recipe::q2_0, m, tensors)) == ggml_type::q2_0);
+    CHECK(type_of("token_embd.weight", tensors, types_of(recipe::q2_0, m, tensors)) == ggml_type::q4_K);
+    for (const recipe r : {recipe::q1_0, recipe::q2_0})
+        CHECK(type_of("output.weight", tensors, types_of(r, m, tensors)) == ggml_type::q6_K);
+    tensors = llama(names, 8, 288, 768, 288, 500);
+    CHECK(type_of("blk.3.attn_q.weight", tensors, types_of(recipe::q2_0, m, tensors)) == ggml_type::q4_0);
+    CHECK(type_of("blk.2.ffn_down.weight", tensors, types_of(recipe::q2_0, m, tensors)) == ggml_type::q2_0);
+    CHECK(type_of("blk.3.attn_q.weight", tensors, types_of(recipe::q1_0, m, tensors)) == ggml_type::f16);
+}
+
 TEST_CASE("a model's facts come from its metadata")
 {
     const std::uint32_t heads[] = {32, 16}, none[] = {0};
@@ -260,6 +279,6 @@ TEST_CASE("recipes count layers up to the end of their type")
     both[1].name = "blk.1.ffn_down.weight";
     both[1].sizes[0] = 33;
     ggml_type types[2] = {ggml_type::i64, ggml_type::i64};
-    CHECK(choose_types(recipe::q4_0, m, both, false, types) == status::cols_not_whole_blocks);
-    CHECK((types[0] == ggml_type::i64 && types[1] == ggml_type::i64)); // nothing is written before all is known to be good
+    CHECK(choose_types(recipe::q4_0, m, both, false, types) == status::ok);
+    CHECK((types[0] == ggml_type::q4_0 && types[1] == ggml_type::f16));
 }

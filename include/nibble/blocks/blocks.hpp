@@ -2,7 +2,8 @@
 //   quantize_blocks     floats -> blocks, with or without an importance for each column (an "imatrix")
 //   dequantize_blocks   blocks -> floats; f32, f16 and bf16 are read, too
 //   check_blocks        whether scales in blocks from elsewhere are finite
-// Types: q4_0, q4_1, q5_0, q5_1, q8_0, q8_1, q2_K, q3_K, q4_K, q5_K, q6_K, q8_K, iq4_nl, iq4_xs, mxfp4, nvfp4, tq1_0, tq2_0.
+// Types: q4_0, q4_1, q5_0, q5_1, q8_0, q8_1, q2_K, q3_K, q4_K, q5_K, q6_K, q8_K, iq4_nl, iq4_xs, mxfp4, nvfp4, tq1_0, tq2_0,
+// q1_0, q2_0.
 // The bytes are ggml's: see reference/blocks.hpp, which defines them. A row's blocks depend on that row alone, so that rows may be
 // quantized in any portions and by any number of threads.
 #pragma once
@@ -57,9 +58,9 @@ inline float importance_unit(span<const float> importance) noexcept
 
 /// x: rows x cols, cols a multiple of block_elements(type); out: at least bytes_for(rows, cols, type) bytes, rows one after the other;
 /// importance: empty, or cols weights as check_importance wants them (mean squares of the column's activations, for example), which the
-/// types q8_0, q8_1, q8_K, mxfp4, nvfp4, tq1_0 and tq2_0 do not use. Where the greatest is outside [2^-30, 2^31), all are multiplied by a
-/// power of two first, since ggml's sums could overflow or vanish. Values are finite. A value far above the others can still give an
-/// infinite scale: halves end at 65504; check_blocks finds that.
+/// types q8_0, q8_1, q8_K, mxfp4, nvfp4, tq1_0, tq2_0, q1_0 and q2_0 do not use. Where the greatest is outside [2^-30, 2^31), all are
+/// multiplied by a power of two first, since ggml's sums could overflow or vanish. Values are finite. A value far above the others can
+/// still give an infinite scale: halves end at 65504; check_blocks finds that.
 template <class Lazy = void>
 inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<std::byte> out, span<const float> importance = {}) noexcept
 {

@@ -21,12 +21,12 @@ NIBBLE_BEGIN_TYPES
 /// Whether a block's integers, less the least of them, are below 16. With offsets the least is 0, else it counts as -8.
 template <class Block>
 inline constexpr bool has_4_bit_integers
-    = is_any_of<Block, block_q4_0, block_q4_1, block_q2_K, block_q3_K, block_q4_K, block_tq1_0, block_tq2_0>;
+    = is_any_of<Block, block_q4_0, block_q4_1, block_q2_K, block_q3_K, block_q4_K, block_tq1_0, block_tq2_0, block_q1_0, block_q2_0>;
 
 /// Whether every step and offset is a half: those of the others are products, or have larger exponents.
 template <class Block>
 inline constexpr bool has_half_steps = is_any_of<Block, block_q4_0, block_q4_1, block_q5_0, block_q5_1, block_q8_0, block_q8_1,
-    block_iq4_nl, block_nvfp4, block_tq1_0, block_tq2_0>;
+    block_iq4_nl, block_nvfp4, block_tq1_0, block_tq2_0, block_q1_0, block_q2_0>;
 
 /// Bits of a code in a compact panel; 0: the type's plain panels are as small.
 template <class Block>
@@ -34,7 +34,8 @@ inline constexpr int compact_bits = is_any_of<Block, block_q6_K>                
                                     : is_any_of<Block, block_q5_0, block_q5_1, block_q5_K>                               ? 5
                                     : is_any_of<Block, block_q4_K, block_iq4_nl, block_iq4_xs, block_mxfp4, block_nvfp4> ? 4
                                     : is_any_of<Block, block_q3_K>                                                       ? 3
-                                    : is_any_of<Block, block_q2_K, block_tq1_0, block_tq2_0>                             ? 2
+                                    : is_any_of<Block, block_q2_K, block_tq1_0, block_tq2_0, block_q2_0>                 ? 2
+                                    : is_any_of<Block, block_q1_0>                                                       ? 1
                                                                                                                          : 0;
 
 template <class Block>

@@ -33,6 +33,10 @@ template <>
 inline constexpr int block_group<block_tq1_0> = 256;
 template <>
 inline constexpr int block_group<block_tq2_0> = 256;
+template <>
+inline constexpr int block_group<block_q1_0> = 128;
+template <>
+inline constexpr int block_group<block_q2_0> = 64;
 
 template <class Block, class... Blocks>
 inline constexpr bool is_any_of = (std::is_same_v<Block, Blocks> || ...);
@@ -44,7 +48,7 @@ inline constexpr bool has_offset = is_any_of<Block, block_q4_1, block_q5_1, bloc
 template <class Block>
 inline constexpr bool has_factors = is_any_of<Block, block_q2_K, block_q3_K, block_q4_K, block_q5_K, block_q6_K, block_iq4_xs>;
 
-/// Whether codes are places in a table of values, and in which.
+/// What a code stands for: a value of a table, else code * 2^code_shift - code_bias. Whether it is a place in a table, and in which.
 template <class Block>
 inline constexpr bool has_iq4_values = is_any_of<Block, block_iq4_nl, block_iq4_xs>;
 template <class Block>
@@ -63,12 +67,14 @@ NIBBLE_INLINE constexpr const std::int8_t (&code_values() noexcept)[16]
         return fp4_values;
 }
 template <class Block>
-inline constexpr int code_bias = is_any_of<Block, block_q6_K>                 ? 32
-                                 : is_any_of<Block, block_q5_0>               ? 16
-                                 : is_any_of<Block, block_q4_0>               ? 8
-                                 : is_any_of<Block, block_q3_K>               ? 4
-                                 : is_any_of<Block, block_tq1_0, block_tq2_0> ? 1
-                                                                              : 0;
+inline constexpr int code_bias = is_any_of<Block, block_q6_K>                                         ? 32
+                                 : is_any_of<Block, block_q5_0>                                       ? 16
+                                 : is_any_of<Block, block_q4_0>                                       ? 8
+                                 : is_any_of<Block, block_q3_K>                                       ? 4
+                                 : is_any_of<Block, block_tq1_0, block_tq2_0, block_q1_0, block_q2_0> ? 1
+                                                                                                      : 0;
+template <class Block>
+inline constexpr int code_shift = is_any_of<Block, block_q1_0> ? 1 : 0;
 
 NIBBLE_END_TYPES
 
@@ -101,7 +107,7 @@ NIBBLE_INLINE void decode_codes(const Block& b, std::int8_t* integers) noexcept
             if constexpr (has_code_values<Block>)
                 integers[i] = code_values<Block>()[codes[i]];
             else
-                integers[i] = static_cast<std::int8_t>(codes[i] - code_bias<Block>);
+                integers[i] = static_cast<std::int8_t>((codes[i] << code_shift<Block>)-code_bias<Block>);
         }
     }
 }

@@ -45,8 +45,8 @@ enum class ggml_type : std::uint32_t {
     tq2_0 = 35, ///< quantized by nibble
     mxfp4 = 39, ///< quantized by nibble
     nvfp4 = 40, ///< quantized by nibble
-    q1_0 = 41,
-    q2_0 = 42,
+    q1_0 = 41,  ///< quantized by nibble
+    q2_0 = 42,  ///< quantized by nibble
 };
 inline constexpr std::uint32_t ggml_type_count = 43;
 
@@ -111,7 +111,9 @@ NIBBLE_INLINE constexpr bool is_quantizable(ggml_type t) noexcept
     case ggml_type::tq1_0:
     case ggml_type::tq2_0:
     case ggml_type::mxfp4:
-    case ggml_type::nvfp4: return true;
+    case ggml_type::nvfp4:
+    case ggml_type::q1_0:
+    case ggml_type::q2_0: return true;
     default: return false;
     }
 }

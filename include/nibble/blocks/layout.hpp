@@ -104,12 +104,23 @@ struct block_tq2_0 {
     half d;
 };
 
+// Blocks of 128 and of 64.
+struct block_q1_0 {
+    half d;
+    std::uint8_t qs[16]; // 8 codes a byte, the first lowest
+};
+struct block_q2_0 {
+    half d;
+    std::uint8_t qs[16]; // 4 codes a byte, the first lowest
+};
+
 /// Every block type: NIBBLE_BLOCK(name).
 // clang-format off
 #define NIBBLE_BLOCKS \
     NIBBLE_BLOCK(q4_0) NIBBLE_BLOCK(q4_1) NIBBLE_BLOCK(q5_0) NIBBLE_BLOCK(q5_1) NIBBLE_BLOCK(q8_0) NIBBLE_BLOCK(q8_1) \
     NIBBLE_BLOCK(q2_K) NIBBLE_BLOCK(q3_K) NIBBLE_BLOCK(q4_K) NIBBLE_BLOCK(q5_K) NIBBLE_BLOCK(q6_K) NIBBLE_BLOCK(q8_K) \
-    NIBBLE_BLOCK(iq4_nl) NIBBLE_BLOCK(iq4_xs) NIBBLE_BLOCK(mxfp4) NIBBLE_BLOCK(nvfp4) NIBBLE_BLOCK(tq1_0) NIBBLE_BLOCK(tq2_0)
+    NIBBLE_BLOCK(iq4_nl) NIBBLE_BLOCK(iq4_xs) NIBBLE_BLOCK(mxfp4) NIBBLE_BLOCK(nvfp4) NIBBLE_BLOCK(tq1_0) NIBBLE_BLOCK(tq2_0) \
+    NIBBLE_BLOCK(q1_0) NIBBLE_BLOCK(q2_0)
 // clang-format on
 
 template <class Block>
@@ -189,6 +200,24 @@ NIBBLE_INLINE void unpack_planes(const std::uint8_t* bytes, std::uint8_t* codes)
             }
 }
 
+// Codes of `Bits` bits one after the other, the first in the lowest bits of the first byte.
+template <int Bits, int Codes>
+NIBBLE_INLINE void pack_in_order(const std::uint8_t* codes, std::uint8_t* bytes) noexcept
+{
+    for (int i = 0; i < Codes; i += 8 / Bits) {
+        int byte = 0;
+        for (int j = 0; j < 8 / Bits; ++j)
+            byte |= (codes[i + j] & ((1 << Bits) - 1)) << Bits * j;
+        bytes[i * Bits / 8] = static_cast<std::uint8_t>(byte);
+    }
+}
+template <int Bits, int Codes>
+NIBBLE_INLINE void unpack_in_order(const std::uint8_t* bytes, std::uint8_t* codes) noexcept
+{
+    for (int i = 0; i < Codes; ++i)
+        codes[i] = static_cast<std::uint8_t>(bytes[i * Bits / 8] >> i * Bits % 8 & ((1 << Bits) - 1));
+}
+
 NIBBLE_INLINE void pack_fifth_bits(const std::uint8_t* codes, std::uint8_t (&qh)[4]) noexcept
 {
     for (int i = 0; i < 4; ++i) {
@@ -238,6 +267,8 @@ NIBBLE_INLINE void pack(const std::uint8_t* codes, block_iq4_xs& b) noexcept { d
 NIBBLE_INLINE void pack(const std::uint8_t* codes, block_q2_K& b) noexcept { detail::pack_planes<2, 0>(codes, b.qs); }
 NIBBLE_INLINE void pack(const std::uint8_t* codes, block_tq2_0& b) noexcept { detail::pack_planes<2, 0>(codes, b.qs); }
 NIBBLE_INLINE void pack(const std::uint8_t* codes, block_q4_K& b) noexcept { detail::pack_nibbles<32, 256>(codes, b.qs); }
+NIBBLE_INLINE void pack(const std::uint8_t* codes, block_q1_0& b) noexcept { detail::pack_in_order<1, 128>(codes, b.qs); }
+NIBBLE_INLINE void pack(const std::uint8_t* codes, block_q2_0& b) noexcept { detail::pack_in_order<2, 64>(codes, b.qs); }
 NIBBLE_INLINE void unpack(const block_q4_0& b, std::uint8_t* codes) noexcept { detail::unpack_nibbles<16, 32>(b.qs, codes); }
 NIBBLE_INLINE void unpack(const block_q4_1& b, std::uint8_t* codes) noexcept { detail::unpack_nibbles<16, 32>(b.qs, codes); }
 NIBBLE_INLINE void unpack(const block_iq4_nl& b, std::uint8_t* codes) noexcept { detail::unpack_nibbles<16, 32>(b.qs, codes); }
@@ -245,6 +276,8 @@ NIBBLE_INLINE void unpack(const block_mxfp4& b, std::uint8_t* codes) noexcept { 
 NIBBLE_INLINE void unpack(const block_nvfp4& b, std::uint8_t* codes) noexcept { detail::unpack_nibbles<8, 64>(b.qs, codes); }
 NIBBLE_INLINE void unpack(const block_iq4_xs& b, std::uint8_t* codes) noexcept { detail::unpack_nibbles<16, 256>(b.qs, codes); }
 NIBBLE_INLINE void unpack(const block_q4_K& b, std::uint8_t* codes) noexcept { detail::unpack_nibbles<32, 256>(b.qs, codes); }
+NIBBLE_INLINE void unpack(const block_q1_0& b, std::uint8_t* codes) noexcept { detail::unpack_in_order<1, 128>(b.qs, codes); }
+NIBBLE_INLINE void unpack(const block_q2_0& b, std::uint8_t* codes) noexcept { detail::unpack_in_order<2, 64>(b.qs, codes); }
 // clang-format on
 
 NIBBLE_INLINE void pack(const std::uint8_t* codes, block_q5_0& b) noexcept

@@ -7,10 +7,10 @@
 // What the types become, and bits a weight, packed and in the file:
 //   as blocks/compact.hpp says  q2_K 3.13 (2.63)   q3_K 3.56 (3.44)   q4_K 4.63 (4.5)   q5_K 5.63 (5.5)   q6_K 6.56 (6.56)
 //                               q5_0 5.5 (5.5)   q5_1 6 (6)   iq4_nl 4.5 (4.5)   iq4_xs 4.31 (4.25)   mxfp4 4.5 (4.25)
-//                               nvfp4 5 (4.5)   tq1_0, tq2_0 2.06 (1.69, 2.06)
+//                               nvfp4 5 (4.5)   tq1_0, tq2_0 2.06 (1.69, 2.06)   q1_0 1.13 (1.13)   q2_0 2.25 (2.25)
 //   4 bits, half scales         q4_0 4.5 (4.5)   q4_1 5 (5)
 //   int8, half scales           q8_0 8.5 (8.5)   q8_1 8.5 (9);   float scales   q8_K 8.13 (9.13)
-// A matrix of a single group (k of 32, or 256) has plain panels whatever its type.
+// A matrix of a single group (k of 32, 64, 128 or 256) has plain panels whatever its type.
 #pragma once
 
 #include "../gemm/packed_weights.hpp"

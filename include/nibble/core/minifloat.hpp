@@ -1,14 +1,16 @@
 // Floating-point formats of 8, 6 and 4 bits as plain values, and their exact conversions, which work on bits: no floating-point mode and
 // no compiler flag can change them.
 //
-//                 bits s-e-f  bias  least     largest  infinity  NaN
-//   float8_e4m3   1-4-3       7     2^-9      448      no        0x7f, 0xff          (OCP E4M3, ONNX FLOAT8E4M3FN)
-//   float8_e5m2   1-5-2       15    2^-16     57344    0x7c      0x7d ... 0x7f       (the sign bit may be set, too)
-//   float6_e2m3   1-2-3       1     0.125     7.5      no        no
-//   float6_e3m2   1-3-2       3     0.0625    28       no        no
-//   float4_e2m1   1-2-1       1     0.5       6        no        no
-//   float8_e8m0   0-8-0       127   2^-127    2^127    no        0xff                (a scale: 2^(bits - 127), neither sign nor zero)
-//   nf4           a code of the 16 NormalFloat values of QLoRA in [-1, 1]
+//                    bits s-e-f  bias  least    largest  infinity  NaN
+//   float8_e4m3      1-4-3       7     2^-9     448      no        0x7f, 0xff      (OCP E4M3, ONNX FLOAT8E4M3FN)
+//   float8_e5m2      1-5-2       15    2^-16    57344    0x7c      0x7d ... 0x7f   (the sign bit may be set, too)
+//   float8_e4m3fnuz  1-4-3       8     2^-10    240      no        0x80            (no negative zero; ONNX's name)
+//   float8_e5m2fnuz  1-5-2       16    2^-17    57344    no        0x80            (no negative zero; ONNX's name)
+//   float6_e2m3      1-2-3       1     0.125    7.5      no        no
+//   float6_e3m2      1-3-2       3     0.0625   28       no        no
+//   float4_e2m1      1-2-1       1     0.5      6        no        no
+//   float8_e8m0      0-8-0       127   2^-127   2^127    no        0xff            (a scale: 2^(bits - 127), neither sign nor zero)
+//   nf4              a code of the 16 NormalFloat values of QLoRA in [-1, 1]
 //
 // Float to minifloat rounds to nearest, ties to even, and keeps the sign of zero. What is too large after rounding, infinity included,
 // becomes the largest value, or, under overflow::to_infinity_or_nan, infinity where the format has one and NaN where it has not (ONNX
@@ -55,6 +57,20 @@ static_assert(float6_e2m3::max_code == 0x1f && float6_e2m3::max_exponent == 2);
 static_assert(float6_e3m2::max_code == 0x1f && float6_e3m2::max_exponent == 4);
 static_assert(float4_e2m1::max_code == 0x07 && float4_e2m1::max_exponent == 2);
 
+/// The code of the negative zero is the one NaN.
+template <int ExponentBits, int FractionBits, int Bias>
+struct fnuz_float {
+    using finite = minifloat<ExponentBits, FractionBits, Bias, false, false>; ///< the same but for NaN and the zeros
+    static constexpr std::uint8_t nan_code = 0x80;
+    std::uint8_t bits = 0;
+};
+
+using float8_e4m3fnuz = fnuz_float<4, 3, 8>;
+using float8_e5m2fnuz = fnuz_float<5, 2, 16>;
+
+static_assert(float8_e4m3fnuz::finite::max_code == 0x7f && float8_e4m3fnuz::finite::max_exponent == 7);
+static_assert(float8_e5m2fnuz::finite::max_code == 0x7f && float8_e5m2fnuz::finite::max_exponent == 15);
+
 struct float8_e8m0 {
     std::uint8_t bits = 0;
 };
@@ -91,6 +107,11 @@ using float6_e3m2x4 = float6x4<float6_e3m2>;
 
 template <int E, int F, int B, bool I, bool N>
 NIBBLE_INLINE constexpr bool operator==(minifloat<E, F, B, I, N> a, minifloat<E, F, B, I, N> b) noexcept
+{
+    return a.bits == b.bits;
+}
+template <int E, int F, int B>
+NIBBLE_INLINE constexpr bool operator==(fnuz_float<E, F, B> a, fnuz_float<E, F, B> b) noexcept
 {
     return a.bits == b.bits;
 }
@@ -179,6 +200,27 @@ NIBBLE_INLINE float8_e5m2 to_float8_e5m2(float x, overflow rule = overflow::satu
 NIBBLE_INLINE float6_e2m3 to_float6_e2m3(float x) noexcept { return to_minifloat<float6_e2m3>(x); }
 NIBBLE_INLINE float6_e3m2 to_float6_e3m2(float x) noexcept { return to_minifloat<float6_e3m2>(x); }
 NIBBLE_INLINE float4_e2m1 to_float4_e2m1(float x) noexcept { return to_minifloat<float4_e2m1>(x); }
+
+/// T: float8_e4m3fnuz or float8_e5m2fnuz. overflow::to_infinity_or_nan: too large a number, infinity included, becomes NaN.
+template <class T>
+NIBBLE_INLINE T to_fnuz_float(float x, overflow rule = overflow::saturate) noexcept
+{
+    using F = typename T::finite;
+    // Half way from the largest value to the next power of two, where ties to even go to the latter.
+    constexpr std::uint32_t too_large
+        = static_cast<std::uint32_t>(127 + F::max_exponent) << 23 | ((1u << (F::fraction_bits + 1)) - 1u) << (22 - F::fraction_bits);
+    const std::uint32_t magnitude = float_bits(x) & 0x7fffffffu;
+    if (magnitude > 0x7f800000u || (rule != overflow::saturate && magnitude >= too_large))
+        return T {T::nan_code};
+    const std::uint8_t code = to_minifloat<F>(x).bits;
+    return T {code == T::nan_code ? std::uint8_t {0} : code};
+}
+template <int E, int F, int B>
+NIBBLE_INLINE float to_float(fnuz_float<E, F, B> x) noexcept
+{
+    using T = fnuz_float<E, F, B>;
+    return x.bits == T::nan_code ? float_from_bits(0xffc00000u) : to_float(typename T::finite {x.bits});
+}
 
 /// Of |x|, clamped to [2^-127, 2^127]; NaN and infinity give NaN.
 NIBBLE_INLINE float8_e8m0 to_float8_e8m0(float x, e8m0_rounding rounding) noexcept

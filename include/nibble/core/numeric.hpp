@@ -71,6 +71,11 @@ struct code_traits<std::uint8_t> {
     static constexpr std::int32_t qmin = 0, qmax = 255;
 };
 template <>
+struct code_traits<std::uint16_t> {
+    static constexpr int per_element = 1;
+    static constexpr std::int32_t qmin = 0, qmax = 65535;
+};
+template <>
 struct code_traits<int4x2> {
     static constexpr int per_element = 2;
     static constexpr std::int32_t qmin = -8, qmax = 7;

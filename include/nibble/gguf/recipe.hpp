@@ -1,6 +1,7 @@
 // Which type each tensor of a model gets, as llama.cpp's quantization has it: Q4_K_M and its like are mixtures. The rules follow llama.cpp
 // of August 2026; where a tensor's columns do not fit the chosen type's blocks, another type stands in:
-//   q2_K, q3_K -> q4_0   q4_K -> q5_0   q5_K -> q5_1   q6_K -> q8_0   iq4_xs -> iq4_nl   and f16 where blocks of 32 do not fit either
+//   q2_0, q2_K, q3_K -> q4_0   q4_K -> q5_0   q5_K -> q5_1   q6_K -> q8_0   iq4_xs -> iq4_nl   and f16 where blocks of 32 do not fit
+//   either, as for q1_0, with which llama.cpp refuses such a model
 // The bytes of the result are known beforehand: choose_types, then tensor_data_size or gguf_file_size.
 #pragma once
 
@@ -30,6 +31,8 @@ enum class recipe : std::uint32_t {
     iq4_nl = 25,
     iq4_xs = 30,
     bf16 = 32,
+    q1_0 = 40,
+    q2_0 = 41,
 };
 
 struct recipe_entry {
@@ -42,8 +45,9 @@ inline constexpr recipe_entry recipes[] = {{recipe::q4_0, "Q4_0", ggml_type::q4_
     {recipe::q2_K, "Q2_K", ggml_type::q2_K}, {recipe::q3_K_S, "Q3_K_S", ggml_type::q3_K}, {recipe::q3_K_M, "Q3_K_M", ggml_type::q3_K},
     {recipe::q3_K_L, "Q3_K_L", ggml_type::q3_K}, {recipe::q4_K_S, "Q4_K_S", ggml_type::q4_K}, {recipe::q4_K_M, "Q4_K_M", ggml_type::q4_K},
     {recipe::q5_K_S, "Q5_K_S", ggml_type::q5_K}, {recipe::q5_K_M, "Q5_K_M", ggml_type::q5_K}, {recipe::q6_K, "Q6_K", ggml_type::q6_K},
-    {recipe::iq4_nl, "IQ4_NL", ggml_type::iq4_nl}, {recipe::iq4_xs, "IQ4_XS", ggml_type::iq4_xs}, {recipe::f16, "F16", ggml_type::f16},
-    {recipe::bf16, "BF16", ggml_type::bf16}, {recipe::f32, "F32", ggml_type::f32}};
+    {recipe::iq4_nl, "IQ4_NL", ggml_type::iq4_nl}, {recipe::iq4_xs, "IQ4_XS", ggml_type::iq4_xs}, {recipe::q1_0, "Q1_0", ggml_type::q1_0},
+    {recipe::q2_0, "Q2_0", ggml_type::q2_0}, {recipe::f16, "F16", ggml_type::f16}, {recipe::bf16, "BF16", ggml_type::bf16},
+    {recipe::f32, "F32", ggml_type::f32}};
 
 /// What the rules ask about a model.
 struct recipe_model {
@@ -161,6 +165,7 @@ inline ggml_type mixed_type(
         if (m.layers == 80 && m.heads != m.kv_heads && (type == ggml_type::q3_K || type == ggml_type::q4_K))
             type = ggml_type::q5_K;
         return eight ? ggml_type::q8_0 : type;
+    case tensor_role::embedding: return r == recipe::q2_0 ? ggml_type::q4_K : type;
     case tensor_role::attention_k: return eight ? ggml_type::q8_0 : type;
     case tensor_role::ffn_down:
         switch (r) {
@@ -198,6 +203,7 @@ inline ggml_type fitting_type(ggml_type type, std::int64_t columns) noexcept
     if (columns % block_elements(type) == 0)
         return type;
     switch (type) {
+    case ggml_type::q2_0:
     case ggml_type::q2_K:
     case ggml_type::q3_K: type = ggml_type::q4_0; break;
     case ggml_type::q4_K: type = ggml_type::q5_0; break;

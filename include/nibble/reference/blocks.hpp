@@ -182,6 +182,33 @@ inline void quantize_ternary(const float* x, Block& out) noexcept
     pack(codes, out);
 }
 
+// Q1_0: the sign, times the mean magnitude, whose sum is taken in ascending order.
+inline void quantize_bits(const float* x, block_q1_0& out) noexcept
+{
+    std::uint8_t codes[128];
+    float sum = 0.0f;
+    for (int i = 0; i < 128; ++i) {
+        sum += std::fabs(x[i]);
+        codes[i] = x[i] >= 0.0f;
+    }
+    out.d = scale_half(sum / 128.0f);
+    pack(codes, out);
+}
+
+// Q2_0: -1, 0, 1 times the greatest magnitude; halves away from zero. Code 3, of 2, is never written. Where the inverse of a subnormal
+// magnitude is infinite, all codes are 0, which is what conversions on x86 make of infinities and NaN.
+inline void quantize_bits(const float* x, block_q2_0& out) noexcept
+{
+    const float d = std::fabs(signed_extreme(x, 64)), inverse = inverse_or_zero(d);
+    std::uint8_t codes[64];
+    for (int i = 0; i < 64; ++i) {
+        const float whole = std::round(x[i] * inverse);
+        codes[i] = std::fabs(whole) < 2.0f ? static_cast<std::uint8_t>(static_cast<std::int32_t>(whole) + 1) : std::uint8_t {0};
+    }
+    out.d = scale_half(d);
+    pack(codes, out);
+}
+
 /// floor(log2(amax)) - 2 + 127 as ggml has it: its logarithm is rounded to float, so that numbers just below a power of two count as that
 /// power, and what is below 0 wraps.
 inline std::uint8_t mxfp4_exponent(float amax) noexcept

@@ -161,6 +161,8 @@ inline void quantize_block(const float* x, bool with_importance, const searched_
         quantize_bytes(x, out);
     else if constexpr (type == ggml_type::tq1_0 || type == ggml_type::tq2_0)
         quantize_ternary(x, out);
+    else if constexpr (type == ggml_type::q1_0 || type == ggml_type::q2_0)
+        quantize_bits(x, out);
     else if constexpr (type == ggml_type::mxfp4 || type == ggml_type::nvfp4)
         quantize_fp4(x, out);
     else if constexpr (type == ggml_type::iq4_nl || type == ggml_type::iq4_xs)

@@ -13,8 +13,8 @@ inline bool multiply(const nibble::packed_weights& packed)
     const std::vector<float> x(2 * 64, 1.0f);
     float y[2 * 16] = {};
     std::vector<std::byte> workspace(nibble::gemm_workspace(2, packed));
-    const auto done = nibble::gemm(
-        nibble::matrix_view<const float>(x.data(), 2, 64), packed, {}, nibble::matrix_view<float>(y, 2, 16), workspace);
+    const auto done
+        = nibble::gemm(nibble::matrix_view<const float>(x.data(), 2, 64), packed, {}, nibble::matrix_view<float>(y, 2, 16), workspace);
     return done == nibble::status::ok && std::fabs(y[31] - 64.0f) < 1.0f;
 }
 

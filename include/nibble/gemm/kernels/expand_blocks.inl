@@ -80,14 +80,14 @@ NIBBLE_INLINE vector plane_bits(const std::byte* plane) noexcept
     return bits_of<Quad * Bits % 8 - To, ((1 << Bits) - 1) << To>(load_vector(plane + 64 * (Quad * Bits / 8)));
 }
 
-// The codes of 32 columns, in a vector for each quad of them.
+// The codes of 32 columns, times 2^code_shift, in a vector for each quad of them.
 template <class Block>
 NIBBLE_INLINE void read_codes(const std::byte* planes, vector (&codes)[8]) noexcept
 {
-    constexpr int bits = compact_bits<Block>, first = bits >= 4 ? 4 : 2, rest = bits - first;
+    constexpr int bits = compact_bits<Block>, first = bits >= 4 ? 4 : bits >= 2 ? 2 : 1, rest = bits - first;
     unroll<8>([&](auto q) NIBBLE_UNROLLED {
         constexpr int quad = static_cast<int>(decltype(q)::value);
-        codes[q] = plane_bits<first, quad, 0>(planes);
+        codes[q] = plane_bits<first, quad, code_shift<Block>>(planes);
         if constexpr (rest != 0)
             codes[q] = or_vector(codes[q], plane_bits<rest, quad, first>(planes + 64 * first));
     });

@@ -14,7 +14,7 @@ template <class Block>
 struct row_weights {
     static constexpr bool wide = has_iq4_values<Block>;
     static constexpr int offset = wide ? weight_offset8 : has_fp4_values<Block> ? 12 : code_bias<Block>;
-    static constexpr int greatest = wide ? 127 : has_fp4_values<Block> ? 24 : (1 << compact_bits<Block>)-1;
+    static constexpr int greatest = wide ? 127 : has_fp4_values<Block> ? 24 : ((1 << compact_bits<Block>)-1) << code_shift<Block>;
     static constexpr int fit = 32767 / (2 * 127 * greatest), chain = fit >= 8 ? 8 : fit >= 4 ? 4 : fit;
     static_assert(chain >= 1);
     struct values {
