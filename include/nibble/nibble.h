@@ -66,7 +66,7 @@ NIBBLE_C_API nibble_status nibble_view_weights(const void* bytes, size_t size, n
 
 NIBBLE_C_API void nibble_free_weights(nibble_weights* weights); /* NULL is allowed */
 
-/* Scratch bytes that nibble_multiply needs for m rows. */
+/* Scratch bytes that nibble_multiply needs for m rows; SIZE_MAX if they do not fit ptrdiff_t. */
 NIBBLE_C_API size_t nibble_workspace(const nibble_weights* weights, ptrdiff_t m);
 
 /* bias: n floats, or NULL. threads: NULL for none. Allocates nothing. */

@@ -15,10 +15,10 @@ struct bad_importance {
     status expected;
 };
 
-const bad_importance all_bad[]
-    = {{-1.0f, status::option_invalid}, {-0x1p-149f, status::option_invalid}, {-std::numeric_limits<float>::max(), status::option_invalid},
-        {std::numeric_limits<float>::quiet_NaN(), status::not_finite}, {-std::numeric_limits<float>::quiet_NaN(), status::not_finite},
-        {std::numeric_limits<float>::infinity(), status::not_finite}, {-std::numeric_limits<float>::infinity(), status::not_finite}};
+const bad_importance all_bad[] = {{-1.0f, status::importance_invalid}, {-0x1p-149f, status::importance_invalid},
+    {-std::numeric_limits<float>::max(), status::importance_invalid}, {std::numeric_limits<float>::quiet_NaN(), status::not_finite},
+    {-std::numeric_limits<float>::quiet_NaN(), status::not_finite}, {std::numeric_limits<float>::infinity(), status::not_finite},
+    {-std::numeric_limits<float>::infinity(), status::not_finite}};
 
 } // namespace
 

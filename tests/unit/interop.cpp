@@ -873,12 +873,12 @@ TEST_CASE("GPTQ checkpoints: tensors that do not fit are refused")
         CHECK(read(bad, order) == status::shape_mismatch);
     }
     g_idx[0] = std::byte(2);
-    CHECK(read(good, order) == status::option_invalid); // there is no such group
+    CHECK(read(good, order) == status::group_index_invalid); // there is no such group
     g_idx[3] = std::byte(0x80);
-    CHECK(read(good, order) == status::option_invalid);
+    CHECK(read(good, order) == status::group_index_invalid);
     g_idx[3] = std::byte(0);
     g_idx[0] = l.group[0] == 0 ? std::byte(1) : std::byte(0);
-    CHECK(read(good, order) == status::option_invalid); // one group has 33 inputs
+    CHECK(read(good, order) == status::group_index_invalid); // one group has 33 inputs
     auto infinite = scales;
     infinite[1] = std::byte(0x7c);
     infinite[0] = std::byte(0);

@@ -71,10 +71,10 @@ inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<s
     const result<std::ptrdiff_t> bytes = bytes_for(x.rows, x.cols, type);
     if (!bytes)
         return bytes.error();
-    if (check(out) != status::ok || check(importance) != status::ok)
+    if (check(importance) != status::ok)
         return status::null_pointer;
-    if (out.size() < static_cast<std::size_t>(*bytes))
-        return status::buffer_too_small;
+    if (const status s = check_room(out, static_cast<std::size_t>(*bytes)); s != status::ok)
+        return s;
     if (!importance.empty() && importance.size() != static_cast<std::size_t>(x.cols))
         return status::params_count_mismatch;
     if (const status s = check_importance(importance); s != status::ok)

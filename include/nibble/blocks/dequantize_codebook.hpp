@@ -132,6 +132,8 @@ inline status dequantize_codebook_blocks(ggml_type type, span<const std::byte> b
     }
     if (const auto bytes = bytes_within(blocks, x.rows, x.cols, type); !bytes)
         return bytes.error();
+    if (x.empty())
+        return status::ok;
     const std::byte* from = blocks.data();
     const default_fp_mode mode;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)

@@ -21,7 +21,8 @@ inline result<std::size_t> gemm_blocks_workspace(ggml_type type, std::ptrdiff_t 
         return whole.error();
     const result<packed_weights_view> w
         = detail::describe_blocks(type, n < detail::block_rows_at_once ? n : detail::block_rows_at_once, k, true);
-    return 64 + detail::total_bytes(*w) + gemm_workspace(m, *w);
+    const checked_size bytes = 64 + checked_size(detail::total_bytes(*w)) + gemm_workspace(m, *w);
+    return bytes.fits() ? result<std::size_t>(bytes.value()) : status::size_overflow;
 }
 
 /// a: m x k, quantized inside per row as gemm() does it; blocks: n rows of k columns, as for pack_blocks(); c: m x n of float, int8 or
@@ -37,15 +38,14 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
     if (!needed)
         return needed.error();
     packed_weights_view w = *detail::describe_blocks(type, n, k, true);
-    w.panels = workspace.data();
+    w.panels = reinterpret_cast<const std::byte*>(&w); // check_gemm asks whether there are any; they are packed below
     w.product = w.type == weight_type::s8 ? &detail::product_of<std::int8_t> : &detail::product_of<int4x2>;
     if (const status s = detail::check_gemm(a, w, e, static_activations {}, c); s != status::ok)
         return s;
     const std::size_t bytes = static_cast<std::size_t>(*bytes_for(n, k, type));
-    if (check(blocks) != status::ok || check(workspace) != status::ok)
-        return status::null_pointer;
-    if (blocks.size() < bytes || workspace.size() < *needed)
-        return status::buffer_too_small;
+    for (const status s : {check_room(blocks, bytes), check_room(workspace, *needed)})
+        if (s != status::ok)
+            return s;
     const default_fp_mode mode;
     if (const status s = check_blocks(type, blocks.subspan(0, bytes)); s != status::ok)
         return s;

@@ -128,10 +128,8 @@ NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_for(std::ptrdiff_t rows, st
         return status::negative_size;
     if (cols % block_elements(t) != 0)
         return status::cols_not_whole_blocks;
-    const std::ptrdiff_t blocks = cols / block_elements(t);
-    if (blocks != 0 && rows != 0 && (blocks > PTRDIFF_MAX / rows || blocks * rows > PTRDIFF_MAX / block_bytes(t)))
-        return status::size_overflow;
-    return rows * blocks * block_bytes(t);
+    const std::ptrdiff_t blocks = cols / block_elements(t), bytes = block_bytes(t);
+    return shape_extent(rows, blocks, bytes).fits() ? result<std::ptrdiff_t>(rows * blocks * bytes) : status::size_overflow;
 }
 
 /// bytes_for(), of which `blocks` holds at least as many.
@@ -141,11 +139,8 @@ NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_within(
     const result<std::ptrdiff_t> bytes = bytes_for(rows, cols, t);
     if (!bytes)
         return bytes;
-    if (check(blocks) != status::ok)
-        return status::null_pointer;
-    if (blocks.size() < static_cast<std::size_t>(*bytes))
-        return status::buffer_too_small;
-    return bytes;
+    const status s = check_room(blocks, static_cast<std::size_t>(*bytes));
+    return s == status::ok ? bytes : s;
 }
 
 static_assert(*bytes_for(4096, 4096, ggml_type::q4_K) == 4096 * 16 * 144);

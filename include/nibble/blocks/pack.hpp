@@ -113,15 +113,17 @@ inline status pack_blocks(ggml_type type, span<const std::byte> blocks, std::ptr
         return described.error();
     packed_weights_view w = *described;
     const std::size_t bytes = static_cast<std::size_t>(*bytes_for(n, k, type));
-    if (check(blocks) != status::ok || check(out) != status::ok)
+    if (const status s = check_room(blocks, bytes); s != status::ok)
+        return s;
+    if (check(out) != status::ok)
         return status::null_pointer;
-    if (blocks.size() < bytes)
-        return status::buffer_too_small;
     const default_fp_mode mode;
     if (const status s = check_blocks(type, blocks.subspan(0, bytes)); s != status::ok)
         return s;
     if (const status s = detail::begin_packed(w, out); s != status::ok)
         return s;
+    if (bytes == 0)
+        return status::ok;
     detail::with_block(
         type, [&](auto block) noexcept { detail::pack_block_rows<decltype(block)>(w, blocks.data(), out.data() + sizeof(packed_header)); });
     return status::ok;

@@ -85,8 +85,9 @@ inline nibble_status quantize_and_pack(matrix_view<const float> w, std::ptrdiff_
     const std::size_t count = static_cast<std::size_t>(params_count(kind, w.rows, w.cols, group_size));
     const std::size_t scratch = choose_params_scratch(kind, w.rows, w.cols, group_size);
     aligned_buffer memory;
-    if (!memory.resize((count + scratch) * sizeof(float) + static_cast<std::size_t>(w.rows * width) + 1))
-        return number(status::out_of_memory);
+    if (const status s = memory.allocate((checked_size(count) + scratch) * sizeof(float) + checked_size(w.rows) * width + 1);
+        s != status::ok)
+        return number(s);
     float* const scales = reinterpret_cast<float*>(memory.bytes().data());
     const matrix_view<Q> codes(reinterpret_cast<Q*>(scales + count + scratch), w.rows, width);
     const quant_params_view params {kind, group_size, span<const float>(scales, count)};
@@ -103,10 +104,10 @@ template <class Half>
 inline nibble_status convert_and_pack(matrix_view<const float> w, nibble_weights** weights) noexcept
 {
     aligned_buffer memory;
-    if (!memory.resize(static_cast<std::size_t>(w.rows * w.cols) * sizeof(Half) + 1))
-        return number(status::out_of_memory);
+    if (const status s = memory.allocate(checked_size(w.rows) * w.cols * sizeof(Half) + 1); s != status::ok)
+        return number(s);
     const matrix_view<Half> to(reinterpret_cast<Half*>(memory.bytes().data()), w.rows, w.cols);
-    for (std::ptrdiff_t r = 0; r < w.rows; ++r) {
+    for (std::ptrdiff_t r = 0; r < w.rows && w.cols != 0; ++r) {
         const std::size_t cols = static_cast<std::size_t>(w.cols);
         if (const status s = convert(span<const float>(w.row(r), cols), span<Half>(to.row(r), cols)); s != status::ok)
             return number(s);

@@ -95,9 +95,11 @@ inline result<std::size_t> find_drift(span<const layer_observers> calibration, s
 {
     if (calibration.size() != deployment.size())
         return status::shape_mismatch;
+    if (check(calibration) != status::ok || check(deployment) != status::ok || check(found) != status::ok)
+        return status::null_pointer;
     for (std::size_t l = 0; l < calibration.size(); ++l) {
         const layer_observers &before = calibration[l], &now = deployment[l];
-        if (before.name == nullptr || now.name == nullptr)
+        if (before.name == nullptr || now.name == nullptr || check(before.channels) != status::ok || check(now.channels) != status::ok)
             return status::null_pointer;
         if (std::strcmp(before.name, now.name) != 0 || before.channels.size() != now.channels.size()
             || (before.values == nullptr) != (now.values == nullptr))

@@ -6,7 +6,8 @@
 //   column_statistics        sums of x, |x| and x^2 without any rounding: mean, magnitude (AWQ) and importance (imatrix, GPTQ's diagonal)
 // All but the moving average can be merged: the merged observer equals one that saw all data, bit for bit, however the data was divided and
 // in whatever order. For the histogram that holds since 2^e is the least power of two above all values: it grows by merging pairs of bins.
-// NaN and infinities are counted and otherwise passed over. An observer belongs to one thread; give each thread its own and merge.
+// NaN and infinities are counted and otherwise passed over; a null span holds nothing. An observer belongs to one thread; give each thread
+// its own and merge.
 #pragma once
 
 #include <cmath>
@@ -56,6 +57,8 @@ struct min_max_observer {
     }
     void observe(span<const float> x) noexcept
     {
+        if (check(x) != status::ok)
+            return;
         const default_fp_mode mode;
         for (const float& v : x)
             observe(v);
@@ -79,6 +82,10 @@ inline status observe_rows(matrix_view<const float> x, span<Observer> channels) 
         return s;
     if (channels.size() != static_cast<std::size_t>(x.rows))
         return status::shape_mismatch;
+    if (check(channels) != status::ok)
+        return status::null_pointer;
+    if (x.empty())
+        return status::ok;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         channels[static_cast<std::size_t>(r)].observe(span<const float>(x.row(r), static_cast<std::size_t>(x.cols)));
     return status::ok;
@@ -91,6 +98,10 @@ inline status observe_columns(matrix_view<const float> x, span<Observer> channel
         return s;
     if (channels.size() != static_cast<std::size_t>(x.cols))
         return status::shape_mismatch;
+    if (check(channels) != status::ok)
+        return status::null_pointer;
+    if (x.empty())
+        return status::ok;
     const default_fp_mode mode;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
@@ -104,6 +115,8 @@ inline status merge(span<Observer> to, span<const Observer> from) noexcept
 {
     if (to.size() != from.size())
         return status::shape_mismatch;
+    if (check(to) != status::ok || check(from) != status::ok)
+        return status::null_pointer;
     for (std::size_t i = 0; i < to.size(); ++i)
         to[i].merge(from[i]);
     return status::ok;
@@ -182,6 +195,8 @@ public:
     /// From saved parts; observers_damaged unless they are what observing could have left.
     status restore(const min_max_observer& values, int exponent, const std::uint64_t* counts) noexcept
     {
+        if (counts == nullptr)
+            return status::null_pointer;
         if (exponent < least_exponent || exponent > greatest_exponent
             || exponent != (values.count == 0 ? least_exponent : exponent_for(values)))
             return status::observers_damaged;
@@ -235,6 +250,8 @@ struct column_statistics {
     }
     void observe(span<const float> x) noexcept
     {
+        if (check(x) != status::ok)
+            return;
         const default_fp_mode mode;
         for (const float& v : x)
             observe(v);

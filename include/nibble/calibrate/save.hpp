@@ -141,20 +141,22 @@ struct saved_observer<column_statistics> {
 
 } // namespace detail
 
-/// The bytes that save() writes.
+/// The bytes that save() writes; SIZE_MAX if they do not fit std::ptrdiff_t.
 template <class Observer>
 inline std::size_t saved_size(span<const Observer> observers, span<const char> label) noexcept
 {
-    return detail::observers_header + label.size() + observers.size() * detail::saved_observer<Observer>::bytes;
+    return (
+        checked_size(detail::observers_header) + label.size() + checked_size(observers.size()) * detail::saved_observer<Observer>::bytes)
+        .value();
 }
 
 template <class Observer>
 inline status save(span<const Observer> observers, span<const char> label, span<std::byte> out) noexcept
 {
-    if (check(observers) != status::ok || check(label) != status::ok || check(out) != status::ok)
+    if (check(observers) != status::ok || check(label) != status::ok)
         return status::null_pointer;
-    if (out.size() < saved_size(observers, label))
-        return status::buffer_too_small;
+    if (const status s = check_room(out, saved_size(observers, label)); s != status::ok)
+        return s;
     detail::observer_bytes at {out.data(), nullptr};
     const std::uint32_t start[] = {1, detail::saved_observer<Observer>::kind};
     const std::uint64_t sizes[] = {observers.size(), label.size()};
@@ -187,7 +189,7 @@ inline result<saved_observers> open_observers(span<const std::byte> bytes) noexc
     constexpr std::size_t each = detail::saved_observer<Observer>::bytes;
     if (start[1] != detail::saved_observer<Observer>::kind || sizes[1] > rest || sizes[0] > (rest - sizes[1]) / each)
         return status::observers_damaged;
-    return saved_observers {sizes[0], {reinterpret_cast<const char*>(at.from), static_cast<std::size_t>(sizes[1])}};
+    return saved_observers {sizes[0], {reinterpret_cast<const char*>(at.from), std::size_t {sizes[1]}}};
 }
 
 /// observers.size() is what open_observers said. A status leaves the observers before the damaged one loaded, the others as they were.
@@ -199,6 +201,8 @@ inline status load(span<const std::byte> bytes, span<Observer> observers) noexce
         return opened.error();
     if (observers.size() != opened->count)
         return status::shape_mismatch;
+    if (check(observers) != status::ok)
+        return status::null_pointer;
     detail::observer_bytes at {nullptr, bytes.data() + detail::observers_header + opened->label.size()};
     for (Observer& o : observers)
         if (const status s = detail::saved_observer<Observer>::load(o, at); s != status::ok)

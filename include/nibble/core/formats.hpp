@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "checked_size.hpp"
 #include "minifloat.hpp"
 #include "status.hpp"
 
@@ -104,14 +105,14 @@ NIBBLE_INLINE constexpr std::ptrdiff_t block_size_of(storage_format f) noexcept
 }
 
 /// Bytes of a row of codes. A row ends with a whole byte, for 6-bit codes with a whole group of 3 bytes; cols >= 0. 0 for a format that
-/// does not exist.
+/// does not exist, PTRDIFF_MAX if they do not fit.
 NIBBLE_INLINE constexpr std::ptrdiff_t row_bytes(std::ptrdiff_t cols, storage_format f) noexcept
 {
     const std::ptrdiff_t bits = code_bits(f);
     if (bits == 0)
         return 0;
     if (bits >= 8)
-        return cols * (bits / 8);
+        return (checked_size(cols) * (bits / 8)).count();
     const std::ptrdiff_t codes = bits == 6 ? 4 : 8 / bits;
     return (cols / codes + (cols % codes != 0)) * (bits == 6 ? 3 : 1);
 }
@@ -124,10 +125,12 @@ NIBBLE_INLINE constexpr result<std::ptrdiff_t> bytes_for(std::ptrdiff_t rows, st
     if (rows < 0 || cols < 0)
         return status::negative_size;
     const std::ptrdiff_t own = block_size_of(f), group = own != 0 ? own : group_size;
-    if (group_size < 0 || zero_point_bits < 0 || zero_point_bits > 32)
+    if (group_size < 0)
         return status::group_size_invalid;
+    if (zero_point_bits < 0 || zero_point_bits > 32)
+        return status::option_invalid;
     // With at most 4 bytes of a code, 4 of a scale and 4 of a zero point per column.
-    if (cols > PTRDIFF_MAX / 16 || (cols != 0 && rows > PTRDIFF_MAX / 16 / cols))
+    if (!(16 * shape_extent(rows, cols)).fits())
         return status::size_overflow;
     const std::ptrdiff_t groups = group == 0 ? 0 : cols / group + (cols % group != 0);
     const std::ptrdiff_t scale_bits = own != 0 ? 8 : code_bits(scale);

@@ -11,7 +11,7 @@ NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
 /// What every function that takes importance, or mean magnitudes, asks of them: null_pointer; not_finite if one is NaN or infinite;
-/// option_invalid if one is below zero. -0 is 0.
+/// importance_invalid if one is below zero. -0 is 0.
 inline status check_importance(span<const float> importance) noexcept
 {
     if (const status s = check(importance); s != status::ok)
@@ -23,7 +23,7 @@ inline status check_importance(span<const float> importance) noexcept
             return status::not_finite;
         negative = negative || bits > 0x80000000u;
     }
-    return negative ? status::option_invalid : status::ok;
+    return negative ? status::importance_invalid : status::ok;
 }
 
 namespace detail {

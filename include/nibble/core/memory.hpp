@@ -52,6 +52,12 @@ public:
         return true;
     }
 
+    /// resize() to a size that follows from a caller's numbers: ok, size_overflow or out_of_memory.
+    NIBBLE_INLINE status allocate(checked_size size) noexcept
+    {
+        return !size.fits() ? status::size_overflow : !resize(size.value()) ? status::out_of_memory : status::ok;
+    }
+
     NIBBLE_INLINE span<std::byte> bytes() const noexcept { return {data_, size_}; }
 
 private:

@@ -179,7 +179,7 @@ NIBBLE_INLINE half to_half(float x) noexcept
 
 NIBBLE_INLINE float to_float(half x) noexcept
 {
-    const std::uint32_t sign = static_cast<std::uint32_t>(x.bits & 0x8000u) << 16, exponent = x.bits >> 10 & 31u;
+    const std::uint32_t sign = (x.bits & 0x8000u) << 16, exponent = x.bits >> 10 & 31u;
     std::uint32_t fraction = x.bits & 0x3ffu;
     if (exponent == 31)
         return float_from_bits(sign | 0x7f800000u | (fraction ? 0x400000u : 0u) | fraction << 13);

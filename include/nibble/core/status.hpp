@@ -10,17 +10,17 @@ NIBBLE_BEGIN_TYPES
 
 enum class [[nodiscard]] status : std::uint8_t {
     ok,
-    null_pointer,            ///< a pointer is null although its size is not zero
+    null_pointer,            ///< a pointer is null, and its size above zero
     negative_size,           ///< a number of rows, columns or bytes is below zero
     stride_too_small,        ///< the distance between two rows is less than a row
     shape_mismatch,          ///< two operands do not have the sizes that the operation needs of them
-    size_overflow,           ///< the number of bytes does not fit std::ptrdiff_t
+    size_overflow,           ///< the number of bytes does not fit std::ptrdiff_t; core/checked_size.hpp
     element_type_mismatch,   ///< an array holds elements of another type than the one asked for
     layout_unsupported,      ///< the elements of a row do not stand next to each other, in the order of the inputs, in the CPU's memory
     misaligned,              ///< an array's address is no multiple of its elements' alignment
     group_size_invalid,      ///< a group size is below 1, or odd for 4-bit codes, which are stored in pairs
     granularity_unsupported, ///< this operation does not take parameters of this granularity
-    params_count_mismatch,   ///< the number of scales or zero points does not fit shape and granularity
+    params_count_mismatch,   ///< the number of scales, zero points, multipliers, bias values or weights of importance does not fit
     scale_invalid,           ///< a scale is not finite, or not above zero
     scale_not_half,          ///< scales are to be stored as half, and one of them is not exactly a half
     zero_point_out_of_range, ///< a zero point is no value of the integer type
@@ -28,13 +28,15 @@ enum class [[nodiscard]] status : std::uint8_t {
     multiplier_invalid,      ///< a fixed-point multiplier is negative, or its shift outside [-31, 31]
     k_too_large,             ///< at this k an int32 accumulator could overflow
     not_finite,              ///< the data holds a NaN or an infinity
-    buffer_too_small,        ///< the caller's memory has fewer bytes than the size function said
+    buffer_too_small,        ///< memory is smaller than the size function said, or packed bytes end before their header says
     not_packed_weights,      ///< the bytes do not start with the packed-weights mark
     packed_version,          ///< the weights were packed by a version with another layout
     packed_damaged,          ///< the header of packed weights contradicts itself or its size
-    grouped_weights,         ///< int32 output needs weights with one scale per channel, not groups or offsets
+    grouped_weights,         ///< exact sums need weights with one scale per channel, not groups or offsets
     activation_out_of_range, ///< activations of reduced range hold a code of more than 7 bits
     weight_type_mismatch,    ///< this operation does not take weights of this type
+    weights_missing,         ///< packed weights were never made: an empty view, such as that of a failed make()
+    epilogue_unsupported,    ///< int32 output takes no epilogue: no scale, bias, function, clamp or output scale
     invalid_clamp,           ///< the lower clamp is above the upper one, or one is NaN
     backend_unknown,         ///< no backend has this name
     backend_not_compiled,    ///< this build left the backend out
@@ -64,6 +66,8 @@ enum class [[nodiscard]] status : std::uint8_t {
     file_not_written,        ///< whoever takes the bytes of a file refused some
     bits_invalid,            ///< a number of bits is below 2, or above what the code type holds
     option_invalid,          ///< an option is NaN, negative or outside its documented range
+    importance_invalid,      ///< a weight of importance is NaN, infinite or below zero
+    group_index_invalid,     ///< g_idx does not give every group its inputs, or is a placeholder
     calibration_missing,     ///< there are no calibration rows
     calibration_too_thin,    ///< the Hessian is not positive definite at the largest damping
     tested_on_calibration,   ///< the same label names the calibration data and the test data
@@ -94,18 +98,22 @@ constexpr const char* to_string(status s) noexcept
 {
     switch (s) {
     case status::ok: return "ok";
-    case status::null_pointer: return "a pointer is null although its size is not zero";
+    case status::null_pointer: return "null pointer with a size above zero";
     case status::negative_size: return "a number of rows, columns or bytes is below zero";
     case status::stride_too_small: return "the distance between two rows is less than a row";
-    case status::shape_mismatch: return "two operands do not have the sizes that the operation needs of them";
+    case status::shape_mismatch:
+        return "two operands do not fit together: compare their rows, columns or lengths with those in the function's description (a "
+               "product takes m x k, n x k and m x n)";
     case status::size_overflow: return "the number of bytes does not fit std::ptrdiff_t";
     case status::element_type_mismatch: return "the array holds elements of another type than the one asked for";
     case status::layout_unsupported:
         return "the elements of a row do not stand next to each other, in order, in the CPU's memory: copy the array, or give the order";
     case status::misaligned: return "the array's address is no multiple of its elements' alignment: copy it to memory of its own";
-    case status::group_size_invalid: return "the group size is below 1, or odd for 4-bit codes, which are stored in pairs";
+    case status::group_size_invalid: return "the size of a group or block is below 1, or odd for 4-bit codes, which are stored in pairs";
     case status::granularity_unsupported: return "this operation does not take parameters of this granularity";
-    case status::params_count_mismatch: return "the number of scales or zero points does not fit shape and granularity";
+    case status::params_count_mismatch:
+        return "the number of scales, zero points, multipliers, bias values or weights of importance does not fit shape and granularity: "
+               "a bias has one value an output column, importance one a column";
     case status::scale_invalid: return "a scale is not finite, or not above zero";
     case status::scale_not_half: return "scales are to be stored as half, and one of them is not exactly a half: round them first";
     case status::zero_point_out_of_range: return "a zero point is no value of the integer type";
@@ -113,14 +121,20 @@ constexpr const char* to_string(status s) noexcept
     case status::multiplier_invalid: return "a fixed-point multiplier is negative, or its shift is outside [-31, 31]";
     case status::k_too_large: return "at this k an int32 accumulator could overflow: split k";
     case status::not_finite: return "the data holds a NaN or an infinity";
-    case status::buffer_too_small: return "the caller's memory is smaller than the size function says";
+    case status::buffer_too_small:
+        return "the memory is too small: smaller than the size function says, or, of packed weights, cut off before their end";
     case status::not_packed_weights: return "these bytes are no packed weights";
     case status::packed_version: return "these weights were packed by a version with another layout: pack them again";
     case status::packed_damaged: return "the header of these packed weights contradicts itself or its size";
-    case status::grouped_weights: return "int32 output needs weights with one scale per channel, not groups or offsets";
+    case status::grouped_weights:
+        return "exact sums, of int32 output or a requantization, need weights with one scale per channel, not groups or offsets";
     case status::activation_out_of_range:
         return "activations of reduced range are in [-64, 63], or [0, 127] if uint8: quantize them with code_range::reduced";
     case status::weight_type_mismatch: return "this operation does not take weights of this type";
+    case status::weights_missing: return "these packed weights are empty: was the result of make() checked?";
+    case status::epilogue_unsupported:
+        return "an int32 output is the exact sum: leave scale, bias, function, clamp and output scale out of the epilogue, or take an "
+               "output of float, int8 or uint8";
     case status::invalid_clamp: return "the lower clamp is above the upper one, or one is NaN";
     case status::backend_unknown: return "no backend has this name";
     case status::backend_not_compiled: return "this build left the backend out";
@@ -159,6 +173,9 @@ constexpr const char* to_string(status s) noexcept
     case status::file_not_written: return "the file could not be written: is the disk full?";
     case status::bits_invalid: return "the number of bits is below 2, above what the code type holds, or none that the format has";
     case status::option_invalid: return "an option is NaN, negative or outside its documented range";
+    case status::importance_invalid: return "a weight of importance is NaN, infinite or below zero";
+    case status::group_index_invalid:
+        return "g_idx does not give every group its inputs: if it is a placeholder, -1 or 0 throughout, leave it out";
     case status::calibration_missing: return "there are no calibration rows: run the model on some data first";
     case status::calibration_too_thin:
         return "the calibration data determines too little: the Hessian is not positive definite even with the largest damping; give more, "

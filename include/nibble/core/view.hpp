@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "checked_size.hpp"
 #include "config.hpp"
 #include "status.hpp"
 
@@ -67,27 +68,36 @@ struct matrix_view {
     NIBBLE_INLINE constexpr bool empty() const noexcept { return rows == 0 || cols == 0; }
 };
 
-/// The rules every matrix argument keeps.
+/// The rules every matrix argument keeps. The sides of a matrix without elements are checked as well, as if the 0 were 1; its stride and
+/// pointer are not.
 template <class T>
 NIBBLE_INLINE constexpr status check(matrix_view<T> m) noexcept
 {
     if (m.rows < 0 || m.cols < 0)
         return status::negative_size;
-    if (m.empty())
-        return status::ok;
-    if (m.data == nullptr)
+    if (!m.empty() && m.data == nullptr)
         return status::null_pointer;
-    if (m.rows > 1 && m.stride < m.cols)
+    const bool has_stride = !m.empty() && m.rows > 1;
+    if (has_stride && m.stride < m.cols)
         return status::stride_too_small;
-    if (m.cols > PTRDIFF_MAX / m.rows / 8 || (m.rows > 1 && m.stride > PTRDIFF_MAX / m.rows / 8))
-        return status::size_overflow;
-    return status::ok;
+    // No element is larger than 8 bytes.
+    const checked_size bytes = 8 * (has_stride ? checked_size(m.rows) * m.stride : shape_extent(m.rows, m.cols));
+    return bytes.fits() ? status::ok : status::size_overflow;
 }
 
 template <class T>
 NIBBLE_INLINE constexpr status check(span<T> s) noexcept
 {
     return s.data() == nullptr && s.size() != 0 ? status::null_pointer : status::ok;
+}
+
+/// Whether memory of the caller's has room for what a size function asks for; SIZE_MAX is its answer to sizes that overflow.
+template <class T>
+NIBBLE_INLINE constexpr status check_room(span<T> memory, std::size_t needed) noexcept
+{
+    if (const status s = check(memory); s != status::ok)
+        return s;
+    return needed == SIZE_MAX ? status::size_overflow : memory.size() < needed ? status::buffer_too_small : status::ok;
 }
 
 NIBBLE_END_TYPES

@@ -77,6 +77,10 @@ inline result<error_statistics> compare(
     if (reference.rows != actual.rows || reference.cols != actual.cols
         || (!channels.empty() && channels.size() != static_cast<std::size_t>(reference.rows)))
         return status::shape_mismatch;
+    if (check(channels) != status::ok)
+        return status::null_pointer;
+    if (reference.empty() && channels.empty())
+        return error_statistics {};
     const default_fp_mode mode;
     error_statistics whole;
     for (std::ptrdiff_t r = 0; r < reference.rows; ++r) {
@@ -102,10 +106,17 @@ inline result<double> output_error(matrix_view<const float> w, matrix_view<const
     if (w.rows != quantized.rows || w.cols != quantized.cols || w.cols != h.size()
         || (!channels.empty() && channels.size() != static_cast<std::size_t>(w.rows)))
         return status::shape_mismatch;
+    if (check(channels) != status::ok)
+        return status::null_pointer;
+    if (w.empty()) {
+        for (double& channel : channels)
+            channel = 0.0;
+        return 0.0;
+    }
     aligned_buffer memory;
     if (channels.empty()) {
-        if (!memory.resize(static_cast<std::size_t>(w.rows) * sizeof(double)))
-            return status::out_of_memory;
+        if (const status s = memory.allocate(checked_size(w.rows) * sizeof(double)); s != status::ok)
+            return s;
         channels = {reinterpret_cast<double*>(memory.bytes().data()), static_cast<std::size_t>(w.rows)};
     }
     const auto difference

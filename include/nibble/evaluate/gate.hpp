@@ -21,7 +21,7 @@ NIBBLE_INLINE constexpr gate at_most(const char* name, double value, double limi
 NIBBLE_INLINE constexpr gate at_least(const char* name, double value, double limit) noexcept { return {name, value, limit, false}; }
 
 struct gate_result {
-    status outcome = status::ok; ///< gate_failed if one does not hold
+    status outcome = status::ok; ///< gate_failed if one does not hold; null_pointer
     std::size_t failed = 0, first = 0;
 };
 
@@ -35,6 +35,8 @@ inline bool holds(const gate& g) noexcept { return g.is_upper_limit ? g.value <=
 inline gate_result check_gates(span<const gate> gates) noexcept
 {
     gate_result r;
+    if (r.outcome = check(gates); r.outcome != status::ok)
+        return r;
     for (std::size_t i = 0; i < gates.size(); ++i)
         if (!holds(gates[i])) {
             r.first = r.failed == 0 ? i : r.first;

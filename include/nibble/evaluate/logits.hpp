@@ -13,13 +13,17 @@
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
-/// log sum over i of exp(z[i]), and where the maximum is; NaN if a logit is NaN or +infinity.
+/// log sum over i of exp(z[i]), and where the maximum is; NaN if a logit is NaN or +infinity, -infinity if there are none.
 struct log_sum_exp {
     double value = 0;
     std::size_t top = 0;
 
     explicit log_sum_exp(span<const float> z) noexcept
     {
+        if (z.empty() || z.data() == nullptr) {
+            value = -HUGE_VAL;
+            return;
+        }
         for (std::size_t i = 1; i < z.size(); ++i)
             top = z[i] > z[top] ? i : top;
         double sum = 0;
@@ -39,6 +43,8 @@ struct prediction_statistics {
     {
         if (reference.size() != actual.size() || actual.empty())
             return status::shape_mismatch;
+        if (check(reference) != status::ok || check(actual) != status::ok)
+            return status::null_pointer;
         const default_fp_mode mode;
         const log_sum_exp p(reference), q(actual);
         double sum = 0;
@@ -57,6 +63,8 @@ struct prediction_statistics {
     {
         if (target >= actual.size())
             return status::shape_mismatch;
+        if (check(actual) != status::ok)
+            return status::null_pointer;
         const default_fp_mode mode;
         loss += log_sum_exp(actual).value - static_cast<double>(actual[target]);
         ++targets;

@@ -48,12 +48,12 @@ NIBBLE_INLINE constexpr std::ptrdiff_t max_k(bool unsigned_activations, bool act
     return INT32_MAX / (a * (weight_zero_points ? 255 : 128));
 }
 
-/// Scratch bytes for m rows of activations; 0 for float weights.
+/// Scratch bytes for m rows of activations; 0 for float weights, SIZE_MAX if they do not fit std::ptrdiff_t.
 inline std::size_t gemm_workspace(std::ptrdiff_t m, packed_weights_view w) noexcept
 {
     if (!w.quantized() || m <= 0)
         return 0;
-    return static_cast<std::size_t>(m) * static_cast<std::size_t>(2 * w.padded_k + 128 + 4 * w.groups + 4) + 3 * 64;
+    return (m * (2 * checked_size(w.padded_k) + 128 + 4 * checked_size(w.groups) + 4) + 3 * 64).value();
 }
 
 namespace detail {
@@ -94,6 +94,8 @@ inline status check_gemm(
         return bad;
     if ((w.panels == nullptr || w.product == nullptr) && w.n != 0)
         return status::null_pointer;
+    if (w.panels == nullptr && (a.cols != w.k || c.cols != w.n))
+        return status::weights_missing;
     if (a.cols != w.k || c.cols != w.n || a.rows != c.rows)
         return status::shape_mismatch;
     if ((!float_a || Reduced) && w.type != weight_type::s8)
@@ -101,8 +103,10 @@ inline status check_gemm(
     if (std::is_same_v<C, std::int32_t>) {
         if (w.groups > 1 || w.has_offsets)
             return status::grouped_weights;
-        if (!e.bias.empty() || !e.scale.empty() || e.function != activation::none)
-            return status::weight_type_mismatch;
+        constexpr std::uint32_t infinity = 0x7f800000u, one = 0x3f800000u;
+        if (!e.bias.empty() || !e.scale.empty() || e.function != activation::none || float_bits(e.clamp_high) != infinity
+            || float_bits(e.clamp_low) != (infinity | 1u << 31) || float_bits(e.output_scale) != one || e.output_zero_point != 0)
+            return status::epilogue_unsupported;
     }
     if ((!e.bias.empty() && e.bias.size() != static_cast<std::size_t>(w.n))
         || (!e.scale.empty() && e.scale.size() != static_cast<std::size_t>(w.n)))
@@ -141,10 +145,8 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     if (const status bad = check_gemm<Reduced>(a, w, e, s, c); bad != status::ok)
         return bad;
     const std::size_t needed = gemm_workspace(a.rows, w);
-    if (workspace.size() < needed)
-        return status::buffer_too_small;
-    if (needed != 0 && workspace.data() == nullptr)
-        return status::null_pointer;
+    if (const status bad = check_room(workspace, needed); bad != status::ok)
+        return bad;
     if (c.empty())
         return status::ok;
 
@@ -275,7 +277,7 @@ inline status gemm(matrix_view<const float> a, packed_weights_view w, const epil
     return gemm(a, dynamic_activations {}, w, e, c, workspace, executor);
 }
 
-/// int8 or uint8 activations. c: int32 (the exact sums; the epilogue must be empty), float, int8 or uint8.
+/// int8 or uint8 activations. c: int32 (the exact sums; the epilogue must be empty, else epilogue_unsupported), float, int8 or uint8.
 template <class A, class C, class Executor = serial_executor>
 inline status gemm(matrix_view<const A> a, static_activations s, packed_weights_view w, const epilogue& e, matrix_view<C> c,
     span<std::byte> workspace, Executor&& executor = Executor {})

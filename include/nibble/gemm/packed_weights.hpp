@@ -182,7 +182,7 @@ inline status lay_out(packed_weights_view& w) noexcept
     w.groups = w.k / w.group_size + (w.k % w.group_size != 0);
     const std::ptrdiff_t whole = w.k / w.group_size, last = w.k % w.group_size;
     const std::ptrdiff_t padded_group = (w.group_size + 7) / 8 * 8;
-    if (whole > 0 && padded_group > limit / whole)
+    if (!(4096 * shape_extent(whole, padded_group)).fits())
         return status::size_overflow;
     w.padded_k = w.quantized() ? whole * padded_group + (last + 7) / 8 * 8 : w.k;
     std::ptrdiff_t bytes = 0;
@@ -197,7 +197,7 @@ inline status lay_out(packed_weights_view& w) noexcept
         bytes = w.k * (w.type == weight_type::f32 ? 64 : 32);
     }
     const std::ptrdiff_t panels = w.n / 16 + (w.n % 16 != 0);
-    if (panels > 0 && bytes > (PTRDIFF_MAX - 64) / panels)
+    if (!(shape_extent(panels, bytes) + sizeof(packed_header)).fits())
         return status::size_overflow;
     w.panel_bytes = static_cast<std::size_t>(bytes);
     return status::ok;
@@ -227,10 +227,8 @@ inline status begin_packed(packed_weights_view& view, span<std::byte> out) noexc
 {
     if (const status s = lay_out(view); s != status::ok)
         return s;
-    if (out.data() == nullptr)
-        return status::null_pointer;
-    if (out.size() < total_bytes(view))
-        return status::buffer_too_small;
+    if (const status s = check_room(out, total_bytes(view)); s != status::ok)
+        return s;
     packed_header header {};
     std::memcpy(header.mark, "nibblepw", 8);
     header.layout = packed_layout;
@@ -390,6 +388,8 @@ inline status pack(
                 return status::scale_not_half;
     if (const status s = detail::begin_packed(view, out); s != status::ok)
         return s;
+    if (w.empty())
+        return status::ok;
     std::byte* at = out.data() + sizeof(packed_header);
 
     constexpr bool wide = std::is_same_v<W, std::int8_t>;
@@ -429,6 +429,8 @@ inline status pack(matrix_view<const W> w, span<std::byte> out) noexcept
     packed_weights_view view = detail::describe<W>(w.rows, w.cols, 0, false, {});
     if (const status s = detail::begin_packed(view, out); s != status::ok)
         return s;
+    if (w.empty())
+        return status::ok;
     std::byte* at = out.data() + sizeof(packed_header);
     for (std::ptrdiff_t panel = 0; panel < w.rows; panel += packed_panel, at += view.panel_bytes)
         for (std::ptrdiff_t c = 0; c < packed_panel && panel + c < w.rows; ++c)
@@ -467,8 +469,8 @@ public:
         if (!size)
             return size.error();
         packed_weights made;
-        if (!made.buffer_.resize(*size))
-            return status::out_of_memory;
+        if (const status s = made.buffer_.allocate(*size); s != status::ok)
+            return s;
         if (const status s = fill(made.buffer_.bytes()); s != status::ok)
             return s;
         made.view_ = *detail::read_packed(made.bytes());

@@ -10,10 +10,10 @@
 
 NIBBLE_BEGIN
 
-/// Scratch bytes for tune().
+/// Scratch bytes for tune(); SIZE_MAX if they do not fit std::ptrdiff_t.
 inline std::size_t tune_workspace(std::ptrdiff_t m, packed_weights_view w) noexcept
 {
-    return m <= 0 ? 0 : gemm_workspace(m, w) + static_cast<std::size_t>(m) * static_cast<std::size_t>(w.k + w.n) * sizeof(float) + 64;
+    return m <= 0 ? 0 : (checked_size(gemm_workspace(m, w)) + m * (checked_size(w.k) + w.n) * sizeof(float) + 64).value();
 }
 
 /// Times products of m rows with w, `rounds` on each usable backend that is not newer than the active one, in turns. The backend with the
@@ -25,10 +25,10 @@ inline result<backend> tune(
 {
     if (m < 0 || rounds < 0)
         return status::negative_size;
-    if (workspace.size() < tune_workspace(m, w))
-        return status::buffer_too_small;
-    if (workspace.data() == nullptr)
-        return status::null_pointer;
+    if (const status s = check_room(workspace, tune_workspace(m, w)); s != status::ok)
+        return s;
+    if (w.panels == nullptr)
+        return w.n != 0 ? status::null_pointer : status::weights_missing;
     float* const a = reinterpret_cast<float*>(workspace.data());
     float* const c = a + m * w.k;
     const std::size_t floats = static_cast<std::size_t>(m) * static_cast<std::size_t>(w.k + w.n);

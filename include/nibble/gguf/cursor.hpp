@@ -50,8 +50,8 @@ struct gguf_cursor {
             return status::file_truncated;
         if (length > options.limits.string_bytes)
             return status::file_limit;
-        out = {reinterpret_cast<const char*>(bytes.data() + position), static_cast<std::size_t>(length)};
-        position += static_cast<std::size_t>(length);
+        out = {reinterpret_cast<const char*>(bytes.data() + position), std::size_t {length}};
+        position += std::size_t {length};
         return status::ok;
     }
 
@@ -94,7 +94,7 @@ struct gguf_cursor {
         if (type == gguf_type::boolean)
             return skip_bools(count);
         if (size_of(type) != 0) {
-            position += static_cast<std::size_t>(count) * size;
+            position += std::size_t {count} * size;
             return status::ok;
         }
         for (; count > 0; --count)

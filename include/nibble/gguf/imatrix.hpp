@@ -176,7 +176,7 @@ private:
 
     status from_gguf(std::string_view name, std::uint64_t columns, span<float> out) const noexcept
     {
-        const std::size_t experts = static_cast<std::size_t>(out.size() / columns);
+        const std::size_t experts = out.size() / std::size_t {columns};
         const result<gguf_tensor> sums = part(name, ".in_sum2", out.size()), counts = part(name, ".counts", experts);
         if (!sums || !counts)
             return !sums ? sums.error() : counts.error();
@@ -184,9 +184,8 @@ private:
         for (std::size_t e = 0; e < experts; ++e)
             if (const float c = float_at(count, e); check_importance(span<const float>(&c, 1)) != status::ok)
                 return status::file_damaged;
-        return fill(out, [sum, count, columns](std::size_t i) noexcept {
-            return mean(float_at(sum, i), float_at(count, static_cast<std::size_t>(i / columns)), 1.0f);
-        });
+        return fill(out, [sum, count, columns](
+                             std::size_t i) noexcept { return mean(float_at(sum, i), float_at(count, std::size_t {i / columns}), 1.0f); });
     }
 
     span<const std::byte> bytes_;

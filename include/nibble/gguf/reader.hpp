@@ -118,8 +118,8 @@ private:
             return status::file_truncated;
         if (pairs > options.limits.pairs || tensors > options.limits.tensors)
             return status::file_limit;
-        pairs_ = static_cast<std::size_t>(pairs);
-        tensors_ = static_cast<std::size_t>(tensors);
+        pairs_ = std::size_t {pairs};
+        tensors_ = std::size_t {tensors};
         const std::size_t names = pairs_ + tensors_;
         if (!memory_.resize(names * (sizeof(entry) + sizeof(std::size_t))))
             return status::out_of_memory;
@@ -261,7 +261,7 @@ private:
         const std::byte* at = bytes_.data() + position;
         std::uint64_t length = 0;
         std::memcpy(&length, at, 8);
-        text = {reinterpret_cast<const char*>(at + 8), static_cast<std::size_t>(length)};
+        text = {reinterpret_cast<const char*>(at + 8), std::size_t {length}};
         return at + 8 + length;
     }
 
@@ -280,7 +280,7 @@ private:
         const result<std::uint64_t> size = detail::tensor_bytes(t);
         const std::uint64_t there = bytes_.size() - data_;
         if (size && offset <= there && *size <= there - offset)
-            t.data = bytes_.subspan(data_ + static_cast<std::size_t>(offset), static_cast<std::size_t>(*size));
+            t.data = bytes_.subspan(data_ + std::size_t {offset}, static_cast<std::size_t>(*size));
         return t;
     }
 

@@ -52,8 +52,8 @@ struct gguf_tensor {
     std::int64_t sizes[4] = {1, 1, 1, 1}; ///< innermost first: columns, rows, ...
     span<const std::byte> data;
 
-    /// Of the matrix with sizes[0] columns that the tensor is when its other dimensions are taken together.
-    NIBBLE_INLINE constexpr std::int64_t rows() const noexcept { return sizes[1] * sizes[2] * sizes[3]; }
+    /// Of the matrix with sizes[0] columns that the tensor is when its other dimensions are taken together; PTRDIFF_MAX if they do not fit.
+    NIBBLE_INLINE constexpr std::int64_t rows() const noexcept { return (checked_size(sizes[1]) * sizes[2] * sizes[3]).count(); }
 };
 
 NIBBLE_END_TYPES
@@ -70,7 +70,7 @@ public:
         std::memcpy(number_, &number, sizeof number);
     }
     NIBBLE_INLINE gguf_value(std::string_view text) noexcept : type_(gguf_type::string), count_(text.size()), data_(text.data()) {}
-    NIBBLE_INLINE gguf_value(const char* text) noexcept : gguf_value(std::string_view(text)) {}
+    NIBBLE_INLINE gguf_value(const char* text) noexcept : gguf_value(text == nullptr ? std::string_view() : std::string_view(text)) {}
     template <class T>
     NIBBLE_INLINE gguf_value(span<const T> numbers) noexcept
         : type_(gguf_type::array), element_(gguf_type_of<T>()), count_(numbers.size()), data_(numbers.data())

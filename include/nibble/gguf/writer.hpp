@@ -132,14 +132,14 @@ struct gguf_stream {
     }
     void text(std::string_view t) noexcept
     {
-        number(static_cast<std::uint64_t>(t.size()));
+        number(std::uint64_t {t.size()});
         bytes(t.data(), t.size());
     }
     void zeros(std::uint64_t count) noexcept
     {
         static constexpr std::byte none[64] = {};
         for (; count > 0; count -= count < 64 ? count : 64)
-            bytes(none, static_cast<std::size_t>(count < 64 ? count : 64));
+            bytes(none, std::size_t {count < 64 ? count : 64});
     }
     void value(const gguf_value& v) noexcept
     {
@@ -173,8 +173,8 @@ inline status write_gguf_header(
     detail::gguf_stream<std::remove_reference_t<Sink>> out {sink};
     out.bytes("GGUF", 4);
     out.number(std::uint32_t {3});
-    out.number(static_cast<std::uint64_t>(tensors.size()));
-    out.number(static_cast<std::uint64_t>(pairs.size()));
+    out.number(std::uint64_t {tensors.size()});
+    out.number(std::uint64_t {pairs.size()});
     for (const gguf_pair& p : pairs) {
         out.text(p.key);
         out.value(p.value);

@@ -23,7 +23,8 @@ inline constexpr bool in_dlpack = element_type_of<T> <= element_type::f64;
 
 /// A matrix of T from a tensor of one dimension (one row) or two in the CPU's memory. element_type_mismatch if it does not hold T's;
 /// layout_unsupported on another device, or where the elements of a row do not stand next to each other; shape_mismatch for other
-/// numbers of dimensions; misaligned; and what check(matrix_view) finds.
+/// numbers of dimensions; misaligned; and what check(matrix_view) finds. A tensor without elements is an empty matrix whatever its data,
+/// strides and offset are.
 template <class T, class DLTensor>
 inline result<matrix_view<T>> from_dlpack(const DLTensor& tensor) noexcept
 {
@@ -41,11 +42,15 @@ inline result<matrix_view<T>> from_dlpack(const DLTensor& tensor) noexcept
     matrix_view<T> m;
     m.rows = last == 0 ? 1 : static_cast<std::ptrdiff_t>(tensor.shape[0]);
     m.cols = static_cast<std::ptrdiff_t>(tensor.shape[last]);
-    m.stride = last == 0 || tensor.strides == nullptr ? m.cols : static_cast<std::ptrdiff_t>(tensor.strides[0]);
+    m.stride = m.cols;
+    if (m.empty() || m.rows < 0 || m.cols < 0) {
+        const status s = check(m);
+        return s == status::ok ? result<matrix_view<T>>(m) : s;
+    }
     if (tensor.strides != nullptr && m.cols > 1 && tensor.strides[last] != 1)
         return status::layout_unsupported;
-    if (m.empty() && m.rows >= 0 && m.cols >= 0)
-        return m;
+    if (tensor.strides != nullptr && m.rows > 1)
+        m.stride = static_cast<std::ptrdiff_t>(tensor.strides[0]);
     if (tensor.data == nullptr)
         return status::null_pointer;
     m.data = reinterpret_cast<T*>(static_cast<std::byte*>(tensor.data) + tensor.byte_offset);

@@ -16,7 +16,7 @@
 //
 // What comes out goes into packed_weights::make as granularity::per_group, which takes 2 and 3 bits in uint4x2. With g_idx out of order
 // ("desc_act") the inputs are sorted by group: column i of the codes then multiplies input order[i], which the caller applies to the
-// activations.
+// activations. A g_idx of -1 or 0 throughout is a placeholder for one in order, and is to be left out.
 #pragma once
 
 #include "../core/memory.hpp"
@@ -97,7 +97,7 @@ inline status check_checkpoint(const checkpoint_layer& l, checkpoint_codes forma
     if (group_size < 1 || group_size % code_traits<Q>::per_element != 0)
         return status::group_size_invalid;
     const std::size_t groups = static_cast<std::size_t>(k / group_size + (k % group_size != 0)), outputs = static_cast<std::size_t>(n);
-    if (k > INT32_MAX || (n > 0 && k > PTRDIFF_MAX / 8 / n))
+    if (k > INT32_MAX || !(8 * shape_extent(n, k)).fits())
         return status::size_overflow;
     const std::ptrdiff_t weights = along_k ? format.ints_of(k) * n : k * format.ints_of(n);
     if (l.qweight.size() != static_cast<std::size_t>(weights) * 4
@@ -145,7 +145,7 @@ inline void fill_checkpoint(const checkpoint_layer& l, std::int32_t offset, std:
 
 /// codes: n x elements for k; uint2x4 holds 2 bits, uint4x2 up to 4, int8 up to 8, and what the file has fewer of are bits of 0. scales,
 /// zero_points: n * groups. order: k elements, or empty, which refuses a g_idx that is out of order with layout_unsupported. bits_invalid;
-/// shape_mismatch, also if k or n codes do not fill whole int32s; option_invalid: a g_idx that does not give every group its inputs.
+/// shape_mismatch, also if k or n codes do not fill whole int32s; group_index_invalid: a g_idx that does not give every group its inputs.
 /// Allocates where g_idx is out of order.
 template <class Q>
 inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::ptrdiff_t k, std::ptrdiff_t group_size, matrix_view<Q> codes,
@@ -171,11 +171,28 @@ inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::pt
     bool sorted = true;
     for (std::ptrdiff_t i = 0; i < k; ++i) {
         if (group_of(i) < 0 || group_of(i) >= groups)
-            return status::option_invalid;
+            return status::group_index_invalid;
         sorted = sorted && group_of(i) == i / group_size;
     }
-    if (!sorted && order.empty())
-        return status::layout_unsupported;
+    aligned_buffer memory; // where the next input of each group goes
+    std::int32_t* next = nullptr;
+    if (!sorted) {
+        if (const status s = memory.allocate(checked_size(groups) * sizeof(std::int32_t)); s != status::ok)
+            return s;
+        next = reinterpret_cast<std::int32_t*>(memory.bytes().data());
+        for (std::ptrdiff_t g = 0; g < groups; ++g)
+            next[g] = 0;
+        for (std::ptrdiff_t i = 0; i < k; ++i)
+            ++next[group_of(i)];
+        for (std::ptrdiff_t g = 0; g < groups; ++g) {
+            const std::ptrdiff_t wanted = k - g * group_size < group_size ? k - g * group_size : group_size;
+            if (next[g] != wanted)
+                return status::group_index_invalid;
+            next[g] = static_cast<std::int32_t>(g * group_size);
+        }
+        if (order.empty())
+            return status::layout_unsupported;
+    }
     const std::int32_t added = version == gptq_version::v1 ? 1 : 0;
     const auto zero_point
         = [&](std::ptrdiff_t g, std::ptrdiff_t j) noexcept { return format.at(l.qzeros, g * format.ints_of(n), 1, j) + added; };
@@ -184,27 +201,8 @@ inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::pt
             if (zero_point(g, j) > format.greatest)
                 return status::zero_point_out_of_range;
 
-    aligned_buffer memory; // where the next input of each group goes
-    if (!sorted) {
-        if (!memory.resize(static_cast<std::size_t>(groups) * sizeof(std::int32_t)))
-            return status::out_of_memory;
-        std::int32_t* const next = reinterpret_cast<std::int32_t*>(memory.bytes().data());
-        for (std::ptrdiff_t g = 0; g < groups; ++g)
-            next[g] = 0;
-        for (std::ptrdiff_t i = 0; i < k; ++i)
-            ++next[group_of(i)];
-        for (std::ptrdiff_t g = 0; g < groups; ++g) {
-            const std::ptrdiff_t wanted = k - g * group_size < group_size ? k - g * group_size : group_size;
-            if (next[g] != wanted)
-                return status::option_invalid;
-            next[g] = static_cast<std::int32_t>(g * group_size);
-        }
-        for (std::ptrdiff_t i = 0; i < k; ++i)
-            order[static_cast<std::size_t>(next[group_of(i)]++)] = static_cast<std::int32_t>(i);
-    } else {
-        for (std::size_t i = 0; i < order.size(); ++i)
-            order[i] = static_cast<std::int32_t>(i);
-    }
+    for (std::size_t i = 0; i < order.size(); ++i)
+        order[sorted ? i : static_cast<std::size_t>(next[group_of(static_cast<std::ptrdiff_t>(i))]++)] = static_cast<std::int32_t>(i);
     const auto code = [&](std::ptrdiff_t i, std::ptrdiff_t j) noexcept {
         const std::ptrdiff_t input = order.empty() ? i : order[static_cast<std::size_t>(i)];
         return format.at(l.qweight, j, n, input);

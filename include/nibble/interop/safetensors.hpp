@@ -37,7 +37,7 @@ public:
             return status::file_limit;
         if (length > bytes.size() - sizeof length)
             return status::file_truncated;
-        const std::size_t header = static_cast<std::size_t>(length);
+        const std::size_t header = std::size_t {length};
         safetensors_reader r;
         r.text_ = {reinterpret_cast<const char*>(bytes.data()) + sizeof length, header};
         r.data_ = bytes.subspan(sizeof length + header, bytes.size() - sizeof length - header);
@@ -56,7 +56,7 @@ public:
         t.name = e.name;
         detail::safetensors_text at {text_.substr(e.values)};
         (void)at.tensor(t);
-        t.values.data = data_.subspan(static_cast<std::size_t>(e.begin), static_cast<std::size_t>(e.end - e.begin));
+        t.values.data = data_.subspan(std::size_t {e.begin}, std::size_t {e.end - e.begin});
         return t;
     }
 

@@ -24,17 +24,23 @@ namespace onnx {
 inline std::size_t qlinear_conv_workspace(const conv_filter& w, const tflite::window& at, std::ptrdiff_t batch, std::ptrdiff_t height,
     std::ptrdiff_t width, std::ptrdiff_t threads = 1) noexcept
 {
-    const std::ptrdiff_t outputs = batch * tflite::output_height(at, height) * tflite::output_width(at, width) * w.out_channels();
-    const detail::conv_parts parts(w, batch * height * width * w.in_channels(), outputs, 1);
-    return parts.fixed() + parts.thread() * static_cast<std::size_t>(threads < 1 ? 1 : threads);
+    const std::ptrdiff_t out_height = tflite::output_height(at, height), out_width = tflite::output_width(at, width);
+    if (!(256 * shape_extent(batch, height, width, w.in_channels())).fits()
+        || !(256 * shape_extent(batch, out_height, out_width, w.out_channels())).fits())
+        return SIZE_MAX;
+    const detail::conv_parts parts(w, batch * height * width * w.in_channels(), batch * out_height * out_width * w.out_channels(), 1);
+    return (checked_size(parts.fixed()) + parts.thread() * checked_size(threads < 1 ? 1 : threads)).value();
 }
 /// And for conv_integer.
 inline std::size_t conv_integer_workspace(const conv_filter& w, const tflite::window& at, std::ptrdiff_t batch, std::ptrdiff_t height,
     std::ptrdiff_t width, std::ptrdiff_t threads = 1) noexcept
 {
-    const std::ptrdiff_t outputs = batch * tflite::output_height(at, height) * tflite::output_width(at, width) * w.out_channels();
-    const detail::conv_parts parts(w, batch * height * width * w.in_channels(), outputs, 4);
-    return parts.fixed() + parts.thread() * static_cast<std::size_t>(threads < 1 ? 1 : threads);
+    const std::ptrdiff_t out_height = tflite::output_height(at, height), out_width = tflite::output_width(at, width);
+    if (!(256 * shape_extent(batch, height, width, w.in_channels())).fits()
+        || !(256 * shape_extent(batch, out_height, out_width, w.out_channels())).fits())
+        return SIZE_MAX;
+    const detail::conv_parts parts(w, batch * height * width * w.in_channels(), batch * out_height * out_width * w.out_channels(), 4);
+    return (checked_size(parts.fixed()) + parts.thread() * checked_size(threads < 1 ? 1 : threads)).value();
 }
 
 /// y: batch x output channels x output_height(at, x.height) x output_width(at, x.width). Work is divided among as many threads as the
@@ -156,8 +162,8 @@ inline status conv_integer(nchw_view<const X> x, nchw_view<const W> w, std::int3
     if (const status s = detail::check_conv(x, x_zero_point, *filter, at, y); s != status::ok)
         return s;
     aligned_buffer workspace;
-    if (!workspace.resize(conv_integer_workspace(*filter, at, x.batch, x.height, x.width)))
-        return status::out_of_memory;
+    if (const status s = workspace.allocate(conv_integer_workspace(*filter, at, x.batch, x.height, x.width)); s != status::ok)
+        return s;
     return conv_integer(x, x_zero_point, *filter, at, y, workspace.bytes(), executor);
 }
 template <class X, class W, class Y, class Executor = serial_executor>
@@ -173,8 +179,8 @@ inline status qlinear_conv(nchw_view<const X> x, float x_scale, std::int32_t x_z
     if (const status s = detail::check_conv(x, x_zero_point, *filter, at, y); s != status::ok)
         return s;
     aligned_buffer workspace;
-    if (!workspace.resize(qlinear_conv_workspace(*filter, at, x.batch, x.height, x.width)))
-        return status::out_of_memory;
+    if (const status s = workspace.allocate(qlinear_conv_workspace(*filter, at, x.batch, x.height, x.width)); s != status::ok)
+        return s;
     return qlinear_conv(x, x_scale, x_zero_point, *filter, w_scale, y_scale, y_zero_point, bias, at, y, workspace.bytes(), executor);
 }
 

@@ -24,7 +24,7 @@ inline status quantize_linear(span<const float> x, span<const std::ptrdiff_t> sh
     span<const std::int32_t> y_zero_point, span<Q> y, std::ptrdiff_t axis = 1, std::ptrdiff_t block_size = 0,
     Executor&& executor = Executor {}, overflow saturate = overflow::saturate)
 {
-    if (check(x) != status::ok || check(y) != status::ok)
+    if (check(x) != status::ok || check(shape) != status::ok || check(y) != status::ok)
         return status::null_pointer;
     const auto s = detail::check_linear<Q>(x.size(), y.size(), shape, axis, block_size, y_scale, y_zero_point);
     if (!s || s->count == 0)
@@ -50,7 +50,7 @@ inline status dequantize_linear(span<const Q> x, span<const std::ptrdiff_t> shap
     span<const std::int32_t> x_zero_point, span<float> y, std::ptrdiff_t axis = 1, std::ptrdiff_t block_size = 0,
     Executor&& executor = Executor {})
 {
-    if (check(x) != status::ok || check(y) != status::ok)
+    if (check(x) != status::ok || check(shape) != status::ok || check(y) != status::ok)
         return status::null_pointer;
     const auto s = detail::check_linear<Q>(y.size(), x.size(), shape, axis, block_size, x_scale, x_zero_point);
     if (!s || s->count == 0)

@@ -62,10 +62,12 @@ inline result<axis_shape> split(
     const std::ptrdiff_t rank = static_cast<std::ptrdiff_t>(shape.size());
     axis_shape s;
     s.count = 1;
+    checked_size bytes = 16; // at most, of the element that takes the most with its parameters
     for (const std::ptrdiff_t size : shape) {
         if (size < 0)
             return status::negative_size;
-        if (size != 0 && s.count > PTRDIFF_MAX / 16 / size)
+        bytes = bytes * shape_extent(size);
+        if (!bytes.fits())
             return status::size_overflow;
         s.count *= size;
     }

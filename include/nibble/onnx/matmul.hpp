@@ -32,10 +32,7 @@ inline packed_weights_view with_product(packed_weights_view w) noexcept
 }
 
 /// Bytes that pack_b needs beside the packed ones.
-inline std::size_t pack_b_scratch(std::ptrdiff_t k, std::ptrdiff_t n) noexcept
-{
-    return static_cast<std::size_t>(n) * (8 + static_cast<std::size_t>(k));
-}
+inline std::size_t pack_b_scratch(std::ptrdiff_t k, std::ptrdiff_t n) noexcept { return (n * (8 + checked_size(k)) + 1).value(); }
 
 /// b, k x n, for gemm, with unit scales. zero_points: none, one, or one a column; with_zero_points: whether to store them.
 template <class B>
@@ -121,8 +118,9 @@ inline status for_each_product(const matmul_shape& s, matrix_view<const B> b, sp
     if (!bytes)
         return bytes.error();
     aligned_buffer packed, scratch;
-    if (!packed.resize(*bytes) || !scratch.resize(pack_b_scratch(s.k, s.n)))
-        return status::out_of_memory;
+    for (const status bad : {packed.allocate(*bytes), scratch.allocate(pack_b_scratch(s.k, s.n))})
+        if (bad != status::ok)
+            return bad;
     const std::size_t columns = static_cast<std::size_t>(s.n);
     for (std::ptrdiff_t i = 0; i < s.b_matrices; ++i) {
         span<const std::int32_t> own = b_zero_point;
@@ -151,8 +149,8 @@ inline status matmul_integer(const matmul_shape& s, matrix_view<const A> a, span
     aligned_buffer workspace;
     return for_each_product(
         s, b, b_zero_point, [&](const packed_weights_view& w, std::ptrdiff_t, std::ptrdiff_t from, std::ptrdiff_t rows, std::ptrdiff_t to) {
-            if (!workspace.resize(gemm_workspace(rows, w)))
-                return status::out_of_memory;
+            if (const status bad = workspace.allocate(gemm_workspace(rows, w)); bad != status::ok)
+                return bad;
             const std::size_t given = a_zero_point.size();
             const std::ptrdiff_t step = given > 1 ? 1 : rows;
             for (std::ptrdiff_t i = 0; i < rows; i += step) {
@@ -181,15 +179,15 @@ inline status qlinear_matmul(const matmul_shape& s, matrix_view<const A> a, floa
     if (y_zero_point < code_traits<Y>::qmin || y_zero_point > code_traits<Y>::qmax)
         return status::zero_point_out_of_range;
     aligned_buffer scales, workspace;
-    if (!scales.resize(given * sizeof(float) + 1))
-        return status::out_of_memory;
+    if (const status bad = scales.allocate(given * checked_size(sizeof(float)) + 1); bad != status::ok)
+        return bad;
     const span<float> scale(reinterpret_cast<float*>(scales.bytes().data()), given);
     if (const status bad = tflite::output_scales(a_scale, b_scale, y_scale, scale); bad != status::ok)
         return bad;
     return for_each_product(s, b, b_zero_point,
         [&](const packed_weights_view& w, std::ptrdiff_t of_b, std::ptrdiff_t from, std::ptrdiff_t rows, std::ptrdiff_t to) {
-            if (!workspace.resize(gemm_workspace(rows, w)))
-                return status::out_of_memory;
+            if (const status bad = workspace.allocate(gemm_workspace(rows, w)); bad != status::ok)
+                return bad;
             requantization r;
             r.scale = given > columns ? scale.subspan(static_cast<std::size_t>(of_b) * columns, columns) : scale;
             r.zero_point = y_zero_point;
@@ -221,8 +219,8 @@ inline result<packed_weights> pack_transposed(matrix_view<const B> b, span<const
     if (!bytes)
         return bytes.error();
     aligned_buffer scratch;
-    if (!scratch.resize(detail::pack_b_scratch(b.rows, b.cols) + 1))
-        return status::out_of_memory;
+    if (const status s = scratch.allocate(detail::pack_b_scratch(b.rows, b.cols)); s != status::ok)
+        return s;
     return packed_weights::filled(
         bytes, [&](span<std::byte> out) { return detail::pack_b(b, zero_points, any, scratch.bytes().data(), out); },
         [](packed_weights_view& view) { view.product = &nibble::detail::product_of<std::int8_t>; });

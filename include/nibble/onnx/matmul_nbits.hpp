@@ -27,7 +27,7 @@ inline result<nbits_sizes> matmul_nbits_sizes(std::ptrdiff_t n, std::ptrdiff_t k
         return status::negative_size;
     if (block_size < 1 || block_size % each != 0)
         return status::group_size_invalid;
-    if (block_size > PTRDIFF_MAX / 64 || k > PTRDIFF_MAX / 64 - block_size || (n > 0 && k + block_size > PTRDIFF_MAX / 8 / n))
+    if (!(64 * (checked_size(k) + block_size)).fits() || !(8 * shape_extent(n, k + block_size)).fits())
         return status::size_overflow;
     const std::ptrdiff_t blocks = k / block_size + (k % block_size != 0);
     return nbits_sizes {blocks, blocks * block_size / each, elements_for<Q>(blocks)};
@@ -52,7 +52,7 @@ inline status from_matmul_nbits(span<const std::uint8_t> b, span<const std::uint
         return status::params_count_mismatch;
     if (check(b) != status::ok || check(packed_zero_points) != status::ok || check(zero_points) != status::ok)
         return status::null_pointer;
-    for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t i = 0; i < n && k > 0; ++i) {
         Q* const to = codes.row(static_cast<std::ptrdiff_t>(i));
         std::memcpy(static_cast<void*>(to), b.data() + i * row, static_cast<std::size_t>(codes.cols));
         if constexpr (code_traits<Q>::per_element > 1)
@@ -98,7 +98,7 @@ inline status to_matmul_nbits(matrix_view<const Q> codes, span<const std::int32_
         std::memcpy(&byte, &packed, 1);
         return byte;
     };
-    for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t i = 0; i < n && k > 0; ++i) {
         const Q* const from = codes.row(static_cast<std::ptrdiff_t>(i));
         Q packed {};
         for (std::ptrdiff_t c = 0; c < sizes->blocks * block_size; ++c) {

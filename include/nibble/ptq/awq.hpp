@@ -35,6 +35,8 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
     const std::size_t columns = static_cast<std::size_t>(k), count = static_cast<std::size_t>(params_count(f.kind, n, k, f.group_size));
     if (h.size() != k || magnitude.size() != columns || scales.size() != columns)
         return status::shape_mismatch;
+    if (check(magnitude) != status::ok || check(scales) != status::ok)
+        return status::null_pointer;
     if (steps < 1 || steps > 1000)
         return status::option_invalid;
     if (h.rows() == 0 || w.empty())
@@ -43,9 +45,11 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
         return s;
     aligned_buffer memory, code_memory;
     const std::ptrdiff_t row_elements = elements_for<Q>(k);
-    if (!memory.resize(static_cast<std::size_t>(n) * (sizeof(double) + columns * sizeof(float)) + (columns + 2 * count) * 4)
-        || !code_memory.resize(static_cast<std::size_t>(n * row_elements) * sizeof(Q)))
-        return status::out_of_memory;
+    const checked_size row_bytes = sizeof(double) + checked_size(k) * sizeof(float);
+    if (const status s = memory.allocate(n * row_bytes + (checked_size(k) + 2 * checked_size(count)) * 4); s != status::ok)
+        return s;
+    if (const status s = code_memory.allocate(checked_size(n) * row_elements * sizeof(Q)); s != status::ok)
+        return s;
     double* const errors = reinterpret_cast<double*>(memory.bytes().data());
     const matrix_view<float> scaled(reinterpret_cast<float*>(errors + n), n, k);
     const span<float> tried(scaled.data + n * k, columns), params(tried.end(), count);
@@ -120,10 +124,12 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
         return status::option_invalid;
     if (h.rows() == 0 && !w.empty())
         return status::calibration_missing;
+    if (w.empty())
+        return round_to_nearest(w, f, q);
     const std::size_t rows = static_cast<std::size_t>(n);
     aligned_buffer memory;
-    if (!memory.resize(rows * (2 * sizeof(double) + sizeof(scale_and_zero_point))))
-        return status::out_of_memory;
+    if (const status s = memory.allocate(n * checked_size(2 * sizeof(double) + sizeof(scale_and_zero_point))); s != status::ok)
+        return s;
     double *const errors = reinterpret_cast<double*>(memory.bytes().data()), *const least = errors + n;
     scale_and_zero_point* const tried = reinterpret_cast<scale_and_zero_point*>(least + n);
     const detail::weight_grid grid = detail::grid_of<Q>(f);

@@ -22,6 +22,10 @@ inline status correct_bias(
     if (w.rows != quantized.rows || w.cols != quantized.cols || mean.size() != static_cast<std::size_t>(w.cols)
         || bias.size() != static_cast<std::size_t>(w.rows))
         return status::shape_mismatch;
+    if (check(mean) != status::ok || check(bias) != status::ok)
+        return status::null_pointer;
+    if (w.empty())
+        return status::ok;
     const default_fp_mode mode;
     for (std::ptrdiff_t j = 0; j < w.rows; ++j) {
         double sum = static_cast<double>(bias[static_cast<std::size_t>(j)]);

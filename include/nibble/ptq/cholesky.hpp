@@ -9,10 +9,13 @@
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
-/// Factors a in place; only its upper triangle is read and written. False, with a spoilt, if a is not positive definite (or holds a NaN).
+/// Factors a in place; only its upper triangle is read and written. False, with a spoilt, if a is not positive definite (or holds a NaN),
+/// and, with nothing written, if it is not square or its pointer is null.
 template <class Executor = serial_executor>
 inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
 {
+    if (check(a) != status::ok || a.rows != a.cols)
+        return false;
     const std::ptrdiff_t size = a.rows;
     const kernel<product_f64_args> add_product = kernels::product_f64();
     const default_fp_mode mode;

@@ -234,7 +234,7 @@ inline status gptq(matrix_view<const float> w, const hessian& h, const weight_fo
     if (w.empty()) {
         if (report != nullptr)
             *report = done;
-        return status::ok;
+        return round_to_nearest(w, f, q);
     }
     const default_fp_mode mode;
     const bool on_the_way = f.kind == granularity::per_group && !o.static_groups && !o.act_order;

@@ -23,10 +23,12 @@ class double_matrix {
 public:
     status resize(std::ptrdiff_t rows, std::ptrdiff_t cols) noexcept
     {
-        if (rows < 0 || cols < 0 || (cols > 0 && rows > PTRDIFF_MAX / 16 / cols))
+        if (rows < 0 || cols < 0)
+            return status::negative_size;
+        if (!(shape_extent(rows, cols) * sizeof(double)).fits())
             return status::size_overflow;
-        if (!memory_.resize(static_cast<std::size_t>(rows * cols) * sizeof(double)))
-            return status::out_of_memory;
+        if (const status s = memory_.allocate(checked_size(rows) * cols * sizeof(double)); s != status::ok)
+            return s;
         view_ = {reinterpret_cast<double*>(memory_.bytes().data()), rows, cols};
         return status::ok;
     }
@@ -75,6 +77,12 @@ public:
         const std::ptrdiff_t k = values_.view().rows;
         if (x.cols != k)
             return status::shape_mismatch;
+        if (!(checked_size(rows_) + x.rows).fits())
+            return status::size_overflow;
+        if (x.empty()) {
+            rows_ += x.rows;
+            return status::ok;
+        }
         for (std::ptrdiff_t r = 0; r < x.rows; ++r)
             for (std::ptrdiff_t c = 0; c < k; ++c)
                 if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
@@ -104,6 +112,8 @@ public:
         const std::ptrdiff_t k = values_.view().rows;
         if (other.values_.view().rows != k)
             return status::shape_mismatch;
+        if (!(checked_size(rows_) + other.rows_).fits())
+            return status::size_overflow;
         const default_fp_mode mode;
         for (std::ptrdiff_t r = 0; r < k; ++r)
             for (std::ptrdiff_t c = r; c < k; ++c)
@@ -118,6 +128,8 @@ public:
         const std::ptrdiff_t k = values_.view().rows;
         if (factors.size() != static_cast<std::size_t>(k))
             return status::shape_mismatch;
+        if (check(factors) != status::ok)
+            return status::null_pointer;
         const default_fp_mode mode;
         for (std::ptrdiff_t r = 0; r < k; ++r)
             for (std::ptrdiff_t c = r; c < k; ++c)

@@ -99,6 +99,8 @@ inline status hqq(matrix_view<const float> w, const weight_format& f, const quan
         return status::option_invalid;
     if (f.kind == granularity::per_tensor)
         return status::granularity_unsupported;
+    if (w.empty())
+        return round_to_nearest(w, f, q);
     const params_steps layout = steps_of(f.kind, w.cols, f.group_size);
     const detail::weight_grid grid = detail::grid_of<Q>(f);
     constexpr std::ptrdiff_t task_rows = 16, wave = 64;

@@ -27,6 +27,8 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
     const std::size_t layers = choice.size();
     if (formats == 0 || errors.size() != bytes.size() || errors.size() / formats != layers || errors.size() % formats != 0)
         return status::shape_mismatch;
+    if (check(errors) != status::ok || check(bytes) != status::ok || check(choice) != status::ok)
+        return status::null_pointer;
     if (formats > 255 || units == 0 || units > (std::size_t {1} << 24))
         return status::option_invalid;
     std::uint64_t common = budget, least = 0;
@@ -51,12 +53,10 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
     }
     common = common == 0 ? 1 : common;
     const std::uint64_t coarse = budget / units + (budget % units != 0), unit = common > coarse ? common : coarse;
-    const std::size_t columns = static_cast<std::size_t>(budget / unit) + 1;
+    const std::size_t columns = std::size_t {budget / unit} + 1;
     aligned_buffer memory;
-    if (layers > 0 && columns > SIZE_MAX / 32 / layers)
-        return status::size_overflow;
-    if (!memory.resize(2 * columns * sizeof(double) + layers * columns))
-        return status::out_of_memory;
+    if (const status s = memory.allocate(columns * (checked_size(2 * sizeof(double)) + layers)); s != status::ok)
+        return s;
     double *best = reinterpret_cast<double*>(memory.bytes().data()), *next = best + columns;
     std::uint8_t* const taken = reinterpret_cast<std::uint8_t*>(next + columns);
     for (std::size_t u = 0; u < columns; ++u)
@@ -92,7 +92,7 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
         const std::size_t f = taken[l * columns + u];
         choice[l] = static_cast<std::uint32_t>(f);
         done.bytes += bytes[l * formats + f];
-        u -= static_cast<std::size_t>(in_units(l, f));
+        u -= std::size_t {in_units(l, f)};
     }
     if (report != nullptr)
         *report = done;

@@ -38,8 +38,12 @@ NIBBLE_BEGIN
 /// columns, which has room for all. The median is the lower one of two.
 inline result<outlier_statistics> find_outlier_columns(span<const float> column_max, float ratio, span<std::int32_t> columns) noexcept
 {
-    if (columns.size() < column_max.size())
-        return status::buffer_too_small;
+    if (check(column_max) != status::ok)
+        return status::null_pointer;
+    if (column_max.size() > INT32_MAX)
+        return status::size_overflow;
+    if (const status bad = check_room(columns, column_max.size()); bad != status::ok)
+        return bad;
     if (!(ratio > 0.0f))
         return status::option_invalid;
     outlier_statistics s;
@@ -74,6 +78,10 @@ public:
     {
         if (const status s = check(w); s != status::ok)
             return s;
+        if (check(outliers) != status::ok)
+            return status::null_pointer;
+        if (w.cols > INT32_MAX)
+            return status::size_overflow;
         for (std::size_t i = 0; i < outliers.size(); ++i)
             if (outliers[i] < 0 || outliers[i] >= w.cols || (i > 0 && outliers[i] <= outliers[i - 1]))
                 return status::shape_mismatch;
@@ -81,10 +89,11 @@ public:
         const std::ptrdiff_t n = w.rows, k = w.cols, out = static_cast<std::ptrdiff_t>(outliers.size()), in = k - out;
         aligned_buffer memory, codes;
         const std::size_t count = static_cast<std::size_t>(params_count(f.kind, n, in, f.group_size));
-        if (!made.columns_.resize(static_cast<std::size_t>(k) * sizeof(std::int32_t) + 1)
-            || !memory.resize((static_cast<std::size_t>(n * k) + 2 * count) * sizeof(float) + 1)
-            || !codes.resize(static_cast<std::size_t>(n * elements_for<Q>(in)) * sizeof(Q) + 1))
-            return status::out_of_memory;
+        for (const status s : {made.columns_.allocate(k * checked_size(sizeof(std::int32_t)) + 1),
+                 memory.allocate((checked_size(n) * k + 2 * checked_size(count)) * sizeof(float) + 1),
+                 codes.allocate(checked_size(n) * elements_for<Q>(in) * sizeof(Q) + 1)})
+            if (s != status::ok)
+                return s;
         std::int32_t* const order = reinterpret_cast<std::int32_t*>(made.columns_.bytes().data());
         std::ptrdiff_t inlier = 0, next = 0;
         for (std::ptrdiff_t c = 0; c < k; ++c)
@@ -117,9 +126,13 @@ public:
     std::ptrdiff_t inliers() const noexcept { return inliers_; }
     std::ptrdiff_t k() const noexcept { return k_; }
 
-    /// The columns of x, inliers and outliers apart; both outputs have x's rows.
+    /// The columns of x, m x k(), apart: inliers, m x inliers(), and outliers, m x (k() - inliers()). Nothing is written if one of the
+    /// three has another shape or is null.
     void gather(matrix_view<const float> x, matrix_view<float> inliers, matrix_view<float> outliers) const noexcept
     {
+        if (check(x) != status::ok || check(inliers) != status::ok || check(outliers) != status::ok || x.cols != k_ || x.empty()
+            || inliers.rows != x.rows || outliers.rows != x.rows || inliers.cols != inliers_ || outliers.cols != k_ - inliers_)
+            return;
         const std::int32_t* const order = reinterpret_cast<const std::int32_t*>(columns_.bytes().data());
         for (std::ptrdiff_t r = 0; r < x.rows; ++r) {
             for (std::ptrdiff_t c = 0; c < inliers.cols; ++c)
@@ -135,12 +148,11 @@ private:
     std::ptrdiff_t inliers_ = 0, k_ = 0;
 };
 
-/// Scratch bytes for m rows.
+/// Scratch bytes for m rows; SIZE_MAX if they do not fit std::ptrdiff_t.
 inline std::size_t gemm_workspace(std::ptrdiff_t m, const column_split& w) noexcept
 {
-    return m <= 0 ? 0
-                  : static_cast<std::size_t>(m) * static_cast<std::size_t>(w.k() + w.quantized().view().n) * sizeof(float) + 64
-                        + gemm_workspace(m, w.quantized().view());
+    const packed_weights_view quantized = w.quantized();
+    return m <= 0 ? 0 : (m * (checked_size(w.k()) + quantized.n) * sizeof(float) + 64 + gemm_workspace(m, quantized)).value();
 }
 
 /// The column split's product, m x k by n x k, to m x n.
@@ -155,10 +167,8 @@ inline status gemm(matrix_view<const float> x, const column_split& w, const epil
         return status::shape_mismatch;
     if (const status s = detail::check_gemm(matrix_view<const float>(x.data, m, in, x.stride), w.quantized(), e, {}, c); s != status::ok)
         return s;
-    if (workspace.size() < gemm_workspace(m, w))
-        return status::buffer_too_small;
-    if (check(workspace) != status::ok)
-        return status::null_pointer;
+    if (const status s = check_room(workspace, gemm_workspace(m, w)); s != status::ok)
+        return s;
     if (c.empty())
         return status::ok;
     std::byte* at = workspace.data();
@@ -189,9 +199,13 @@ inline status split_outlier_weights(matrix_view<const float> w, span<const float
         return s;
     if (const status s = check(dense); s != status::ok)
         return s;
+    if (check(importance) != status::ok || check(row_begin) != status::ok || check(columns) != status::ok || check(values) != status::ok)
+        return status::null_pointer;
     const std::size_t all = static_cast<std::size_t>(w.rows * w.cols);
+    if (all > INT32_MAX)
+        return status::size_overflow;
     if (dense.rows != w.rows || dense.cols != w.cols || row_begin.size() != static_cast<std::size_t>(w.rows) + 1
-        || columns.size() != values.size() || values.size() > all || all > 0x7fffffffu
+        || columns.size() != values.size() || values.size() > all
         || (!importance.empty() && importance.size() != static_cast<std::size_t>(w.cols)))
         return status::shape_mismatch;
     if (const status s = check_importance(importance); s != status::ok)
@@ -199,8 +213,8 @@ inline status split_outlier_weights(matrix_view<const float> w, span<const float
     if (!detail::all_finite(w))
         return status::not_finite;
     aligned_buffer memory;
-    if (!memory.resize(all * sizeof(std::int32_t) + 1))
-        return status::out_of_memory;
+    if (const status s = memory.allocate(checked_size(all) * sizeof(std::int32_t) + 1); s != status::ok)
+        return s;
     std::int32_t* const order = reinterpret_cast<std::int32_t*>(memory.bytes().data());
     for (std::size_t i = 0; i < all; ++i)
         order[i] = static_cast<std::int32_t>(i);
@@ -238,6 +252,8 @@ template <class Executor = serial_executor>
 inline status gemm(matrix_view<const float> x, packed_weights_view w, const sparse_view& sparse, const epilogue& e, matrix_view<float> c,
     span<std::byte> workspace, Executor&& executor = Executor {})
 {
+    if (check(sparse.row_begin) != status::ok || check(sparse.columns) != status::ok || check(sparse.values) != status::ok)
+        return status::null_pointer;
     if (sparse.row_begin.size() != static_cast<std::size_t>(w.n) + 1 || sparse.columns.size() != sparse.values.size()
         || sparse.row_begin[0] != 0 || static_cast<std::size_t>(sparse.row_begin[static_cast<std::size_t>(w.n)]) != sparse.values.size())
         return status::shape_mismatch;

@@ -36,6 +36,10 @@ inline status column_max(matrix_view<const float> x, span<float> out) noexcept
         return s;
     if (out.size() != static_cast<std::size_t>(x.cols))
         return status::shape_mismatch;
+    if (check(out) != status::ok)
+        return status::null_pointer;
+    if (x.empty())
+        return status::ok;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
             const float magnitude = float_from_bits(float_bits(x(r, c)) & 0x7fffffffu);
@@ -54,6 +58,10 @@ inline status scale_columns(matrix_view<const float> x, span<const float> factor
         return s;
     if (factors.size() != static_cast<std::size_t>(x.cols) || y.rows != x.rows || y.cols != x.cols)
         return status::shape_mismatch;
+    if (check(factors) != status::ok)
+        return status::null_pointer;
+    if (x.empty())
+        return status::ok;
     const default_fp_mode mode;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
@@ -112,6 +120,8 @@ inline status smooth_scales(
 {
     if (activation_max.size() != scales.size() || weight_max.size() != scales.size())
         return status::shape_mismatch;
+    if (check(activation_max) != status::ok || check(weight_max) != status::ok || check(scales) != status::ok)
+        return status::null_pointer;
     if (!(alpha >= 0.0 && alpha <= 1.0))
         return status::option_invalid;
     for (std::size_t c = 0; c < scales.size(); ++c)
@@ -142,6 +152,8 @@ inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const
     const std::ptrdiff_t m = x.rows, n = w.rows, k = w.cols;
     if (x.cols != k || scales.size() != static_cast<std::size_t>(k))
         return status::shape_mismatch;
+    if (check(scales) != status::ok)
+        return status::null_pointer;
     if (steps < 1 || steps > 1000)
         return status::option_invalid;
     if (x.empty() || w.empty())
@@ -151,9 +163,10 @@ inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const
 
     // Maxima and two sets of scales; the products; x and w of common reach, so that no product leaves float's range, and scaled; codes.
     aligned_buffer memory;
-    const std::size_t floats = static_cast<std::size_t>(4 * k + 2 * m * n + 2 * (m * k + n * k) + n) + 16;
-    if (!memory.resize(floats * sizeof(float) + static_cast<std::size_t>(m * k + n * k)))
-        return status::out_of_memory;
+    const checked_size codes = checked_size(k) * m + checked_size(k) * n;
+    const checked_size floats = 4 * checked_size(k) + 2 * checked_size(m) * n + 2 * codes + n + 16;
+    if (const status s = memory.allocate(floats * sizeof(float) + codes); s != status::ok)
+        return s;
     float* at = reinterpret_cast<float*>(memory.bytes().data());
     const auto take = [&](std::ptrdiff_t count) noexcept { return std::exchange(at, at + count); };
     const span<float> x_max(take(k), static_cast<std::size_t>(k)), w_max(take(k), static_cast<std::size_t>(k)),
@@ -186,8 +199,8 @@ inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const
             matrix_view<const std::int8_t>(w_codes), k, {granularity::per_channel, 0, {channel.data(), channel.size()}});
         if (!packed)
             return packed.error();
-        if (!workspace.resize(gemm_workspace(m, *packed)))
-            return status::out_of_memory;
+        if (const status s = workspace.allocate(gemm_workspace(m, *packed)); s != status::ok)
+            return s;
         status s = status::ok;
         if (kind == activation_scales::per_row) {
             s = gemm(matrix_view<const float>(xs), *packed, {}, y, workspace.bytes(), executor);

@@ -147,7 +147,7 @@ inline float finite_float(double x) noexcept
 
 inline bool all_finite(matrix_view<const float> x) noexcept
 {
-    for (std::ptrdiff_t r = 0; r < x.rows; ++r)
+    for (std::ptrdiff_t r = 0; r < x.rows && x.cols > 0; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
                 return false;
@@ -191,6 +191,17 @@ inline matrix_view<const float> sharing_a_scale(
     return {w.row(row) + column, 1, left < size ? left : size, w.stride};
 }
 
+/// Scales and zero points of a matrix without elements: those of the range [0, 0].
+template <class Q>
+inline void set_empty_params(const weight_format& f, const quantized_matrix<Q>& q) noexcept
+{
+    const scale_and_zero_point p = grid_of<Q>(f).params(0.0f, 0.0f);
+    for (float& scale : q.scales)
+        scale = p.scale;
+    for (std::int32_t& zero_point : q.zero_points)
+        zero_point = p.zero_point;
+}
+
 /// Scales and zero points of all of w; importance: k floats or null.
 template <class Q>
 inline void choose_all_params(
@@ -232,6 +243,10 @@ inline status round_to_nearest(
     if (const status s = check_importance(importance); s != status::ok)
         return s;
     const default_fp_mode mode;
+    if (w.empty()) {
+        detail::set_empty_params(f, q);
+        return status::ok;
+    }
     detail::choose_all_params(w, importance.empty() ? nullptr : importance.data(), f, q);
     const detail::weight_grid grid = detail::grid_of<Q>(f);
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)

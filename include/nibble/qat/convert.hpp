@@ -19,8 +19,8 @@ inline result<packed_weights> convert(matrix_view<const float> w, const fake_qua
         return s;
     const std::ptrdiff_t elements = elements_for<W>(w.cols);
     aligned_buffer buffer;
-    if (!buffer.resize(static_cast<std::size_t>(w.rows) * static_cast<std::size_t>(elements)))
-        return status::out_of_memory;
+    if (const status s = buffer.allocate(checked_size(w.rows) * elements); s != status::ok)
+        return s;
     const matrix_view<W> codes(reinterpret_cast<W*>(buffer.bytes().data()), w.rows, elements);
     if (const status s = fake_quantized_codes(w, f, codes); s != status::ok)
         return s;

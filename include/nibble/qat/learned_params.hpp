@@ -17,12 +17,12 @@ NIBBLE_END_TYPES
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
-/// Scratch floats that start_params needs.
+/// Scratch floats that start_params needs; SIZE_MAX if they do not fit std::ptrdiff_t.
 inline std::size_t start_params_scratch(params_start from, granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols,
     std::ptrdiff_t group_size = 0, std::ptrdiff_t block_rows = 1) noexcept
 {
-    const std::size_t count = static_cast<std::size_t>(params_count(kind, rows, cols, group_size, block_rows));
-    return 2 * count + (from == params_start::mse ? 3 * count + static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) : 0);
+    const checked_size count = params_count(kind, rows, cols, group_size, block_rows);
+    return (from == params_start::mse ? 5 * count + checked_size(rows) * cols : 2 * count).value();
 }
 
 /// Parameters to start training from. x: finite, else not_finite. zero_points: params_count, or empty for symmetric codes with qmin < 0.
@@ -42,10 +42,10 @@ inline status start_params(matrix_view<const float> x, params_start from, params
     const bool may_lack_zero_points = rule.how == scheme::symmetric && codes.qmin < 0;
     if (scales.size() != count || (zero_points.size() != count && !(zero_points.empty() && may_lack_zero_points)))
         return status::params_count_mismatch;
-    if (scratch.size() < start_params_scratch(from, kind, x.rows, x.cols, group_size, block_rows))
-        return status::buffer_too_small;
-    if (check(scales) != status::ok || check(zero_points) != status::ok || check(scratch) != status::ok)
+    if (check(scales) != status::ok || check(zero_points) != status::ok)
         return status::null_pointer;
+    if (const status s = check_room(scratch, start_params_scratch(from, kind, x.rows, x.cols, group_size, block_rows)); s != status::ok)
+        return s;
     const default_fp_mode mode;
     const params_steps steps = steps_of(kind, x.cols, group_size, block_rows);
     float *const low = scratch.data(), *const high = low + count;
@@ -109,9 +109,11 @@ inline status start_params(matrix_view<const float> x, params_start from, params
     return status::ok;
 }
 
-/// After a step: what is not at least `least`, NaN too, becomes `least`, above zero and finite.
+/// After a step: what is not at least `least`, NaN too, becomes `least`, above zero and finite. A null span has no scales.
 inline void bound_scales(span<float> scales, float least = 1.17549435e-38f) noexcept
 {
+    if (check(scales) != status::ok)
+        return;
     for (float& scale : scales)
         if (!valid_scale(float_bits(scale)) || scale < least)
             scale = least;

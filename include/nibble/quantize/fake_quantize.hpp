@@ -47,13 +47,14 @@ inline float lsq_gradient_factor(std::ptrdiff_t elements, std::int32_t qmax) noe
     return static_cast<float>(1.0 / std::sqrt(static_cast<double>(elements > 0 ? elements : 1) * (qmax > 0 ? qmax : 1)));
 }
 
-/// Scratch floats that fake_quantize_backward needs where it computes gradients of scales or zero points.
+/// Scratch floats that fake_quantize_backward needs where it computes gradients of scales or zero points; SIZE_MAX if they do not fit
+/// std::ptrdiff_t.
 inline std::size_t fake_quantize_scratch(granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t group_size = 0) noexcept
 {
     if (rows < 1 || cols < 1 || ((kind == granularity::per_group || kind == granularity::per_block) && group_size < 1))
         return 0;
     const std::ptrdiff_t columns = steps_of(kind, cols, group_size).group_size;
-    return 2 * static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols / columns + (cols % columns != 0));
+    return (2 * checked_size(rows) * (cols / columns + (cols % columns != 0))).value();
 }
 
 namespace detail {
@@ -183,10 +184,10 @@ inline status fake_quantize_backward(matrix_view<const float> x, matrix_view<con
         return status::params_count_mismatch;
     const std::size_t needed
         = out.scale.empty() && out.zero_point.empty() ? 0 : fake_quantize_scratch(f.params.kind, x.rows, x.cols, f.params.group_size);
-    if (scratch.size() < needed)
-        return status::buffer_too_small;
-    if (check(out.scale) != status::ok || check(out.zero_point) != status::ok || (needed != 0 && check(scratch) != status::ok))
+    if (check(out.scale) != status::ok || check(out.zero_point) != status::ok)
         return status::null_pointer;
+    if (const status s = check_room(scratch, needed); s != status::ok)
+        return s;
     if (x.empty()) {
         for (float& gradient : out.scale)
             gradient = 0.0f;

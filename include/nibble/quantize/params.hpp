@@ -40,21 +40,24 @@ struct quant_params_view {
     std::ptrdiff_t block_rows = 1;           ///< per_block only
 };
 
-/// How many scales a rows x cols matrix has; 0 for sizes that are not valid.
+/// How many scales a rows x cols matrix has; 0 for sizes that are not valid, PTRDIFF_MAX if there are more.
 NIBBLE_INLINE constexpr std::ptrdiff_t params_count(
     granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t group_size = 0, std::ptrdiff_t block_rows = 1) noexcept
 {
+    if (rows < 0 || cols < 0)
+        return 0;
     switch (kind) {
     case granularity::per_tensor: return 1;
     case granularity::per_channel: return rows;
     case granularity::per_column: return cols;
-    case granularity::per_group: return group_size < 1 ? 0 : rows * (cols / group_size + (cols % group_size != 0));
-    case granularity::per_block:
-        return group_size < 1 || block_rows < 1
-                   ? 0
-                   : (rows / block_rows + (rows % block_rows != 0)) * (cols / group_size + (cols % group_size != 0));
+    case granularity::per_group: block_rows = 1; break;
+    case granularity::per_block: break;
+    default: return 0;
     }
-    return 0;
+    if (group_size < 1 || block_rows < 1)
+        return 0;
+    const checked_size blocks = rows / block_rows + (rows % block_rows != 0), groups = cols / group_size + (cols % group_size != 0);
+    return (blocks * groups).count();
 }
 
 struct code_limits {
@@ -130,7 +133,7 @@ inline status check_params(quant_params_view p, std::ptrdiff_t rows, std::ptrdif
     const std::size_t count = static_cast<std::size_t>(params_count(p.kind, rows, cols, p.group_size, p.block_rows));
     if (p.scales.size() != count || (!p.zero_points.empty() && p.zero_points.size() != count))
         return status::params_count_mismatch;
-    if ((p.scales.data() == nullptr || (!p.zero_points.empty() && p.zero_points.data() == nullptr)) && count != 0)
+    if (check(p.scales) != status::ok || check(p.zero_points) != status::ok)
         return status::null_pointer;
     // Groups have many parameters: sign bits are collected, so that compilers may use vectors.
     constexpr std::uint32_t qmin = static_cast<std::uint32_t>(code_traits<Q>::qmin),

@@ -178,10 +178,10 @@ inline status choose_params(matrix_view<const float> x, params_rule rule, granul
     const bool may_lack_zero_points = rule.how == scheme::symmetric && code_traits<Q>::qmin < 0;
     if (scales.size() != count || (zero_points.size() != count && !(zero_points.empty() && may_lack_zero_points)))
         return status::params_count_mismatch;
-    if (scratch.size() < 2 * count)
-        return status::buffer_too_small;
-    if (check(scales) != status::ok || check(zero_points) != status::ok || check(scratch) != status::ok)
+    if (check(scales) != status::ok || check(zero_points) != status::ok)
         return status::null_pointer;
+    if (const status s = check_room(scratch, (2 * checked_size(count)).value()); s != status::ok)
+        return s;
     float *const low = scratch.data(), *const high = low + count;
     const default_fp_mode mode;
     if (x.empty()) {
@@ -204,11 +204,11 @@ inline status choose_params(matrix_view<const float> x, params_rule rule, granul
     return status::ok;
 }
 
-/// Scratch floats that choose_params needs.
+/// Scratch floats that choose_params needs; SIZE_MAX if they do not fit std::ptrdiff_t.
 NIBBLE_INLINE constexpr std::size_t choose_params_scratch(
     granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t group_size = 0, std::ptrdiff_t block_rows = 1) noexcept
 {
-    return 2 * static_cast<std::size_t>(params_count(kind, rows, cols, group_size, block_rows));
+    return (2 * checked_size(params_count(kind, rows, cols, group_size, block_rows))).value();
 }
 
 NIBBLE_END

@@ -284,7 +284,7 @@ inline void quantize_iq4(const float* x, const searched_block& found, Block& out
     float top = 0.0f;
     for (int j = 0; j < n / 32; ++j)
         top = std::fabs(scales[j]) > std::fabs(top) ? scales[j] : top;
-    std::uint8_t codes[n];
+    std::uint8_t codes[std::size_t {n}];
     if constexpr (n == 32) {
         out.d = scale_half(scales[0]);
         const float inverse = inverse_or_zero(scales[0]);

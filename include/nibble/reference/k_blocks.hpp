@@ -30,20 +30,20 @@ inline float total(const float* weights, int n) noexcept
 struct stored_scales {
     float step, minimum;
 };
-template <int Groups>
+template <std::size_t Groups>
 inline stored_scales store_scales(const float* scales, const float* minimums, int max_code, const float* group_weights,
     std::uint8_t (&scale_codes)[Groups], std::uint8_t (&minimum_codes)[Groups]) noexcept
 {
     if (group_weights != nullptr) {
-        const float step = positive_search(scales, group_weights, Groups, max_code, scale_codes);
-        return {step, positive_search(minimums, group_weights, Groups, max_code, minimum_codes)};
+        const float step = positive_search(scales, group_weights, static_cast<int>(Groups), max_code, scale_codes);
+        return {step, positive_search(minimums, group_weights, static_cast<int>(Groups), max_code, minimum_codes)};
     }
     const auto store = [&](const float* values, std::uint8_t(&codes)[Groups]) noexcept {
         float top = 0.0f;
-        for (int j = 0; j < Groups; ++j)
+        for (std::size_t j = 0; j < Groups; ++j)
             top = values[j] > top ? values[j] : top;
         const float inverse = top > 0.0f ? static_cast<float>(max_code) / top : 0.0f;
-        for (int j = 0; j < Groups; ++j) {
+        for (std::size_t j = 0; j < Groups; ++j) {
             const std::uint8_t code = static_cast<std::uint8_t>(nearest_int(inverse * values[j]));
             codes[j] = max_code == 63 && code > 63 ? std::uint8_t {63} : code;
         }
@@ -59,12 +59,12 @@ inline void quantize_k_affine(const float* x, bool with_importance, const search
 {
     constexpr ggml_type type = block_traits<Block>::type;
     constexpr int n = block_group<Block>, groups = 256 / n;
-    std::uint8_t scale_codes[groups], minimum_codes[groups];
-    float group_weights[groups];
+    std::uint8_t scale_codes[std::size_t {groups}], minimum_codes[std::size_t {groups}];
+    float group_weights[std::size_t {groups}];
     if (with_importance)
         for (int j = 0; j < groups; ++j)
             group_weights[j] = total(found.weights + n * j, n);
-    const stored_scales stored = store_scales<groups>(found.scales, found.minimums, type == ggml_type::q2_K ? 15 : 63,
+    const stored_scales stored = store_scales<std::size_t {groups}>(found.scales, found.minimums, type == ggml_type::q2_K ? 15 : 63,
         with_importance ? group_weights : nullptr, scale_codes, minimum_codes);
     out.d = scale_half(stored.step);
     out.dmin = scale_half(stored.minimum);

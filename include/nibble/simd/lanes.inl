@@ -580,7 +580,7 @@ inline words round_half_away_to_int(floats x) noexcept
 inline floats floor_of(floats x) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return floats(_mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC));
+    return floats(_mm512_floor_ps(x));
 #else
     return floats(_mm256_floor_ps(x));
 #endif

@@ -318,7 +318,7 @@ inline void store_half(floats x, void* p) noexcept
     vst1_u16(h, vreinterpret_u16_f16(vcvt_f16_f32(x)));
     std::memcpy(p, h, 8);
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+    _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_maskz_cvtps_ph(0xffff, x, _MM_FROUND_TO_NEAREST_INT));
 #else
     _mm_storeu_si128(static_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 #endif

@@ -43,10 +43,10 @@ struct batch_matmul_scratch {
         packed_weights_view w = nibble::detail::describe<std::int8_t>(n, k, 0, true, {});
         if (const status s = nibble::detail::lay_out(w); s != status::ok)
             return s;
-        constexpr std::ptrdiff_t limit = PTRDIFF_MAX / 64;
-        const std::ptrdiff_t larger = m > n ? m : n;
-        if (m < 0 || w.padded_k + 256 > limit / (larger + 1))
-            return m < 0 ? status::negative_size : status::size_overflow;
+        if (m < 0)
+            return status::negative_size;
+        if (!(64 * (checked_size(m > n ? m : n) + 1) * (checked_size(w.padded_k) + 256)).fits())
+            return status::size_overflow;
         const auto rounded = [](std::ptrdiff_t codes) noexcept { return (static_cast<std::size_t>(codes) + 63) / 64 * 64; };
         a = (nibble::detail::total_bytes(w) + 63) / 64 * 64;
         b = a + rounded(m * k);
@@ -91,11 +91,12 @@ struct batches {
 
 } // namespace detail
 
-/// Bytes for products of m x k and k x n, of any alignment; 0 for sizes that batch_matmul refuses.
+/// Bytes for products of m x k and k x n, of any alignment; 0 for sizes below zero, SIZE_MAX if they do not fit std::ptrdiff_t.
 inline std::size_t batch_matmul_workspace(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
 {
     detail::batch_matmul_scratch scratch;
-    return scratch.set(m, n, k) == status::ok ? scratch.bytes : 0;
+    const status s = scratch.set(m, n, k);
+    return s == status::ok ? scratch.bytes : s == status::size_overflow ? SIZE_MAX : 0;
 }
 
 /// r: one scale or multiplier, or one a column; any mode. k_too_large where a sum could leave int32: k above 33025, or 65793 if one of the

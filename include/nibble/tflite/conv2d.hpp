@@ -50,10 +50,8 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
     if (const status s = check_output<X>(r, y.channels, narrow, wide); s != status::ok)
         return s;
     const conv_scratch<X> scratch(w);
-    if (workspace.size() < scratch.all() + 64)
-        return status::buffer_too_small;
-    if (workspace.data() == nullptr)
-        return status::null_pointer;
+    if (const status s = check_room(workspace, scratch.all() + 64); s != status::ok)
+        return s;
     if (y.size() == 0)
         return status::ok;
 
@@ -128,11 +126,12 @@ inline status transpose_conv2d(images_view<const X> x, std::int32_t x_zero_point
 
 } // namespace detail
 
-/// Scratch bytes for conv2d and transpose_conv2d on so many threads. X: std::int8_t or std::int16_t.
+/// Scratch bytes for conv2d and transpose_conv2d on so many threads; SIZE_MAX if they do not fit std::ptrdiff_t. X: std::int8_t or
+/// std::int16_t.
 template <class X = std::int8_t>
 inline std::size_t conv2d_workspace(const packed_filter& w, std::ptrdiff_t threads = 1) noexcept
 {
-    return detail::conv_scratch<X>(w).all() * static_cast<std::size_t>(threads < 1 ? 1 : threads) + 64;
+    return (detail::conv_scratch<X>(w).all() * checked_size(threads < 1 ? 1 : threads) + 64).value();
 }
 
 /// y: batch x output_height(at, x.height) x output_width(at, x.width) x output channels. r: one multiplier or scale, or one an output
@@ -187,7 +186,7 @@ inline status fully_connected(matrix_view<const std::int16_t> x, const packed_fi
     for (const status s : {nibble::check(x), nibble::check(y)})
         if (s != status::ok)
             return s;
-    if ((x.rows > 1 && x.stride != x.cols) || (y.rows > 1 && y.stride != y.cols))
+    if ((!x.empty() && x.rows > 1 && x.stride != x.cols) || (!y.empty() && y.rows > 1 && y.stride != y.cols))
         return status::layout_unsupported;
     return conv2d(images_view<const std::int16_t>(x.data, x.rows, 1, 1, x.cols), 0, w, window {}, r,
         images_view<std::int16_t>(y.data, y.rows, 1, 1, y.cols), workspace, executor);

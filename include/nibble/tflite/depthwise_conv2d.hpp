@@ -28,7 +28,8 @@ inline status run_depthwise(images_view<const X> x, std::int32_t x_zero_point, m
         return status::zero_point_out_of_range;
     const std::ptrdiff_t multiplier = x.channels == 0 ? 0 : y.channels / x.channels;
     if (x.batch != y.batch || multiplier * x.channels != y.channels || w.rows != at.kernel_height * at.kernel_width || w.cols != y.channels
-        || (w.rows > 1 && w.stride != w.cols) || y.height != output_height(at, x.height) || y.width != output_width(at, x.width))
+        || (!w.empty() && w.rows > 1 && w.stride != w.cols) || y.height != output_height(at, x.height)
+        || y.width != output_width(at, x.width))
         return status::shape_mismatch;
     if (w.rows > most_taps)
         return status::k_too_large;

@@ -37,14 +37,11 @@ struct images_view {
 template <class T>
 NIBBLE_INLINE constexpr status check(images_view<T> v) noexcept
 {
-    std::ptrdiff_t size = 1;
-    for (const std::ptrdiff_t each : {v.batch, v.height, v.width, v.channels}) {
+    for (const std::ptrdiff_t each : {v.batch, v.height, v.width, v.channels})
         if (each < 0)
             return status::negative_size;
-        if (each != 0 && size > PTRDIFF_MAX / 16 / each)
-            return status::size_overflow;
-        size *= each == 0 ? 1 : each;
-    }
+    if (!(16 * shape_extent(v.batch, v.height, v.width, v.channels)).fits())
+        return status::size_overflow;
     return v.size() != 0 && v.data == nullptr ? status::null_pointer : status::ok;
 }
 

@@ -31,10 +31,8 @@ public:
         if (!bytes)
             return bytes.error();
         made.group_bytes_ = (*bytes + 63) / 64 * 64;
-        if (static_cast<std::size_t>(groups) > SIZE_MAX / 2 / made.group_bytes_)
-            return status::size_overflow;
-        if (!made.buffer_.resize(made.group_bytes_ * static_cast<std::size_t>(groups)))
-            return status::out_of_memory;
+        if (const status s = made.buffer_.allocate(groups * checked_size(made.group_bytes_)); s != status::ok)
+            return s;
         for (std::ptrdiff_t g = 0; g < groups; ++g)
             if (const status s = made.pack_group(w, g); s != status::ok)
                 return s;
@@ -49,13 +47,13 @@ public:
         if (const status s = shape.set_shape(out_channels, kernel_height, kernel_width, in_channels, groups); s != status::ok)
             return s;
         const std::ptrdiff_t k = shape.k_;
-        if (out_channels > PTRDIFF_MAX / 8 / k)
+        if (!(8 * checked_size(out_channels) * k).fits())
             return status::size_overflow;
         if (w.size() != static_cast<std::size_t>(elements_for<int4x2>(k * out_channels)))
             return status::shape_mismatch;
         aligned_buffer wide;
-        if (!wide.resize(static_cast<std::size_t>(k * out_channels)))
-            return status::out_of_memory;
+        if (const status s = wide.allocate(checked_size(k) * out_channels); s != status::ok)
+            return s;
         std::int8_t* const codes = reinterpret_cast<std::int8_t*>(wide.bytes().data());
         if (const status s = unpack_int4(w, {codes, static_cast<std::size_t>(k * out_channels)}); s != status::ok)
             return s;
@@ -85,7 +83,7 @@ private:
         if (groups < 1 || in_channels < 1 || in_channels > limit || in_channels % groups != 0 || out_channels % groups != 0)
             return status::shape_mismatch;
         const std::ptrdiff_t taps = kernel_height * kernel_width, per_group = in_channels / groups;
-        if (taps > PTRDIFF_MAX / 4096 / per_group)
+        if (!(4096 * checked_size(taps) * per_group).fits())
             return status::size_overflow;
         k_ = taps * per_group;
         kernel_height_ = kernel_height;
@@ -109,8 +107,8 @@ private:
             return pack(matrix_view<const std::int8_t>(from, n, k_, w.stride), k_, params, to);
         } else {
             aligned_buffer wide;
-            if (!wide.resize(static_cast<std::size_t>(n * k_)))
-                return status::out_of_memory;
+            if (const status s = wide.allocate(checked_size(n) * k_); s != status::ok)
+                return s;
             std::int8_t* const codes = reinterpret_cast<std::int8_t*>(wide.bytes().data());
             for (std::ptrdiff_t r = 0; r < n; ++r)
                 for (std::ptrdiff_t i = 0; i < k_; ++i) {

@@ -121,6 +121,8 @@ inline status mean(detail::pooled_images<Q> x, quantization x_params, quantizati
         return status::shape_mismatch;
     if (x.height == 0 || x.width == 0)
         return y.empty() ? status::ok : status::shape_mismatch;
+    if (y.empty())
+        return status::ok;
     if (x.height > (1 << (31 - 8 * sizeof(Q))) / x.width)
         return status::k_too_large;
     const default_fp_mode fp_mode;

@@ -156,6 +156,8 @@ inline status concatenate(span<const concatenation_input_16> inputs, float y_sca
     }
     if (cols != y.cols)
         return status::shape_mismatch;
+    if (y.empty())
+        return status::ok;
     std::ptrdiff_t column = 0;
     for (const concatenation_input_16& input : inputs) {
         const fixed_multiplier m = *detail::multiplier_of_ratio(input.scale, y_scale);

@@ -41,7 +41,7 @@ inline resize_position position_between(std::ptrdiff_t out, std::ptrdiff_t from,
     const std::int64_t before = at / 1024, last = from - 1;
     if (before >= last)
         return {from - 1, from - 1, 0};
-    return {static_cast<std::ptrdiff_t>(before), static_cast<std::ptrdiff_t>(before + 1), static_cast<std::int32_t>(at % 1024)};
+    return {std::ptrdiff_t {before}, std::ptrdiff_t {before + 1}, static_cast<std::int32_t>(at % 1024)};
 }
 
 /// Sizes that fit, and whether there is anything to do.

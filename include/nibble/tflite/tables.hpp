@@ -158,6 +158,8 @@ inline status concatenate(span<const concatenation_input> inputs, quantization p
     }
     if (cols != y.cols)
         return status::shape_mismatch;
+    if (y.empty())
+        return status::ok;
     std::ptrdiff_t column = 0;
     for (const concatenation_input& input : inputs) {
         const auto table = requantize_table(input.params, params);

@@ -38,13 +38,13 @@ NIBBLE_INLINE constexpr status check(tensor_view<T> t) noexcept
         return status::rank_too_large;
     if (nibble::check(t.shape) != status::ok)
         return status::null_pointer;
-    std::ptrdiff_t size = 1;
+    checked_size bytes = 16; // of an element and its parameters, at most
     for (const std::ptrdiff_t each : t.shape) {
         if (each < 0)
             return status::negative_size;
-        if (each != 0 && size > PTRDIFF_MAX / 16 / each)
+        bytes = bytes * shape_extent(each);
+        if (!bytes.fits())
             return status::size_overflow;
-        size *= each == 0 ? 1 : each;
     }
     return t.size() != 0 && t.data == nullptr ? status::null_pointer : status::ok;
 }

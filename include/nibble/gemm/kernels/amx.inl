@@ -89,7 +89,7 @@ template <int RowTiles, int Panels>
 inline void run_tiles(const gemm_args& args, range rows, std::ptrdiff_t panel) noexcept
 {
     constexpr std::ptrdiff_t columns = Panels * panel_columns, sums_stride = columns * 4;
-    alignas(64) vnni_product::sum sums[RowTiles * tile_rows * columns];
+    alignas(64) vnni_product::sum sums[std::size_t {RowTiles * tile_rows * columns}];
     const std::byte* const weights = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
     const std::byte* codes = avx512vnni::read_group<8>(args, weights).codes;
     const std::ptrdiff_t stride = avx512vnni::packed_stride<avx512vnni::group_activation8>(args);

@@ -60,7 +60,7 @@ struct float_product {
     template <int Rows, int Panels>
     static void tile(const gemm_args& args, std::ptrdiff_t row, weight_block w, range k, no_plan, float* sums, std::size_t ahead) noexcept
     {
-        floats acc[Rows][Panels][panel_vectors];
+        floats acc[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
         const auto each = [&](auto step) NIBBLE_UNROLLED {
             unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
                 unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
@@ -75,7 +75,7 @@ struct float_product {
         row_cursor<float, Rows> a(reinterpret_cast<const float*>(args.a) + row * args.a_stride + k.begin, args.a_stride);
         for (std::ptrdiff_t i = k.begin; i < k.end; ++i, w.at += panel_columns * Weight::bytes, a.advance(1)) {
             unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
-            floats weight[Panels][panel_vectors];
+            floats weight[std::size_t {Panels}][panel_vectors];
             unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
                 weight[p][v] = Weight::load(w.at + p * w.panel_bytes + v * static_cast<std::size_t>(width * Weight::bytes));
             });

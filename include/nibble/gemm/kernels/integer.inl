@@ -152,7 +152,7 @@ struct integer_product {
     }
 
     template <int Rows, int Panels>
-    using accumulators = words[Rows][Panels][panel_vectors];
+    using accumulators = words[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
 
     static constexpr bool expands = false;
     static constexpr std::size_t expanded_bytes = 0;
@@ -204,13 +204,13 @@ struct integer_product {
         } else if constexpr (Bits == 8) {
             for (const std::byte* end = codes + padded * panel_columns; codes != end; codes += 4 * panel_columns, a.advance(4)) {
                 unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
-                decltype(load8(codes)) w[Panels][panel_vectors];
+                decltype(load8(codes)) w[std::size_t {Panels}][panel_vectors];
                 unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
                     const std::byte* const at = codes + p * panel_bytes + v * vector_bytes;
                     w[p][v] = OneGroup ? load8_of_group(at, Rows > 1) : load8(at);
                 });
                 unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
-                    decltype(part8<0>(w[0][0])) weights[Panels][panel_vectors];
+                    decltype(part8<0>(w[0][0])) weights[std::size_t {Panels}][panel_vectors];
                     unroll_grid<Panels, panel_vectors>(
                         [&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { weights[p][v] = part8<decltype(part)::value>(w[p][v]); });
                     unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
@@ -222,9 +222,9 @@ struct integer_product {
                 });
             }
         } else {
-            const auto step = [&](chain4(&chain)[Rows][Panels][panel_vectors]) NIBBLE_UNROLLED {
+            const auto step = [&](chain4(&chain)[std::size_t {Rows}][std::size_t {Panels}][panel_vectors]) NIBBLE_UNROLLED {
                 unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(codes + p * panel_bytes, ahead); });
-                weights4 low[Panels][panel_vectors], high[Panels][panel_vectors];
+                weights4 low[std::size_t {Panels}][panel_vectors], high[std::size_t {Panels}][panel_vectors];
                 unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
                     load4(codes + p * panel_bytes + v * vector_bytes, low[p][v], high[p][v]);
                 });
@@ -238,7 +238,7 @@ struct integer_product {
                 a.advance(8);
             };
             while (padded != 0) {
-                chain4 chain[Rows][Panels][panel_vectors];
+                chain4 chain[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
                 unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
                     unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED { chain[r][p][v] = begin_chain(acc[r][p][v]); });
                 });
@@ -296,7 +296,7 @@ struct integer_product {
             unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
             accumulate<Rows, Panels, false>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
             if (correct.has_columns()) {
-                [[maybe_unused]] std::int32_t sums_of[Panels * panel_columns];
+                [[maybe_unused]] std::int32_t sums_of[std::size_t {Panels * panel_columns}];
                 if (Bits == 8 && args.without_sums)
                     sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
                 each([&](words& x, std::size_t r, std::size_t p, std::size_t v, const sum*) NIBBLE_UNROLLED {
@@ -310,7 +310,7 @@ struct integer_product {
             }
             // Kept in memory: in registers there is no room for them and a tile.
             __asm__ volatile("" : : : "memory");
-            floats scale[Panels][panel_vectors];
+            floats scale[std::size_t {Panels}][panel_vectors];
             unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
                 scale[p][v] = load_scales(args, w.at + p * w.panel_bytes, v * words::size);
             });
@@ -354,7 +354,7 @@ struct integer_product {
         const bool one_group = args.groups == 1, whole = args.output == gemm_output::s32 || args.requantize;
         // Then sums lack the same in all rows.
         const bool by_column = whole && one_group && !correct.has_rows();
-        alignas(64) std::int32_t lacking[stride] = {};
+        alignas(64) std::int32_t lacking[std::size_t {stride}] = {};
         for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
             const std::byte* const w = args.panels + static_cast<std::size_t>(panel + lane / panel_columns) * args.panel_bytes;
             const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);

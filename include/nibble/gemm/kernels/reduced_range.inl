@@ -70,8 +70,8 @@ public:
 
     // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a.
     template <int Rows, int Panels>
-    NIBBLE_INLINE void accumulate(words (&acc)[Rows][Panels][panel_vectors], const std::byte* codes, std::size_t panel_bytes,
-        const row_cursor<activation7, Rows>& a, std::ptrdiff_t padded, std::size_t ahead) const noexcept
+    NIBBLE_INLINE void accumulate(words (&acc)[std::size_t {Rows}][std::size_t {Panels}][panel_vectors], const std::byte* codes,
+        std::size_t panel_bytes, const row_cursor<activation7, Rows>& a, std::ptrdiff_t padded, std::size_t ahead) const noexcept
     {
         const vector one = NIBBLE_MM(set1_epi16)(1);
         const auto widen = [&](words& sum, vector pairs)

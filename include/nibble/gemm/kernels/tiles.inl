@@ -50,7 +50,7 @@ public:
 
 private:
     static constexpr int bases = (Rows + 2) / 3;
-    const T* base_[bases];
+    const T* base_[std::size_t {bases}];
     std::ptrdiff_t stride_;
 };
 
@@ -76,7 +76,7 @@ template <class Product, int Rows, int Panels, int Capacity>
 inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t panel) noexcept
 {
     constexpr std::ptrdiff_t columns = Panels * panel_columns;
-    alignas(64) typename Product::sum sums[Capacity * columns];
+    alignas(64) typename Product::sum sums[std::size_t {Capacity * columns}];
     alignas(64) std::byte expanded[Product::expands ? Panels * Product::expanded_bytes : 1];
     const bool single = row_end - row_begin <= Rows;
     const std::byte* const weights = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;

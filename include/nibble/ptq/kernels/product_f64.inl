@@ -12,14 +12,14 @@ template <int Rows, int Vectors, bool Subtract>
 inline void product_f64_tile(const product_f64_args& args, std::ptrdiff_t row, std::ptrdiff_t column) noexcept
 {
     constexpr std::ptrdiff_t lanes = static_cast<std::ptrdiff_t>(doubles::size);
-    doubles acc[Rows][Vectors];
+    doubles acc[std::size_t {Rows}][std::size_t {Vectors}];
     double* const c = args.c + row * args.c_stride + column;
     unroll_grid<Rows, Vectors>([&](std::size_t r, std::size_t v) NIBBLE_UNROLLED {
         acc[r][v] = doubles::load_unaligned(c + static_cast<std::ptrdiff_t>(r) * args.c_stride + static_cast<std::ptrdiff_t>(v) * lanes);
     });
     const double *a = args.a + row * args.a_row_step, *b = args.b + column;
     for (std::ptrdiff_t k = 0; k < args.k; ++k, a += args.a_column_step, b += args.b_stride) {
-        doubles right[Vectors];
+        doubles right[std::size_t {Vectors}];
         unroll<Vectors>(
             [&](std::size_t v) NIBBLE_UNROLLED { right[v] = doubles::load_unaligned(b + static_cast<std::ptrdiff_t>(v) * lanes); });
         unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {

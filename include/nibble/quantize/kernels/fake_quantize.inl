@@ -50,8 +50,8 @@ private:
     const float* scales_;
     const std::int32_t* zero_points_;
     std::ptrdiff_t step_;
-    float scale_[size], inverse_[size];
-    std::int32_t zero_point_[size];
+    float scale_[std::size_t {size}], inverse_[std::size_t {size}];
+    std::int32_t zero_point_[std::size_t {size}];
 };
 
 // visit(rule, params, begin, count, group) for each group of row r, or once for all columns where each has its own parameters.

@@ -112,7 +112,7 @@ inline void depthwise_block(
         });
     }
     constexpr std::ptrdiff_t together = 16, lanes = static_cast<std::ptrdiff_t>(Vectors) * short_lanes;
-    std::int32_t stored[together * lanes];
+    std::int32_t stored[std::size_t {together * lanes}];
     std::ptrdiff_t waiting = 0;
     for (std::ptrdiff_t pixel = 0; pixel < part.pixels; ++pixel) {
         const X* const* const taps = part.table + pixel * part.taps;
