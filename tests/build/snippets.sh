@@ -16,7 +16,7 @@ for snippet in "$work"/*.cpp; do
     { echo "#include \"$here/snippets.hpp\"" && echo "void snippet() {" && cat "$snippet" && echo "}"; } >"$work/whole"
     mv "$work/whole" "$snippet"
   fi
-  "$1" -std=c++17 -fsyntax-only -Wall -Wno-unused -Wno-unused-result -Werror -DNIBBLE_EXTERN_KERNELS -I "$here/../../include" \
+  "$1" -std=c++17 -fsyntax-only -Wall -Wno-unused -Werror -DNIBBLE_EXTERN_KERNELS -I "$here/../../include" \
     -include cstddef "$snippet"
   count=$((count + 1))
 done

@@ -10,8 +10,8 @@
 //                 4 bits     of vector q / 2:  4 (q % 2) and up
 //                 2 bits     of vector q / 4:  2 (q % 4) and up
 //                 1 bit      q
-// One row is multiplied from here (kernels/gemv_blocks.inl); for more rows kernels write sections out as plain panels have them, into the
-// first cache (kernels/expand_blocks.inl).
+// One row is multiplied from here (gemm/kernels/gemv_blocks.inl); for more rows kernels write sections out as plain panels have them,
+// into the first cache (gemm/kernels/expand_blocks.inl).
 #pragma once
 
 #include "decode.hpp"
