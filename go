@@ -8,7 +8,7 @@
 # ./go accuracy   compares GPTQ, AWQ, HQQ and others on four tasks; report and pictures go to build/accuracy (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
 # ./go docs       makes the API reference and the guides as pages: build/docs/html/index.html
-# Each installs the Debian packages that are missing. On other systems they are named, and the rest goes on with what is there.
+# Each installs the Debian packages that are missing. On other systems the commands list missing packages and skip what needs them.
 set -euo pipefail
 called_from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -93,17 +93,39 @@ accuracy() {
 }
 
 # run_tests [--all] [OPTION OF CTEST...]: --all adds what is labelled slow: whole test programs on emulated CPUs and under ThreadSanitizer,
-# other compilers and flags, all 2^32 floats, fuzzing.
+# other compilers and flags, all 2^32 floats, fuzzing. What this CPU can run is built and run first, so that most failures show early.
 run_tests() {
-  local failed=() runs=() static=(-DCMAKE_EXE_LINKER_FLAGS=-static -DNIBBLE_WITH_CPUINFO=OFF) which=(-LE slow)
+  local failed=() runs=() static=(-DCMAKE_EXE_LINKER_FLAGS=-static -DNIBBLE_WITH_CPUINFO=OFF) which=(-LE slow) peer
   if [ "${1:-}" = --all ]; then
     which=()
     shift
   fi
-  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev meson libdlpack-dev
+  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev meson libdlpack-dev \
+    python3
   # One by one: not every system that has the others has these. The first holds clang's sanitizers and libFuzzer.
   need libclang-rt-dev
   need libtorch-dev
+  [ ${#which[@]} != 0 ] || need clang-16 clang-19
+
+  # Libraries of others that results are held against.
+  for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf numpy safetensors libcxx; do
+    if tests/peers $peer; then
+      runs+=("-DNIBBLE_TEST_${peer^^}=ON")
+    else
+      say "NOT RUN: comparisons with $peer"
+      runs+=("-DNIBBLE_TEST_${peer^^}=OFF")
+    fi
+  done
+
+  native() {
+    make_in build/test all -DCMAKE_BUILD_TYPE=Release \
+      -DNIBBLE_BUILD_TESTS=ON -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=ON "${runs[@]}"
+  }
+  native || failed+=(test)
+  if ! quietly "test this CPU" ctest --test-dir build/test -R '^(native|checksums)$' --output-on-failure; then
+    say "the tests fail on this CPU: sanitizers and emulators are left out"
+    return 1
+  fi
 
   # The same programs, built in other ways. A build that fails does not keep the other tests from running.
   built() { # NAME OPTION...
@@ -115,7 +137,8 @@ run_tests() {
   # Clang, since GCC takes far longer to compile the kernels with these two.
   built asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++ -DNIBBLE_SANITIZE=address,undefined
   if [ ${#which[@]} = 0 ]; then
-    need clang-16 clang-19
+    # GCC's find other faults; its kernels are compiled without them.
+    built gcc_asan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=address,undefined -DNIBBLE_SANITIZE_KERNELS=OFF
     built tsan -DCMAKE_BUILD_TYPE=Debug -DNIBBLE_SANITIZE=thread
     built clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
     if make_in build/fuzz fuzz -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++ \
@@ -143,19 +166,7 @@ run_tests() {
     fi
   fi
 
-  # Libraries of others that results are held against.
-  local peer
-  for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf numpy safetensors libcxx; do
-    if tests/peers $peer; then
-      runs+=("-DNIBBLE_TEST_${peer^^}=ON")
-    else
-      say "NOT RUN: comparisons with $peer"
-      runs+=("-DNIBBLE_TEST_${peer^^}=OFF")
-    fi
-  done
-
-  make_in build/test all -DCMAKE_BUILD_TYPE=Release \
-    -DNIBBLE_BUILD_TESTS=ON -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=ON "${runs[@]}" || failed+=(test)
+  native || failed+=(test)
   [ ${#failed[@]} = 0 ] || say "did not build: ${failed[*]}"
   ctest --test-dir build/test -j2 --output-on-failure --no-label-summary ${which[@]+"${which[@]}"} "$@"
   [ ${#failed[@]} = 0 ]
