@@ -5,7 +5,9 @@
 //   ties_to_even               IEEE, ONNX, PyTorch
 //   half_away_from_zero        std::round: TFLite, ggml's Q8_0
 //   half_up                    floor(t + 0.5f), one float sum; with zero_point_first floor(t + (zero_point + 0.5f)): ggml's 4- and 5-bit
-//   blocks toward_zero stochastic                 up with the probability of the fraction, from seed, row and column alone
+//                              blocks
+//   toward_zero                drops the fraction
+//   stochastic                 up with the probability of the fraction, from seed, row and column alone
 // NaN gives zero_point, an infinity the end of the range. Presets say what other systems do.
 #pragma once
 

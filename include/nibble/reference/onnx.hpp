@@ -33,9 +33,11 @@ inline std::size_t linear_parameter(
 }
 
 template <class Q>
-inline constexpr bool is_linear_float
-    = std::is_same_v<Q,
-          float8_e4m3> || std::is_same_v<Q, float8_e5m2> || std::is_same_v<Q, float8_e4m3fnuz> || std::is_same_v<Q, float8_e5m2fnuz> || std::is_same_v<Q, float4_e2m1x2>;
+inline constexpr bool is_float8 = std::is_same_v<Q, float8_e4m3> || std::is_same_v<Q, float8_e5m2>;
+template <class Q>
+inline constexpr bool is_float8_fnuz = std::is_same_v<Q, float8_e4m3fnuz> || std::is_same_v<Q, float8_e5m2fnuz>;
+template <class Q>
+inline constexpr bool is_linear_float = is_float8<Q> || is_float8_fnuz<Q> || std::is_same_v<Q, float4_e2m1x2>;
 
 /// The bits of a code of Q for t = x / scale.
 template <class Q>
