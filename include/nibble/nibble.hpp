@@ -2,7 +2,6 @@
 #pragma once
 
 #include "backend/backend.hpp"
-#include "blocks/gemm.hpp"
 #include "calibrate/drift.hpp"
 #include "calibrate/observer.hpp"
 #include "calibrate/range.hpp"
@@ -15,6 +14,7 @@
 #include "evaluate/gate.hpp"
 #include "evaluate/logits.hpp"
 #include "gemm/gemm.hpp"
+#include "gemm/gemm_blocks.hpp"
 #include "gemm/tune.hpp"
 #include "gguf/imatrix.hpp"
 #include "gguf/reader.hpp"
@@ -36,6 +36,7 @@
 #include "ptq/hqq.hpp"
 #include "ptq/mixed_precision.hpp"
 #include "ptq/outliers.hpp"
+#include "ptq/output_error.hpp"
 #include "ptq/smooth_quant.hpp"
 #include "ptq/weight_format.hpp"
 #include "qat/convert.hpp"

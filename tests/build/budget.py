@@ -45,9 +45,9 @@ def compile_file(compiler, source, out):
 
 def all_kernels():
     names = []
-    for line in (root / "include/nibble/backend/all_kernels.inc").read_text().splitlines():
+    for line in (root / "include/nibble/all_kernels.inc").read_text().splitlines():
         if line.startswith("#include"):
-            text = (root / "include/nibble/backend" / line.split('"')[1]).read_text()
+            text = (root / "include/nibble" / line.split('"')[1]).read_text()
             names += re.findall(r"^NIBBLE_KERNEL\((\w+),", text, re.M)
     return sorted(names)
 

@@ -28,7 +28,7 @@ table() {
       fi
       last=$arguments$cells end=$cells
     done < <(sed -nE 's/^NIBBLE_KERNEL\((.*)\)$/\1/p' "include/nibble/$list")
-  done < <(sed -nE 's/^#include "\.\.\/(.*)"$/\1/p' include/nibble/backend/all_kernels.inc)
+  done < <(sed -nE 's/^#include "(.*)"$/\1/p' include/nibble/all_kernels.inc)
   echo "$end"
 }
 

@@ -198,7 +198,7 @@ const operation operations[] = {
 // Every kernel must have a line above.
 const char* const all_kernels[] = {
 #define NIBBLE_KERNEL(name, args) #name,
-#include <nibble/backend/all_kernels.inc>
+#include <nibble/all_kernels.inc>
 #undef NIBBLE_KERNEL
 };
 

@@ -41,9 +41,9 @@ NIBBLE_STRICT_END
 NIBBLE_REGION_BEGIN(NIBBLE_OPTIONS_AVX2)
 #define NIBBLE_ISA NIBBLE_ISA_AVX2
 #define NIBBLE_BACKEND_NAME avx2
-#include "../simd/xsimd/clang_macros.inl"
+#include "clang_macros.inl"
 #include NIBBLE_KERNEL_FILE
-#include "../simd/xsimd/clang_macros_end.inl"
+#include "clang_macros_end.inl"
 #undef NIBBLE_BACKEND_NAME
 #undef NIBBLE_ISA
 NIBBLE_REGION_END
@@ -53,9 +53,9 @@ NIBBLE_REGION_END
 NIBBLE_REGION_BEGIN(NIBBLE_OPTIONS_AVX512)
 #define NIBBLE_ISA NIBBLE_ISA_AVX512
 #define NIBBLE_BACKEND_NAME avx512
-#include "../simd/xsimd/clang_macros.inl"
+#include "clang_macros.inl"
 #include NIBBLE_KERNEL_FILE
-#include "../simd/xsimd/clang_macros_end.inl"
+#include "clang_macros_end.inl"
 #undef NIBBLE_BACKEND_NAME
 #undef NIBBLE_ISA
 NIBBLE_REGION_END

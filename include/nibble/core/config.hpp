@@ -4,8 +4,9 @@
 //   NIBBLE_ALLOW_SLOW     no warning where kernels are compiled without optimization
 //   NIBBLE_NO_AVX512      leave the AVX-512 backends out
 //   NIBBLE_WITH_CPUINFO   ask the cpuinfo library which backends the CPU runs; link it (the CMake target does)
-//   NIBBLE_EXTERN_KERNELS only declare the kernels; exactly one source file per program, built with the same flags, includes
-//                         nibble with NIBBLE_DEFINE_KERNELS defined as well and pays for compiling them
+//   NIBBLE_EXTERN_KERNELS only declare the kernels. One source file of the program, built with the same flags, defines
+//                         NIBBLE_DEFINE_KERNELS as well, includes nibble.hpp and pays for compiling them; or several files share them,
+//                         each kernel defined in one (cmake/kernels)
 #pragma once
 
 #define NIBBLE_VERSION_MAJOR 0

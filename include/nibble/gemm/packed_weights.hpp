@@ -14,7 +14,7 @@
 //   compact            ggml's blocks: blocks/compact.hpp
 //
 // A group's weights are (code - zero point) * scale or, with offsets, code * scale + offset: formats that store a group's minimum have
-// these (blocks/pack.hpp).
+// these (gemm/pack_blocks.hpp).
 #pragma once
 
 #include <cstring>

@@ -6,6 +6,7 @@
 //   error
 #pragma once
 
+#include "hessian.hpp"
 #include "smooth_quant.hpp"
 #include "weight_format.hpp"
 

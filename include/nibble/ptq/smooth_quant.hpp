@@ -12,6 +12,7 @@
 #include "../evaluate/error.hpp"
 #include "../gemm/gemm.hpp"
 #include "../quantize/quantize.hpp"
+#include "weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 

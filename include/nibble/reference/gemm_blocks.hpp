@@ -3,7 +3,7 @@
 //   sum = fma(float(exact sum of a), offset, sum)              in types with a minimum
 #pragma once
 
-#include "../blocks/pack.hpp"
+#include "../gemm/pack_blocks.hpp"
 #include "gemm.hpp"
 
 NIBBLE_STRICT_BEGIN

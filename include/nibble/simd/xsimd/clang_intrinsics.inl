@@ -2,7 +2,7 @@
 // around the call say, and gives them to every builtin and conditional operator, too. Where floats matter, these stand in for the
 // intrinsics that xsimd and the kernels use: operators, which obey the pragmas; integer operations to select; and under -ffast-math the
 // instruction itself to multiply and add.
-// clang_macros.inl puts them in the place of the intrinsics.
+// backend/clang_macros.inl puts them in the place of the intrinsics.
 #if !defined(__clang__)
 #elif NIBBLE_ISA == NIBBLE_ISA_AVX512
 NIBBLE_INLINE __m512 nibble_mm512_add_ps(__m512 a, __m512 b) noexcept { return a + b; }

@@ -13,9 +13,9 @@
 // A matrix of a single group (k of 32, 64, 128 or 256) has plain panels whatever its type.
 #pragma once
 
-#include "../gemm/packed_weights.hpp"
-#include "blocks.hpp"
-#include "compact.hpp"
+#include "packed_weights.hpp"
+#include "../blocks/blocks.hpp"
+#include "../blocks/compact.hpp"
 
 NIBBLE_BEGIN
 namespace detail {

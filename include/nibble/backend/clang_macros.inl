@@ -1,4 +1,4 @@
-// Puts the functions of clang_intrinsics.inl in the place of the intrinsics, until clang_macros_end.inl.
+// Puts the functions of simd/xsimd/clang_intrinsics.inl in the place of the intrinsics, until clang_macros_end.inl.
 #if !defined(__clang__)
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
 #pragma push_macro("_mm512_cmp_ps_mask")

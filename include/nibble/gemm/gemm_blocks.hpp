@@ -4,8 +4,8 @@
 // packed into the workspace, for each product anew.
 #pragma once
 
-#include "../gemm/gemm.hpp"
-#include "pack.hpp"
+#include "gemm.hpp"
+#include "pack_blocks.hpp"
 
 NIBBLE_BEGIN
 namespace detail {
