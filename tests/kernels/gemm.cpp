@@ -1,6 +1,8 @@
 #include "../support.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <thread>
 
@@ -534,4 +536,40 @@ TEST_CASE("bad arguments of products name the rule and write nothing")
               long_workspace)
           == status::k_too_large);
     CHECK(sum == 5);
+}
+
+TEST_CASE("a product's workspace: what is planned is what is used")
+{
+    test::random random(77);
+    const auto up_to = [&](std::uint32_t most) { return static_cast<std::ptrdiff_t>(1 + random.bits() % most); };
+    std::vector<std::byte> memory;
+    for (int i = 0; i < 100000; ++i) {
+        const std::ptrdiff_t m = up_to(20), k = up_to(70), group_size = i % 2 == 0 ? up_to(40) : 0;
+        const std::ptrdiff_t groups = group_size == 0 ? 1 : (k + group_size - 1) / group_size;
+        const std::vector<std::int8_t> codes(static_cast<std::size_t>(k), 1);
+        const std::vector<float> scales(static_cast<std::size_t>(groups), 1.0f), a(static_cast<std::size_t>(m * k), 2.0f);
+        const auto packed = packed_weights::make(matrix_view<const std::int8_t>(codes.data(), 1, k), k,
+            {group_size == 0 ? granularity::per_channel : granularity::per_group, group_size, scales});
+        REQUIRE(packed);
+        const detail::gemm_plan plan = detail::plan_gemm(m, *packed);
+        // 64 bytes more than asked for, at a random place.
+        memory.assign(plan.bytes.value() + 64, std::byte {0xa5});
+        const std::size_t offset = random.bits() % 64;
+        std::byte* const given = memory.data() + offset;
+        const std::size_t first = (64 - reinterpret_cast<std::uintptr_t>(given) % 64) % 64, end = offset + first + plan.end.value();
+        std::vector<float> c(static_cast<std::size_t>(m));
+        const status s = gemm(matrix_view<const float>(a.data(), m, k), *packed, {}, matrix_view<float>(c.data(), m, 1),
+            span<std::byte>(given, plan.bytes.value()));
+        const auto untouched = [](std::byte b) { return b == std::byte {0xa5}; };
+        const auto at = [&](std::size_t place) { return memory.begin() + static_cast<std::ptrdiff_t>(place); };
+        const bool before = std::all_of(memory.begin(), at(offset + first), untouched),
+                   behind = std::all_of(at(end), memory.end(), untouched);
+        const bool sums_fit = plan.packed.value() >= 4 * static_cast<std::size_t>(m * groups) && plan.packed.value() % 64 == 0;
+        float last = 0;
+        std::memcpy(&last, &memory[end - 4], 4);
+        if (s != status::ok || !before || !behind || !sums_fit || last != 2.0f / 127.0f) {
+            CAPTURE(m, k, group_size);
+            FAIL(to_string(s));
+        }
+    }
 }

@@ -48,13 +48,35 @@ NIBBLE_INLINE constexpr std::ptrdiff_t max_k(bool unsigned_activations, bool act
     return INT32_MAX / (a * (weight_zero_points ? 255 : 128));
 }
 
-/// Scratch bytes for m rows of activations; 0 for float weights, SIZE_MAX if they do not fit std::ptrdiff_t.
-inline std::size_t gemm_workspace(std::ptrdiff_t m, packed_weights_view w) noexcept
+namespace detail {
+
+/// Where the parts of a product's scratch memory lie, counted from the first multiple of 64 in it.
+struct gemm_plan {
+    checked_size group_sums = 0; ///< int32 [groups][m]
+    checked_size packed = 0;     ///< m rows of packed activations, at most int16, an odd number of cache lines apart
+    checked_size row_scales = 0; ///< float [m]
+    checked_size end = 0;
+    checked_size bytes = 0; ///< of all, wherever the memory begins
+};
+
+inline gemm_plan plan_gemm(std::ptrdiff_t m, const packed_weights_view& w) noexcept
 {
+    gemm_plan plan;
     if (!w.quantized() || m <= 0)
-        return 0;
-    return (m * (2 * checked_size(w.padded_k) + 128 + 4 * checked_size(w.groups) + 4) + 3 * 64).value();
+        return plan;
+    constexpr std::ptrdiff_t line = 64;
+    const checked_size sums = m * checked_size(w.groups) * sizeof(std::int32_t);
+    plan.packed = sums + (line - sums.value() % line) % line;
+    plan.row_scales = plan.packed + m * (2 * checked_size(w.padded_k) + 2 * line);
+    plan.end = plan.row_scales + m * checked_size(sizeof(float));
+    plan.bytes = plan.end + (line - 1) + line; // up to the first multiple of 64; kernels read up to 63 bytes past the last row
+    return plan;
 }
+
+} // namespace detail
+
+/// Scratch bytes for m rows of activations; 0 for float weights, SIZE_MAX if they do not fit std::ptrdiff_t.
+inline std::size_t gemm_workspace(std::ptrdiff_t m, packed_weights_view w) noexcept { return detail::plan_gemm(m, w).bytes.value(); }
 
 namespace detail {
 
@@ -137,22 +159,12 @@ inline status check_gemm(
     return status::ok;
 }
 
-template <bool Reduced, class A, class C, class Executor>
-inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c,
-    span<std::byte> workspace, Executor&& executor, const requantize_params* requantize = nullptr)
+/// What a kernel is told of the weights, the output and the epilogue.
+template <class C>
+inline gemm_args describe_product(
+    const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c, const requantize_params* requantize) noexcept
 {
-    constexpr bool float_a = std::is_same_v<A, float>;
-    if (const status bad = check_gemm<Reduced>(a, w, e, s, c); bad != status::ok)
-        return bad;
-    const std::size_t needed = gemm_workspace(a.rows, w);
-    if (const status bad = check_room(workspace, needed); bad != status::ok)
-        return bad;
-    if (c.empty())
-        return status::ok;
-
-    const backend b = product_backend(w.type, a.rows);
     gemm_args args {};
-    args.signed_activations = !std::is_same_v<A, std::uint8_t>;
     args.panels = w.panels;
     args.panel_bytes = w.panel_bytes;
     args.n = w.n;
@@ -165,7 +177,6 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.has_offsets = w.has_offsets;
     args.without_sums = w.without_sums;
     args.compact = w.compact;
-    args.one_row = float_a && w.compact != not_compact && a.rows == 1 && !Reduced;
     args.c = c.data;
     args.c_stride = c.stride;
     args.output = output_of<C>;
@@ -179,77 +190,113 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
     args.output_zero_point = e.output_zero_point;
     args.zero_point = s.zero_point;
     args.requantize = requantize;
+    return args;
+}
 
-    constexpr std::ptrdiff_t pack_rows = 16;
-    const std::ptrdiff_t m = a.rows;
-    if (w.quantized()) {
-        std::byte* at = workspace.data();
-        at += (64 - reinterpret_cast<std::uintptr_t>(at) % 64) % 64;
-        std::int32_t* const group_sums = reinterpret_cast<std::int32_t*>(at);
-        at += (m * w.groups * 4 + 63) / 64 * 64;
-        float* const row_scales = reinterpret_cast<float*>(at + m * (2 * w.padded_k + 128));
-        pack_activations_args pack {};
-        pack.a = a.data;
-        pack.a_stride = a.stride;
-        pack.k = w.k;
-        pack.group_size = w.group_size;
-        pack.groups = w.groups;
-        pack.padded_k = w.padded_k;
-        pack.weight_bits = w.type == weight_type::s8 && !args.one_row ? 8 : 4;
-        pack.zero_point = s.zero_point;
-        pack.reduced_range = Reduced;
-        pack.packed = at;
-        pack.row_scales = row_scales;
-        pack.rows = m;
-        pack.group_sums = group_sums;
-        pack.without_sums = !w.has_zero_points && !w.has_offsets;
-        executor.parallel_for(static_cast<std::size_t>((m + pack_rows - 1) / pack_rows), [&](std::size_t i) {
-            pack_activations_args part = pack;
-            part.row_begin = static_cast<std::ptrdiff_t>(i) * pack_rows;
-            part.row_end = m - part.row_begin < pack_rows ? m : part.row_begin + pack_rows;
-            const default_fp_mode mode;
-            if constexpr (float_a)
-                kernels::pack_f32(b)(part);
-            else if constexpr (std::is_same_v<A, std::int8_t>)
-                kernels::pack_s8(b)(part);
-            else
-                kernels::pack_u8(b)(part);
-        });
-        if (!float_a && Reduced)
-            for (std::ptrdiff_t i = 0; i < m; ++i)
-                if (float_bits(row_scales[i]) == 0)
-                    return status::activation_out_of_range;
-        args.a = at;
-        args.row_scales = float_a ? row_scales : nullptr;
-        args.group_sums = group_sums;
-        args.rows = m;
-    } else {
-        args.a = reinterpret_cast<const std::byte*>(a.data);
-        args.a_stride = a.stride;
-    }
-
-    kernel<gemm_args> run;
-    if constexpr (Reduced)
-        run = reduced_product(w, b);
+/// The kernel that packs activations of type A.
+template <class A>
+inline kernel<pack_activations_args> packing_kernel(backend b) noexcept
+{
+    if constexpr (std::is_same_v<A, float>)
+        return kernels::pack_f32(b);
+    else if constexpr (std::is_same_v<A, std::int8_t>)
+        return kernels::pack_s8(b);
     else
-        run = w.product(b);
-    // Tasks of at most 48 rows, the block of the kernels (kernels/tiles.inl), by 8 panels. Where all weights do not fit the second-level
-    // cache, three tasks in a row share their panels, since reading weights is what bounds the fastest kernels (docs/performance.md).
-    constexpr std::ptrdiff_t task_rows = 48, task_panels = 8;
-    const std::ptrdiff_t panels = (w.n + packed_panel - 1) / packed_panel;
-    const std::ptrdiff_t together = static_cast<std::size_t>(panels) * w.panel_bytes > std::size_t {2} << 20 ? 3 : 1;
-    const std::ptrdiff_t row_tasks = (m + task_rows - 1) / task_rows, panel_tasks = (panels + task_panels - 1) / task_panels;
+        return kernels::pack_u8(b);
+}
+
+/// Packs all rows of a into the workspace, and tells `args` where they are. activation_out_of_range if one leaves a reduced range.
+template <bool Reduced, class A, class Executor>
+inline status pack_activations(
+    matrix_view<const A> a, const packed_weights_view& w, span<std::byte> workspace, backend b, gemm_args& args, Executor&& executor)
+{
+    constexpr bool float_a = std::is_same_v<A, float>;
+    constexpr std::ptrdiff_t task_rows = 16;
+    const std::ptrdiff_t m = a.rows;
+    const gemm_plan plan = plan_gemm(m, w);
+    std::byte* const first = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
+    args.rows = m;
+    args.signed_activations = !std::is_same_v<A, std::uint8_t>;
+    args.one_row = float_a && w.compact != not_compact && m == 1 && !Reduced;
+    pack_activations_args pack {};
+    pack.a = a.data;
+    pack.a_stride = a.stride;
+    pack.k = w.k;
+    pack.group_size = w.group_size;
+    pack.groups = w.groups;
+    pack.padded_k = w.padded_k;
+    pack.weight_bits = w.type == weight_type::s8 && !args.one_row ? 8 : 4;
+    pack.zero_point = args.zero_point;
+    pack.reduced_range = Reduced;
+    pack.packed = first + plan.packed.value();
+    pack.row_scales = reinterpret_cast<float*>(first + plan.row_scales.value());
+    pack.rows = m;
+    pack.group_sums = reinterpret_cast<std::int32_t*>(first + plan.group_sums.value());
+    pack.without_sums = !w.has_zero_points && !w.has_offsets;
+    const kernel<pack_activations_args> run = packing_kernel<A>(b);
+    executor.parallel_for(static_cast<std::size_t>((m + task_rows - 1) / task_rows), [&](std::size_t i) {
+        pack_activations_args part = pack;
+        part.row_begin = static_cast<std::ptrdiff_t>(i) * task_rows;
+        part.row_end = m - part.row_begin < task_rows ? m : part.row_begin + task_rows;
+        const default_fp_mode mode;
+        run(part);
+    });
+    if (!float_a && Reduced)
+        for (std::ptrdiff_t i = 0; i < m; ++i)
+            if (float_bits(pack.row_scales[i]) == 0)
+                return status::activation_out_of_range;
+    args.a = pack.packed;
+    args.row_scales = float_a ? pack.row_scales : nullptr;
+    args.group_sums = pack.group_sums;
+    return status::ok;
+}
+
+/// run(args) for all rows and panels, in tasks of at most product_rows rows by 8 panels. Where the weights do not fit a second-level cache,
+/// three tasks in a row share their panels, since reading weights is what bounds the fastest kernels (docs/performance.md).
+template <class Executor>
+inline void run_tasks(kernel<gemm_args> run, const gemm_args& args, std::ptrdiff_t m, Executor&& executor)
+{
+    constexpr std::ptrdiff_t task_panels = 8;
+    constexpr std::size_t second_level_cache = std::size_t {2} << 20;
+    const std::ptrdiff_t panels = (args.n + packed_panel - 1) / packed_panel;
+    const std::ptrdiff_t together = static_cast<std::size_t>(panels) * args.panel_bytes > second_level_cache ? 3 : 1;
+    const std::ptrdiff_t row_tasks = (m + product_rows - 1) / product_rows, panel_tasks = (panels + task_panels - 1) / task_panels;
     executor.parallel_for(static_cast<std::size_t>(row_tasks * panel_tasks), [&](std::size_t i) {
         const std::ptrdiff_t task = static_cast<std::ptrdiff_t>(i), first = task / (together * panel_tasks) * together;
         const std::ptrdiff_t rows = row_tasks - first < together ? row_tasks - first : together, at = task - first * panel_tasks;
         gemm_args part = args;
-        part.row_begin = (first + at % rows) * task_rows;
-        part.row_end = m - part.row_begin < task_rows ? m : part.row_begin + task_rows;
+        part.row_begin = (first + at % rows) * product_rows;
+        part.row_end = m - part.row_begin < product_rows ? m : part.row_begin + product_rows;
         part.panel_begin = at / rows * task_panels;
         part.panel_end = panels - part.panel_begin < task_panels ? panels : part.panel_begin + task_panels;
         const default_fp_mode mode;
         run(part);
     });
+}
+
+template <bool Reduced, class A, class C, class Executor>
+inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c,
+    span<std::byte> workspace, Executor&& executor, const requantize_params* requantize = nullptr)
+{
+    if (const status bad = check_gemm<Reduced>(a, w, e, s, c); bad != status::ok)
+        return bad;
+    if (const status bad = check_room(workspace, gemm_workspace(a.rows, w)); bad != status::ok)
+        return bad;
+    if (c.empty())
+        return status::ok;
+    const backend b = product_backend(w.type, a.rows);
+    gemm_args args = describe_product(w, e, s, c, requantize);
+    if (w.quantized()) {
+        if (const status bad = pack_activations<Reduced>(a, w, workspace, b, args, executor); bad != status::ok)
+            return bad;
+    } else {
+        args.a = reinterpret_cast<const std::byte*>(a.data);
+        args.a_stride = a.stride;
+    }
+    if constexpr (Reduced)
+        run_tasks(reduced_product(w, b), args, a.rows, executor);
+    else
+        run_tasks(w.product(b), args, a.rows, executor);
     return status::ok;
 }
 

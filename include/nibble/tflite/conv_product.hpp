@@ -13,7 +13,7 @@ namespace tflite {
 
 namespace detail {
 
-inline constexpr std::ptrdiff_t conv_tile = 48; // output pixels: the block of the kernels (gemm/kernels/tiles.inl)
+inline constexpr std::ptrdiff_t conv_tile = product_rows; // output pixels that are gathered together
 
 inline constexpr std::ptrdiff_t wide_columns = 128; // output channels whose two sums are kept
 

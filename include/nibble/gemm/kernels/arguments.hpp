@@ -36,6 +36,10 @@ struct pack_codes_args {
 
 enum class gemm_output : std::uint8_t { s32, f32, s8, u8 };
 
+/// Rows of activations that share a block of weights before the next block is read: a multiple of the height of every tile, and few enough
+/// that their activations and a tile's weights fit the first-level cache together.
+inline constexpr std::ptrdiff_t product_rows = 48;
+
 /// Rows [row_begin, row_end) x panels [panel_begin, panel_end) of one product.
 struct gemm_args {
     const std::byte* a;      // packed activations, or rows of floats

@@ -16,10 +16,6 @@ namespace NIBBLE_BACKEND_NAME {
 inline constexpr std::ptrdiff_t panel_columns = 16;
 inline constexpr std::size_t panel_vectors = panel_columns / floats::size;
 
-// Rows that share a block of weights before the next block is read: a multiple of the height of every tile, and few enough that their
-// activations and a tile's weights fit the first cache together.
-inline constexpr std::ptrdiff_t row_block = 48;
-
 // Asks for weights that a panel needs `ahead` bytes later. Where few rows share them they come from memory, and what the hardware fetches
 // ahead by itself is not enough: four panels read side by side reach 33 GB/s without and 41 GB/s with this (Zen 5).
 inline constexpr std::size_t usual_ahead = 2048;
@@ -124,10 +120,10 @@ inline void run_product(const gemm_args& args) noexcept
 {
     constexpr std::ptrdiff_t together = 4; // panels whose weights are still cached when the next few rows want them
     for (std::ptrdiff_t row = args.row_begin, end = row; row < args.row_end; row = end) {
-        end = args.row_end - row < row_block ? args.row_end : row + row_block;
+        end = args.row_end - row < product_rows ? args.row_end : row + product_rows;
         const std::ptrdiff_t whole = row + (end - row) / Product::tile_rows * Product::tile_rows;
         if (whole > row)
-            run_rows<Product, Product::tile_rows, row_block>(args, {row, whole}, args.panel_begin, args.panel_end);
+            run_rows<Product, Product::tile_rows, product_rows>(args, {row, whole}, args.panel_begin, args.panel_end);
         for (std::ptrdiff_t panel = args.panel_begin; panel < args.panel_end && whole < end; panel += together) {
             const std::ptrdiff_t panel_end = args.panel_end - panel < together ? args.panel_end : panel + together;
             std::ptrdiff_t next = whole;
