@@ -26,7 +26,7 @@
 #endif
 #endif
 
-#if NIBBLE_HAVE_KERNELS && !defined(__OPTIMIZE__) && !defined(NIBBLE_ALLOW_SLOW)
+#if NIBBLE_HAVE_KERNELS && !defined(__OPTIMIZE__) && !defined(NIBBLE_ALLOW_SLOW) && !defined(NIBBLE_ALONE)
 #pragma GCC warning "nibble: kernels compiled without optimization are up to 350 times slower (use -O2, or define NIBBLE_ALLOW_SLOW)"
 #endif
 

@@ -1,5 +1,5 @@
 // What a convolution does for 48 output pixels: rows of inputs are gathered, one a pixel, and multiplied by gemm's kernels. Filters have no
-// zero points, so sums lack nothing that depends on the row, only what a column's weights sum up to. int16 is 256 times a signed byte and
+// zero points, so compensation depends on the column only: the sum of its weights. int16 is 256 times a signed byte and
 // an unsigned one: two products, whose exact sums are put together.
 #pragma once
 
@@ -35,7 +35,7 @@ struct conv_scratch {
     std::size_t all() const noexcept { return products * (packed + wide) + gathered + bytes; }
 
 private:
-    // Products read up to 63 bytes behind the last row, short copies write up to 15 behind what they should.
+    // Products may read up to 63 bytes past the last row. Short copies may write up to 15 bytes past the run, into this reserved space.
     explicit conv_scratch(std::size_t codes) noexcept
         : packed(round_up(2 * codes)), gathered(round_up(codes * sizeof(X))), bytes(products == 1 ? 0 : round_up(codes)),
           wide(products == 1 ? 0 : static_cast<std::size_t>(conv_tile * wide_columns) * 4)

@@ -1,7 +1,7 @@
 // Integer products of one quad (4 consecutive k) of activations, the same for every column, with a quad of each of words::size columns.
 // All are exact: nothing saturates, and int32 sums that fit are right even where a step on the way wraps.
-//   8-bit weights  AVX2, AVX-512: int16 operands for vpmaddwd; VNNI: vpdpbusd, of activations + 128 with one group of k, so that sums lack
-//                  nothing that depends on the row, of weights + 128 with more; NEON: bytes as they are
+//   8-bit weights  AVX2, AVX-512: int16 operands for vpmaddwd. NEON: bytes as they are. VNNI: vpdpbusd, whose first operand is unsigned:
+//                  activations + 128 where there is one group of k, so that compensation depends on the column only; else weights + 128
 //   4-bit weights  u in [0, 15]; a chain of 8 quads fits int16, since 8 * 2 * 15 * 128 = 30720
 // Activations are int8, uint8 ones minus 128.
 // Bytes by themselves, a vector of them:

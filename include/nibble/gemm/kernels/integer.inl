@@ -70,16 +70,17 @@ inline std::ptrdiff_t packed_stride(const gemm_args& args) noexcept
 template <int Bits>
 inline constexpr bool stores_unsigned = Bits == 8 && !std::is_same_v<group_activation8, activation8>;
 
-// What a sum of stored activations x stored weights lacks, with Z = weight zero point, A = sum of (a - zero_point) over the group:
+// Zero-point compensation: the difference between a sum of stored products and the sum of real ones. With Z = weight zero point and A = sum
+// of (a - zero_point) over the group:
 //   sum of (a - zero_point) * (w - Z) = sum of stored products - weight_offset * (A - shift * length) - Z * A + shift * column_sum
 // where activations are stored as a - zero_point - shift and weights as w + weight_offset.
 template <int Bits>
-struct correction {
+struct compensation {
     std::int32_t shift, weight_offset;
     bool zero_points, offsets;
 
     // Activations are stored minus `offset`.
-    correction(const gemm_args& args, std::int32_t offset) noexcept
+    compensation(const gemm_args& args, std::int32_t offset) noexcept
         : shift(offset - args.zero_point), weight_offset(weight_offset8), zero_points(args.has_zero_points), offsets(args.has_offsets)
     {
         if (stores_unsigned<Bits> && args.groups == 1) {
@@ -283,19 +284,19 @@ struct integer_product {
         }
         if (k.begin == 0)
             each([&](words&, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
-        const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
+        const compensation<Bits> compensate(args, activation_offset<Reduced>(args.signed_activations));
         const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w.at).codes - w.at);
         for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
             const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
             const std::ptrdiff_t padded = (length + 7) / 8 * 8;
             const std::int32_t* const row_sums = args.group_sums + g * args.rows + row;
             unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
-                const words from_row = correct.of_row(row_sums[r], length);
+                const words from_row = compensate.of_row(row_sums[r], length);
                 unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; });
             });
             unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
             accumulate<Rows, Panels, false>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
-            if (correct.has_columns()) {
+            if (compensate.has_columns()) {
                 [[maybe_unused]] std::int32_t sums_of[std::size_t {Panels * panel_columns}];
                 if (Bits == 8 && args.without_sums)
                     sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
@@ -303,9 +304,9 @@ struct integer_product {
                     group_cursor group = read_group<Bits>(args, w.at + p * w.panel_bytes);
                     if (Bits == 8 && args.without_sums)
                         group.column_sums = reinterpret_cast<const std::byte*>(sums_of + p * std::size_t {panel_columns});
-                    x = x + correct.of_column(group, v * words::size);
-                    if (correct.zero_points)
-                        x = x - correct.zero_points_of(group, v * words::size) * words(row_sums[r]);
+                    x = x + compensate.of_column(group, v * words::size);
+                    if (compensate.zero_points)
+                        x = x - compensate.zero_points_of(group, v * words::size) * words(row_sums[r]);
                 });
             }
             // Kept in memory: in registers there is no room for them and a tile.
@@ -326,15 +327,15 @@ struct integer_product {
         }
     }
 
-    // c = sums + lacking, which is the same in all rows.
+    // c = sums + of_columns, where the compensation is the same in all rows.
     template <int Panels>
-    static void add_columns(const std::int32_t* sums, const std::int32_t* lacking, std::ptrdiff_t rows, std::ptrdiff_t columns,
+    static void add_columns(const std::int32_t* sums, const std::int32_t* of_columns, std::ptrdiff_t rows, std::ptrdiff_t columns,
         std::int32_t* c, std::ptrdiff_t c_stride) noexcept
     {
         constexpr std::size_t vectors = Panels * panel_vectors;
         const bool all = columns == Panels * panel_columns;
         words add[vectors];
-        unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED { add[v] = words::load_unaligned(lacking + v * words::size); });
+        unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED { add[v] = words::load_unaligned(of_columns + v * words::size); });
         for (; rows > 0; --rows, sums += Panels * panel_columns, c += c_stride)
             unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED {
                 const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v * words::size);
@@ -350,18 +351,18 @@ struct integer_product {
     static void finish(const gemm_args& args, range rows, std::ptrdiff_t panel, sum* sums) noexcept
     {
         constexpr std::ptrdiff_t stride = Panels * panel_columns;
-        const correction<Bits> correct(args, activation_offset<Reduced>(args.signed_activations));
+        const compensation<Bits> compensate(args, activation_offset<Reduced>(args.signed_activations));
         const bool one_group = args.groups == 1, whole = args.output == gemm_output::s32 || args.requantize;
-        // Then sums lack the same in all rows.
-        const bool by_column = whole && one_group && !correct.has_rows();
-        alignas(64) std::int32_t lacking[std::size_t {stride}] = {};
+        // Then the compensation is the same in all rows, and is added while the sums are written.
+        const bool by_column = whole && one_group && !compensate.has_rows();
+        alignas(64) std::int32_t of_columns[std::size_t {stride}] = {};
         for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
             const std::byte* const w = args.panels + static_cast<std::size_t>(panel + lane / panel_columns) * args.panel_bytes;
             const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);
             const group_cursor group = read_group<Bits>(args, w);
-            const words column_part = one_group ? correct.of_column(group, in_panel) : words(0);
+            const words column_part = one_group ? compensate.of_column(group, in_panel) : words(0);
             if (by_column) {
-                column_part.store_unaligned(lacking + lane);
+                column_part.store_unaligned(of_columns + lane);
                 return;
             }
             const epilogue_columns finish_one(args, column);
@@ -374,10 +375,10 @@ struct integer_product {
                 }
                 words x = words::load_unaligned(&at->whole) + column_part;
                 const std::int32_t row_sum = one_group && args.group_sums ? args.group_sums[row] : 0;
-                if (one_group && correct.has_rows())
-                    x = x + correct.of_row(row_sum, args.k);
-                if (one_group && correct.zero_points)
-                    x = x - correct.zero_points_of(group, in_panel) * words(row_sum);
+                if (one_group && compensate.has_rows())
+                    x = x + compensate.of_row(row_sum, args.k);
+                if (one_group && compensate.zero_points)
+                    x = x - compensate.zero_points_of(group, in_panel) * words(row_sum);
                 if (args.requantize)
                     x.store_unaligned(&at->whole);
                 else if (whole)
@@ -396,9 +397,9 @@ struct integer_product {
         const std::ptrdiff_t count = rows.end - rows.begin, at = rows.begin * args.c_stride + column;
         if (args.requantize)
             requantize_block(*args.requantize, &sums->whole, stride, count, column, columns, static_cast<std::uint8_t*>(args.c) + at,
-                args.c_stride, by_column ? lacking : nullptr);
+                args.c_stride, by_column ? of_columns : nullptr);
         else
-            add_columns<Panels>(&sums->whole, lacking, count, columns, static_cast<std::int32_t*>(args.c) + at, args.c_stride);
+            add_columns<Panels>(&sums->whole, of_columns, count, columns, static_cast<std::int32_t*>(args.c) + at, args.c_stride);
     }
 };
 
