@@ -25,8 +25,11 @@ inline quantization choose_quantization(value_range range) noexcept
     return {pinned(p.scale), pinned(p.zero_point)};
 }
 
-/// w_scales: one, or one a channel, as many as bias.
-inline status quantize_bias(span<const float> bias, float x_scale, span<const float> w_scales, span<std::int32_t> codes) noexcept
+namespace detail {
+
+/// What quantize_bias asks of its arguments, whatever type the codes have.
+template <class Code>
+inline status check_float_bias(span<const float> bias, float x_scale, span<const float> w_scales, span<Code> codes) noexcept
 {
     if (nibble::check(bias) != status::ok || nibble::check(w_scales) != status::ok || nibble::check(codes) != status::ok)
         return status::null_pointer;
@@ -41,6 +44,17 @@ inline status quantize_bias(span<const float> bias, float x_scale, span<const fl
     for (const float& w_scale : w_scales)
         if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(w_scale)) || !valid_scale(float_bits(x_scale * w_scale)))
             return status::scale_invalid;
+    return status::ok;
+}
+
+} // namespace detail
+
+/// w_scales: one, or one a channel, as many as bias.
+inline status quantize_bias(span<const float> bias, float x_scale, span<const float> w_scales, span<std::int32_t> codes) noexcept
+{
+    if (const status bad = detail::check_float_bias(bias, x_scale, w_scales, codes); bad != status::ok)
+        return bad;
+    const default_fp_mode mode;
     for (std::size_t i = 0; i < bias.size(); ++i) {
         const double steps = static_cast<double>(bias[i]) / static_cast<double>(x_scale * w_scales[w_scales.size() == 1 ? 0 : i]);
         // Whole halves, so that nothing is added to what was rounded.

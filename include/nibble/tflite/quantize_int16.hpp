@@ -10,6 +10,7 @@
 #include "../calibrate/observer.hpp"
 #include "../core/strict_math.hpp"
 #include "../quantize/quantize.hpp"
+#include "quantize.hpp"
 #include "requantize.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -30,19 +31,9 @@ inline quantization choose_quantization(value_range range) noexcept
 /// w_scales: one, or one a channel, as many as bias. bias_too_large: a code is beyond 2^46, which requantization_16x8 does not take.
 inline status quantize_bias(span<const float> bias, float x_scale, span<const float> w_scales, span<std::int64_t> codes) noexcept
 {
-    if (nibble::check(bias) != status::ok || nibble::check(w_scales) != status::ok || nibble::check(codes) != status::ok)
-        return status::null_pointer;
-    if (codes.size() != bias.size())
-        return status::shape_mismatch;
-    if (w_scales.size() != 1 && w_scales.size() != bias.size())
-        return status::params_count_mismatch;
+    if (const status bad = detail::check_float_bias(bias, x_scale, w_scales, codes); bad != status::ok)
+        return bad;
     const default_fp_mode mode;
-    for (const float& b : bias)
-        if ((float_bits(b) & 0x7fffffffu) >= 0x7f800000u)
-            return status::not_finite;
-    for (const float& w_scale : w_scales)
-        if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(w_scale)) || !valid_scale(float_bits(x_scale * w_scale)))
-            return status::scale_invalid;
     const auto steps_of = [&](std::size_t i) {
         return static_cast<double>(bias[i]) / static_cast<double>(x_scale * w_scales[w_scales.size() == 1 ? 0 : i]);
     };
