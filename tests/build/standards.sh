@@ -19,7 +19,9 @@ if ! command -v "$compiler" >/dev/null; then
   exit 77
 fi
 for way in "$@"; do
-  flags=("-std=c++${way%:*}" "${way#*:}" -fno-exceptions -fno-rtti -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -DNIBBLE_ALLOW_SLOW)
+  flags=("-std=c++${way%:*}" "${way#*:}" -fno-exceptions -fno-rtti -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wold-style-cast -Wshadow -Werror
+    -DNIBBLE_ALLOW_SLOW)
+  case $compiler in g++*) flags+=(-Wuseless-cast) ;; esac
   echo "$compiler ${flags[*]:0:2}"
   rm -f "$work/readme"
   if ! "$compiler" "${flags[@]}" -I "$include" "$here/readme.cpp" -o "$work/readme" || { [ -e "$work/readme" ] && ! "$work/readme"; }; then
