@@ -1,7 +1,7 @@
 // Compiles pack_activations.inl for every backend.
 #pragma once
 
-#include "../../quantize/kernels/quantize.hpp"
+#include "../../quantize/kernels/absmax.hpp"
 #include "reduced_range.hpp"
 
 #define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "minifloat.hpp"
-#include "quantize.hpp"
+#include "absmax.hpp"
 
 #define NIBBLE_KERNEL_FILE "../quantize/kernels/microscaling.inl"
 #include "../../backend/for_each_backend.hpp"
