@@ -45,6 +45,7 @@
 #include "quantize/convert.hpp"
 #include "quantize/fake_quantize.hpp"
 #include "quantize/microscaling.hpp"
+#include "quantize/one.hpp"
 #include "quantize/quantize.hpp"
 #include "quantize/requantize.hpp"
 #include "reference/fake_quantize.hpp"

@@ -293,7 +293,7 @@ void quantize_absmax(run& r)
                         const float scale = reference_scale<Q>(x.data() + i * cols + first, end - first);
                         scales[static_cast<std::size_t>(i * groups + g)] = scale;
                         for (std::ptrdiff_t c = first; c < end; ++c)
-                            reference::store_code(q.data() + i * elements, c,
+                            store_code(q.data() + i * elements, c,
                                 reference::quantize(x[static_cast<std::size_t>(i * cols + c)],
                                     valid_scale(float_bits(scale)) ? scale : 1.0f, 0, {}, codes_of<Q>(code_range::narrow)));
                     }

@@ -65,7 +65,7 @@ TEST_CASE("ONNX scales along any axis and in blocks are those of the formula, on
                 block ? (i / (inner * length) * ((length + block - 1) / block) + along / block) * inner + i % inner : along);
             const double t = static_cast<double>(x[static_cast<std::size_t>(i)] / scale[at]);
             const double q = std::min<double>(code_traits<Q>::qmax, std::max<double>(code_traits<Q>::qmin, std::nearbyint(t) + zero[at]));
-            reference::store_code(expected.data(), i, static_cast<std::int32_t>(q));
+            store_code(expected.data(), i, static_cast<std::int32_t>(q));
             back[static_cast<std::size_t>(i)] = static_cast<float>(q - zero[at]) * scale[at];
         }
         for (const backend b : test::usable_backends()) {
@@ -162,8 +162,8 @@ TEST_CASE("MatMulNBits weights survive the way in and out, and unpack as the ope
     REQUIRE(onnx::from_matmul_nbits<uint4x2>(b, zeros, 5, 4, {codes.data(), 2, 3}, zero_points) == status::ok);
     CHECK(zero_points == std::vector<std::int32_t> {3, 4, 5, 6});
     for (std::ptrdiff_t i = 0; i < 5; ++i) {
-        CHECK(reference::load_code(codes.data(), i) == 1 + i);
-        CHECK(reference::load_code(codes.data() + 3, i) == 6 + i);
+        CHECK(load_code(codes.data(), i) == 1 + i);
+        CHECK(load_code(codes.data() + 3, i) == 6 + i);
     }
     std::vector<std::uint8_t> again(8), zeros_again(2);
     REQUIRE(onnx::to_matmul_nbits<uint4x2>({codes.data(), 2, 3}, zero_points, 5, 4, again, zeros_again) == status::ok);

@@ -619,7 +619,7 @@ TEST_CASE("convert packs the codes that fake_quantize rounds to, with the traine
     REQUIRE(fake_quantized_codes(p.x_view(), p.f, matrix_view<int4x2>(codes.data(), 18, 20)) == status::ok);
     for (std::ptrdiff_t r = 0; r < 18; ++r)
         for (std::ptrdiff_t c = 0; c < 40; ++c) {
-            const std::int32_t code = reference::load_code(codes.data() + r * 20, c);
+            const std::int32_t code = load_code(codes.data() + r * 20, c);
             REQUIRE((code >= -4 && code <= 3));
         }
     const auto packed = packed_weights::make(matrix_view<const int4x2>(codes.data(), 18, 20), 40, p.f.params);

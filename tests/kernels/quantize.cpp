@@ -365,3 +365,21 @@ TEST_CASE("bad arguments name the rule and write nothing")
         }
     CHECK(q == before);
 }
+
+TEST_CASE("one number by the default rule is the definition's")
+{
+    test::random random(99);
+    for (int i = 0; i < 200000; ++i) {
+        const float x = float_from_bits(random.bits()), scale = std::ldexp(1.0f + std::fabs(random.real()), random.integer(-100, 100));
+        const code_limits codes = i % 2 == 0 ? code_limits {-128, 127} : code_limits {0, 15};
+        const scale_and_zero_point p {scale, random.integer(codes.qmin, codes.qmax)};
+        const float near = i % 3 == 0 ? x : scale * (static_cast<float>(random.integer(-300, 300)) * 0.5f);
+        const std::int32_t code = quantize_one(near, p, codes);
+        const float back = dequantize_one(code, p);
+        if (code != reference::quantize(near, p.scale, p.zero_point, {}, codes)
+            || float_bits(back) != float_bits(reference::dequantize(code, p.scale, p.zero_point))) {
+            CAPTURE(near, scale, p.zero_point);
+            FAIL(code);
+        }
+    }
+}

@@ -107,7 +107,7 @@ void compare_conv(random_case& c)
         std::vector<int4x2> packed(static_cast<std::size_t>(out * pairs));
         for (std::ptrdiff_t o = 0; o < out; ++o)
             for (std::ptrdiff_t i = 0; i < k; ++i)
-                reference::store_code(packed.data() + o * pairs, i, weights(o, i));
+                store_code(packed.data() + o * pairs, i, weights(o, i));
         filter = tflite::packed_filter::make(
             matrix_view<const int4x2>(packed.data(), out, pairs), at.kernel_height, at.kernel_width, in, groups);
     } else {

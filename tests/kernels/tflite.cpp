@@ -164,7 +164,7 @@ TEST_CASE("int4 filters are the int8 ones of the same codes")
     for (std::ptrdiff_t r = 0; r < out; ++r)
         for (std::ptrdiff_t i = 0; i < k; ++i) {
             wide[static_cast<std::size_t>(r * k + i)] = static_cast<std::int8_t>(random.integer(-7, 7));
-            reference::store_code(pairs.data() + r * elements_for<int4x2>(k), i, wide[static_cast<std::size_t>(r * k + i)]);
+            store_code(pairs.data() + r * elements_for<int4x2>(k), i, wide[static_cast<std::size_t>(r * k + i)]);
         }
     const auto narrow = tflite::packed_filter::make(matrix_view<const int4x2>(pairs.data(), out, elements_for<int4x2>(k)), 3, 3, 3);
     const auto whole = tflite::packed_filter::make(matrix_view<const std::int8_t>(wide.data(), out, k), 3, 3, 3);

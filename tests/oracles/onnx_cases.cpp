@@ -121,7 +121,7 @@ public:
         if constexpr (type_number<T> >= 21) {
             std::string one_each;
             for (std::ptrdiff_t i = 0; i < codes; ++i)
-                one_each += static_cast<char>(reference::load_code(x.data(), i));
+                one_each += static_cast<char>(load_code(x.data(), i));
             expected_[name] = one_each;
         } else if constexpr (is_float8<T>) {
             std::vector<float> numbers;
@@ -224,7 +224,7 @@ std::vector<Q> packed(const std::vector<std::int32_t>& codes)
 {
     std::vector<Q> q(static_cast<std::size_t>(elements_for<Q>(static_cast<std::ptrdiff_t>(codes.size()))));
     for (std::size_t i = 0; i < codes.size(); ++i)
-        reference::store_code(q.data(), static_cast<std::ptrdiff_t>(i), codes[i]);
+        store_code(q.data(), static_cast<std::ptrdiff_t>(i), codes[i]);
     return q;
 }
 

@@ -13,8 +13,7 @@
 #include "../core/math.hpp"
 #include "../core/memory.hpp"
 #include "../core/strict_math.hpp"
-#include "../quantize/params.hpp"
-#include "../reference/quantize.hpp"
+#include "../quantize/one.hpp"
 #include "observer.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -197,8 +196,8 @@ inline result<value_range> squared_error_range(const histogram_observer& h, para
         for (std::ptrdiff_t i = 0; i < histogram_observer::bins; ++i)
             if (h.count(i) != 0) {
                 const double centre = h.bin_width() * (static_cast<double>(i - histogram_observer::half) + 0.5);
-                const std::int32_t code = reference::quantize(static_cast<float>(centre), p.scale, p.zero_point, {}, codes);
-                const double d = centre - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
+                const std::int32_t code = quantize_one(static_cast<float>(centre), p, codes);
+                const double d = centre - static_cast<double>(dequantize_one(code, p));
                 error = strict_math::fma(static_cast<double>(h.count(i)) * d, d, error);
             }
         if (error < least) {

@@ -19,9 +19,9 @@
 // activations. A g_idx of -1 or 0 throughout is a placeholder for one in order, and is to be left out.
 #pragma once
 
+#include "../core/codes.hpp"
 #include "../core/memory.hpp"
 #include "../quantize/params.hpp"
-#include "../reference/quantize.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -132,7 +132,7 @@ inline void fill_checkpoint(const checkpoint_layer& l, std::int32_t offset, std:
             if (k % 2 != 0)
                 codes(j, codes.cols - 1) = Q {};
         for (std::ptrdiff_t i = 0; i < k; ++i)
-            reference::store_code(codes.row(j), i, code(i, j) - offset);
+            store_code(codes.row(j), i, code(i, j) - offset);
         for (std::ptrdiff_t g = 0; g < groups; ++g) {
             const std::size_t to = static_cast<std::size_t>(j * groups + g);
             scales[to] = to_float(load_from<half>(l.scales, g * n + j));

@@ -6,8 +6,8 @@
 // Q: uint4x2, uint2x4 or uint8. The codes that come out go into packed_weights (uint4x2) or dequantize as they are.
 #pragma once
 
+#include "../core/codes.hpp"
 #include "../quantize/quantize.hpp"
-#include "../reference/quantize.hpp"
 
 NIBBLE_BEGIN
 namespace onnx {
@@ -64,7 +64,7 @@ inline status from_matmul_nbits(span<const std::uint8_t> b, span<const std::uint
                 Q packed;
                 std::memcpy(static_cast<void*>(&packed),
                     packed_zero_points.data() + i * zero_row + static_cast<std::size_t>(g / code_traits<Q>::per_element), 1);
-                zero_point = reference::load_code(&packed, g % code_traits<Q>::per_element);
+                zero_point = load_code(&packed, g % code_traits<Q>::per_element);
             }
             zero_points[i * static_cast<std::size_t>(sizes->blocks) + static_cast<std::size_t>(g)] = zero_point;
         }
@@ -103,11 +103,11 @@ inline status to_matmul_nbits(matrix_view<const Q> codes, span<const std::int32_
         Q packed {};
         for (std::ptrdiff_t c = 0; c < sizes->blocks * block_size; ++c) {
             const std::int32_t padding = zero_points[i * blocks + static_cast<std::size_t>(c / block_size)];
-            reference::store_code(&packed, c % code_traits<Q>::per_element, c < k ? reference::load_code(from, c) : padding);
+            store_code(&packed, c % code_traits<Q>::per_element, c < k ? load_code(from, c) : padding);
             b[i * row + static_cast<std::size_t>(c / code_traits<Q>::per_element)] = byte_of(packed);
         }
         for (std::ptrdiff_t g = 0; g < sizes->blocks; ++g) {
-            reference::store_code(&packed, g % code_traits<Q>::per_element, zero_points[i * blocks + static_cast<std::size_t>(g)]);
+            store_code(&packed, g % code_traits<Q>::per_element, zero_points[i * blocks + static_cast<std::size_t>(g)]);
             packed_zero_points[i * zero_row + static_cast<std::size_t>(g / code_traits<Q>::per_element)] = byte_of(packed);
         }
     }

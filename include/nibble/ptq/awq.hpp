@@ -86,7 +86,7 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
             return rounded;
         const auto difference = [&](std::ptrdiff_t r, std::ptrdiff_t c) noexcept {
             const scale_and_zero_point p = detail::params_at(f, q, k, r, c);
-            const double back = static_cast<double>(reference::dequantize(reference::load_code(q.codes.row(r), c), p.scale, p.zero_point));
+            const double back = static_cast<double>(dequantize_one(load_code(q.codes.row(r), c), p));
             return static_cast<double>(w(r, c)) - back / static_cast<double>(tried[static_cast<std::size_t>(c)]);
         };
         if (const status s = detail::row_errors(h, 0, k, n, difference, {errors, static_cast<std::size_t>(n)}, executor); s != status::ok)
@@ -154,7 +154,7 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
             const auto difference = [&](std::ptrdiff_t r, std::ptrdiff_t c) noexcept {
                 const float x = w(r, begin + c);
                 const std::int32_t code = grid.code(x, tried[r]);
-                return static_cast<double>(x) - static_cast<double>(reference::dequantize(code, tried[r].scale, tried[r].zero_point));
+                return static_cast<double>(x) - static_cast<double>(dequantize_one(code, tried[r]));
             };
             if (const status s = detail::row_errors(h, begin, size, n, difference, {errors, rows}, executor); s != status::ok)
                 return s;
@@ -171,7 +171,7 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
     const default_fp_mode mode;
     for (std::ptrdiff_t r = 0; r < n; ++r)
         for (std::ptrdiff_t c = 0; c < k; ++c)
-            reference::store_code(q.codes.row(r), c, grid.code(w(r, c), detail::params_at(f, q, k, r, c)));
+            store_code(q.codes.row(r), c, grid.code(w(r, c), detail::params_at(f, q, k, r, c)));
     (void)report_progress(1);
     return status::ok;
 }

@@ -94,7 +94,7 @@ struct gptq_strip {
         process<true>(grid, error, nullptr);
         for (std::ptrdiff_t r = 0; r < count; ++r)
             for (std::ptrdiff_t c = 0; c < w.cols; ++c)
-                reference::store_code(q.codes.row(row + r), c, codes[c * width + r] + grid.codes.qmin);
+                store_code(q.codes.row(row + r), c, codes[c * width + r] + grid.codes.qmin);
         process<false>(grid, nearest, error);
         for (std::ptrdiff_t r = 0; r < count; ++r)
             if (!(error[r] <= nearest[r])) {
@@ -158,7 +158,7 @@ private:
                     const std::int32_t code = grid.code(static_cast<float>(wanted), p);
                     if (greedy)
                         codes[column(i) * width + r] = static_cast<std::uint8_t>(code - grid.codes.qmin);
-                    weight = weight - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
+                    weight = weight - static_cast<double>(dequantize_one(code, p));
                     const double e = strict_math::fma(weight, diagonal, sum[r]);
                     error[r] = strict_math::fma(e, e, error[r]);
                 }
@@ -209,7 +209,7 @@ private:
         for (std::ptrdiff_t first = 0; first < w.cols && scales_on_the_way; first += step)
             keep_params(r, first, unchanged_params(grid, r, first));
         for (std::ptrdiff_t c = 0; c < w.cols; ++c)
-            reference::store_code(q.codes.row(r), c, grid.code(is_dead(c) ? 0.0f : w(r, c), params_at(f, q, w.cols, r, c)));
+            store_code(q.codes.row(r), c, grid.code(is_dead(c) ? 0.0f : w(r, c), params_at(f, q, w.cols, r, c)));
     }
 };
 

@@ -40,7 +40,7 @@ inline double distance(matrix_view<const float> w, const weight_grid& grid, scal
     double sum = 0;
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)
         for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
-            const float back = reference::dequantize(grid.code(w(r, c), p), p.scale, p.zero_point);
+            const float back = dequantize_one(grid.code(w(r, c), p), p);
             sum += portable_pow(std::fabs(static_cast<double>(w(r, c)) - static_cast<double>(back)) * unit, power);
         }
     return sum;
@@ -64,7 +64,7 @@ inline scale_and_zero_point half_quadratic(
             for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
                 const double x = static_cast<double>(w(r, c));
                 const std::int32_t code = grid.code(w(r, c), p);
-                const double error = x - static_cast<double>(reference::dequantize(code, p.scale, p.zero_point));
+                const double error = x - static_cast<double>(dequantize_one(code, p));
                 const double target = x - shrink(error * unit, o, beta) / unit, q = code - p.zero_point;
                 offset += static_cast<double>(code) - target / static_cast<double>(p.scale);
                 product = strict_math::fma(q, target, product);
@@ -121,7 +121,7 @@ inline status hqq(matrix_view<const float> w, const weight_format& f, const quan
                     if (!q.zero_points.empty())
                         q.zero_points[at] = p.zero_point;
                     for (std::ptrdiff_t end_column = c + part.cols; c < end_column; ++c)
-                        reference::store_code(q.codes.row(r), c, grid.code(w(r, c), p));
+                        store_code(q.codes.row(r), c, grid.code(w(r, c), p));
                 }
         });
     }

@@ -9,12 +9,12 @@
 
 #include <cmath>
 
+#include "../core/codes.hpp"
 #include "../core/fp_mode.hpp"
 #include "../core/importance.hpp"
 #include "../core/memory.hpp"
 #include "../core/strict_math.hpp"
-#include "../quantize/params.hpp"
-#include "../reference/quantize.hpp"
+#include "../quantize/one.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -82,10 +82,7 @@ struct weight_grid {
         const float rounded = to_float(to_half(scale));
         return rounded < 0x1p-24f ? 0x1p-24f : rounded > 65504.0f ? 65504.0f : rounded;
     }
-    std::int32_t code(float x, scale_and_zero_point p) const noexcept
-    {
-        return reference::quantize(x, p.scale, p.zero_point, quantize_rule {}, codes);
-    }
+    std::int32_t code(float x, scale_and_zero_point p) const noexcept { return quantize_one(x, p, codes); }
     /// The squared error of w, its columns weighted by importance[c] or 1.
     double error(matrix_view<const float> w, const float* importance, scale_and_zero_point p) const noexcept
     {
@@ -94,7 +91,7 @@ struct weight_grid {
             for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
                 if (importance != nullptr && importance[c] == 0.0f)
                     continue; // of a value that decodes to infinity, 0 * d would be NaN
-                const double back = static_cast<double>(reference::dequantize(code(w(r, c), p), p.scale, p.zero_point));
+                const double back = static_cast<double>(dequantize_one(code(w(r, c), p), p));
                 const double d = static_cast<double>(w(r, c)) - back;
                 sum = strict_math::fma(importance == nullptr ? d : d * static_cast<double>(importance[c]), d, sum);
             }
@@ -251,7 +248,7 @@ inline status round_to_nearest(
     const detail::weight_grid grid = detail::grid_of<Q>(f);
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)
         for (std::ptrdiff_t c = 0; c < w.cols; ++c)
-            reference::store_code(q.codes.row(r), c, grid.code(w(r, c), detail::params_at(f, q, w.cols, r, c)));
+            store_code(q.codes.row(r), c, grid.code(w(r, c), detail::params_at(f, q, w.cols, r, c)));
     return status::ok;
 }
 

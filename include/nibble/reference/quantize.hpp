@@ -1,6 +1,7 @@
 // The definition of quantize and dequantize: one number at a time, plain C++. Every backend gives these bits.
 #pragma once
 
+#include "../core/codes.hpp"
 #include "../core/fp_mode.hpp"
 #include "../core/strict_math.hpp"
 #include "../quantize/params.hpp"
@@ -48,32 +49,6 @@ inline std::int32_t quantize(float x, float scale, std::int32_t zero_point, quan
 inline float dequantize(std::int32_t code, float scale, std::int32_t zero_point) noexcept
 {
     return static_cast<float>(code - zero_point) * scale;
-}
-
-template <class Q>
-inline void store_code(Q* row, std::ptrdiff_t column, std::int32_t code) noexcept
-{
-    constexpr int each = code_traits<Q>::per_element;
-    if constexpr (each == 1) {
-        row[column] = static_cast<Q>(code);
-    } else {
-        constexpr unsigned bits = 8 / each, mask = (1u << bits) - 1;
-        Q& packed = row[column / each];
-        const unsigned shift = static_cast<unsigned>(column % each) * bits, kept = shift == 0 ? 0u : packed.bits & ((1u << shift) - 1);
-        packed.bits = static_cast<std::uint8_t>(kept | (static_cast<unsigned>(code) & mask) << shift);
-    }
-}
-
-template <class Q>
-inline std::int32_t load_code(const Q* row, std::ptrdiff_t column) noexcept
-{
-    constexpr int each = code_traits<Q>::per_element;
-    if constexpr (each == 1) {
-        return row[column];
-    } else {
-        constexpr std::int32_t bits = 8 / each, mask = (1 << bits) - 1, sign = code_traits<Q>::qmin < 0 ? 1 << (bits - 1) : 0;
-        return ((row[column / each].bits >> column % each * bits & mask) ^ sign) - sign;
-    }
 }
 
 template <class Q>
