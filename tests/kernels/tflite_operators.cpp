@@ -696,7 +696,7 @@ TEST_CASE("parameters of operators do not depend on the caller's floating-point 
 {
     using tflite::integer_type;
     // Scales below the least normal float, which the caller's mode would read as 0, and quotients that it would round up.
-    const std::vector<float> small {std::ldexp(1.0f, -140)}, w {std::ldexp(3.0f, -141)};
+    const std::vector<float> small {std::ldexp(1.0f, -140)}, w {std::ldexp(3.0f, -141)}, least {std::ldexp(1.0f, -145)};
     const auto all = [&] {
         std::vector<std::int32_t> found;
         const auto add = [&](const auto& m) {
@@ -714,7 +714,7 @@ TEST_CASE("parameters of operators do not depend on the caller's floating-point 
         add(result<fixed_multiplier>(tflite::softmax_params(1e30f, s)->multiplier));
         add(result<fixed_multiplier>(tflite::log_softmax_params(0.3f)->inverse));
         std::vector<std::int32_t> multiplier(1), shift(1);
-        found.push_back(static_cast<std::int32_t>(tflite::output_multipliers(s, small, std::ldexp(1.0f, -145), multiplier, shift)));
+        found.push_back(static_cast<std::int32_t>(tflite::output_multipliers(s, small, least[0], multiplier, shift)));
         found.insert(found.end(), {multiplier[0], shift[0]});
         for (const auto& t : {tflite::requantize_table({s, 0}, {w[0], 0}), tflite::leaky_relu_table({s, 0}, {w[0], 0}, 0.3f),
                  tflite::elu_table({s, 0}, {w[0], 0})})

@@ -33,6 +33,17 @@ inline const char* to_string(backend b) noexcept { return backend_names[static_c
 template <class Args>
 using kernel = void (*)(const Args&) noexcept;
 
+/// The variant of backend b, or of the newest older one that was compiled: another file of the program, built with other macros, may have
+/// chosen a backend that this file leaves out. The scalar variant is always there.
+template <class Args>
+inline kernel<Args> nearest_variant(const kernel<Args> (&variants)[backend_count], backend b) noexcept
+{
+    int i = static_cast<int>(b);
+    while (variants[i] == nullptr)
+        --i;
+    return variants[i];
+}
+
 /// is_compiled: whether this build compiles kernels of this backend. is_optimized: whether it compiles them with optimization. Where
 /// kernels are declared only, the files that define them answer, for they may have seen other macros.
 #if !NIBBLE_HAVE_KERNELS

@@ -1,5 +1,5 @@
-// Makes a function of namespace kernels for each kernel of one list: NAME(b) is the kernel as compiled for backend b, or null if this build
-// left b out; NAME() is the active backend's. Before including this file, compile the kernels (for_each_backend.hpp) and define
+// Makes a function of namespace kernels for each kernel of one list: NAME(b) is the kernel as compiled for backend b, or for the newest older
+// one if this build left b out; NAME() is the active backend's. Before including this file, compile the kernels (for_each_backend.hpp) and define
 //   NIBBLE_KERNEL_LIST  the list, as "../FAMILY/kernels/list.inc"
 // It is undefined afterwards. Nothing of a backend runs before the CPU is known: the tables of variants are constants.
 //
@@ -40,20 +40,20 @@ namespace kernels {
 #include NIBBLE_KERNEL_LIST
 #undef NIBBLE_KERNEL
 #if defined(NIBBLE_DEFINE_KERNELS)
-#define NIBBLE_KERNEL(name, args)                                                                \
-    kernel<args> name(backend b) noexcept { return name##_variants<void>[static_cast<int>(b)]; } \
+#define NIBBLE_KERNEL(name, args)                                                                     \
+    kernel<args> name(backend b) noexcept { return nearest_variant<args>(name##_variants<void>, b); } \
     inline kernel<args> name() noexcept { return name(active_backend()); }
 #else
-#define NIBBLE_KERNEL(name, args)                          \
-    template <class Lazy = void>                           \
-    inline kernel<args> name(backend b) noexcept           \
-    {                                                      \
-        return name##_variants<Lazy>[static_cast<int>(b)]; \
-    }                                                      \
-    template <class Lazy = void>                           \
-    inline kernel<args> name() noexcept                    \
-    {                                                      \
-        return name<Lazy>(active_backend());               \
+#define NIBBLE_KERNEL(name, args)                               \
+    template <class Lazy = void>                                \
+    inline kernel<args> name(backend b) noexcept                \
+    {                                                           \
+        return nearest_variant<args>(name##_variants<Lazy>, b); \
+    }                                                           \
+    template <class Lazy = void>                                \
+    inline kernel<args> name() noexcept                         \
+    {                                                           \
+        return name<Lazy>(active_backend());                    \
     }
 #endif
 #endif

@@ -22,12 +22,12 @@
 #if !defined(NIBBLE_SCALAR_ONLY) && !defined(NIBBLE_NO_XSIMD) && !__has_include(<xsimd/xsimd.hpp>)
 #define NIBBLE_NO_XSIMD 1
 #if NIBBLE_HAVE_KERNELS
-#pragma GCC warning "nibble: xsimd was not found, so only the scalar kernels are compiled (Debian: libxsimd-dev; or define NIBBLE_NO_XSIMD)"
+#pragma message("nibble: xsimd was not found, so only the scalar kernels are compiled (Debian: libxsimd-dev; or define NIBBLE_NO_XSIMD)")
 #endif
 #endif
 
 #if NIBBLE_HAVE_KERNELS && !defined(__OPTIMIZE__) && !defined(NIBBLE_ALLOW_SLOW) && !defined(NIBBLE_ALONE)
-#pragma GCC warning "nibble: kernels compiled without optimization are up to 350 times slower (use -O2, or define NIBBLE_ALLOW_SLOW)"
+#pragma message("nibble: kernels compiled without optimization are up to 350 times slower (use -O2, or define NIBBLE_ALLOW_SLOW)")
 #endif
 
 #if defined(NIBBLE_SCALAR_ONLY) || defined(NIBBLE_NO_XSIMD)

@@ -65,4 +65,27 @@ private:
     std::size_t size_ = 0;
 };
 
+/// A size or a view of memory that a neighbouring aligned_buffer owns: it moves with the memory and leaves T {} behind, so that an object
+/// that has been moved from is empty instead of describing memory that it has lost.
+template <class T>
+class movable_value {
+public:
+    NIBBLE_INLINE movable_value() noexcept = default;
+    NIBBLE_INLINE movable_value(T value) noexcept : value_(value) {}
+    NIBBLE_INLINE movable_value(movable_value&& other) noexcept : value_(std::exchange(other.value_, T {})) {}
+    NIBBLE_INLINE movable_value& operator=(movable_value&& other) noexcept
+    {
+        std::swap(value_, other.value_); // as aligned_buffer does
+        return *this;
+    }
+    NIBBLE_INLINE ~movable_value() = default;
+
+    NIBBLE_INLINE operator T&() noexcept { return value_; }
+    NIBBLE_INLINE operator const T&() const noexcept { return value_; }
+    NIBBLE_INLINE const T* operator->() const noexcept { return &value_; }
+
+private:
+    T value_ {};
+};
+
 NIBBLE_END_TYPES

@@ -1,4 +1,4 @@
-// Products with ggml's blocks: a matrix of blocks as packed weights, which gemm() and gemv() take. blocks/gemm.hpp multiplies by blocks
+// Products with ggml's blocks: a matrix of blocks as packed weights, which gemm() and gemv() take. gemm_blocks.hpp multiplies by blocks
 // that stay where they are.
 //   w[j, l] = integer * step (+ offset)     blocks/decode.hpp has these numbers; none is rounded when it is packed
 // A product adds, group by group, the exact sum of integers times the step, then the sum of the activations times the offset: an offset is

@@ -473,8 +473,9 @@ public:
             return s;
         if (const status s = fill(made.buffer_.bytes()); s != status::ok)
             return s;
-        made.view_ = *detail::read_packed(made.bytes());
-        find_product(made.view_);
+        packed_weights_view view = *detail::read_packed(made.bytes());
+        find_product(view);
+        made.view_ = view;
         return result<packed_weights>(std::move(made));
     }
 
@@ -484,7 +485,7 @@ public:
 
 private:
     aligned_buffer buffer_;
-    packed_weights_view view_;
+    movable_value<packed_weights_view> view_;
 };
 
 NIBBLE_END

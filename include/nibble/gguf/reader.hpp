@@ -289,7 +289,8 @@ private:
 
     span<const std::byte> bytes_;
     aligned_buffer memory_;
-    std::size_t pairs_ = 0, tensors_ = 0, data_ = 0, alignment_ = 32;
+    movable_value<std::size_t> pairs_, tensors_; // of what memory_ holds
+    std::size_t data_ = 0, alignment_ = 32;
     std::uint32_t version_ = 0;
     bool complete_ = true;
 };

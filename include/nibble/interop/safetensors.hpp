@@ -174,7 +174,7 @@ private:
     std::string_view text_;
     span<const std::byte> data_;
     aligned_buffer memory_;
-    std::size_t count_ = 0;
+    movable_value<std::size_t> count_;
 };
 
 NIBBLE_END

@@ -191,7 +191,8 @@ private:
     tflite::packed_filter plain_;
     aligned_buffer buffer_; // groups with zero points, or taps and plain taps
     bool has_zero_points_ = false;
-    std::ptrdiff_t kernel_height_ = 0, kernel_width_ = 0, in_channels_ = 0, out_channels_ = 0, groups_ = 1, taps_ = 0, k_ = 0;
+    movable_value<std::ptrdiff_t> in_channels_; // 0: there are no filters
+    std::ptrdiff_t kernel_height_ = 0, kernel_width_ = 0, out_channels_ = 0, groups_ = 1, taps_ = 0, k_ = 0;
 };
 
 } // namespace onnx

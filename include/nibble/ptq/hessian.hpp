@@ -29,21 +29,21 @@ public:
             return status::size_overflow;
         if (const status s = memory_.allocate(checked_size(rows) * cols * sizeof(double)); s != status::ok)
             return s;
-        view_ = {reinterpret_cast<double*>(memory_.bytes().data()), rows, cols};
+        view_ = matrix_view<double>(reinterpret_cast<double*>(memory_.bytes().data()), rows, cols);
         return status::ok;
     }
     void clear() noexcept
     {
-        if (!view_.empty())
-            std::memset(view_.data, 0, static_cast<std::size_t>(view_.rows * view_.cols) * sizeof(double));
+        if (!view_->empty())
+            std::memset(view_->data, 0, static_cast<std::size_t>(view_->rows * view_->cols) * sizeof(double));
     }
     const matrix_view<double>& view() const noexcept { return view_; }
-    double* row(std::ptrdiff_t r) const noexcept { return view_.row(r); }
-    double& operator()(std::ptrdiff_t r, std::ptrdiff_t c) const noexcept { return view_(r, c); }
+    double* row(std::ptrdiff_t r) const noexcept { return view_->row(r); }
+    double& operator()(std::ptrdiff_t r, std::ptrdiff_t c) const noexcept { return view().operator()(r, c); }
 
 private:
     aligned_buffer memory_;
-    matrix_view<double> view_;
+    movable_value<matrix_view<double>> view_;
 };
 
 /// rows [block, block + 64) or what is left of them

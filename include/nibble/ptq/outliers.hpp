@@ -145,7 +145,7 @@ public:
 private:
     packed_weights quantized_, floats_;
     aligned_buffer columns_; // int32: the inliers, then the outliers, each in ascending order
-    std::ptrdiff_t inliers_ = 0, k_ = 0;
+    movable_value<std::ptrdiff_t> inliers_, k_;
 };
 
 /// Scratch bytes for m rows; SIZE_MAX if they do not fit std::ptrdiff_t.

@@ -121,7 +121,8 @@ private:
 
     aligned_buffer buffer_;
     std::size_t group_bytes_ = 0;
-    std::ptrdiff_t kernel_height_ = 0, kernel_width_ = 0, in_channels_ = 0, out_channels_ = 0, groups_ = 0, k_ = 0;
+    movable_value<std::ptrdiff_t> in_channels_; // 0: there are no filters
+    std::ptrdiff_t kernel_height_ = 0, kernel_width_ = 0, out_channels_ = 0, groups_ = 0, k_ = 0;
 };
 
 } // namespace tflite

@@ -43,10 +43,11 @@ inline words greatest_magnitudes(const float* x) noexcept
 {
     const words mask(0x7fffffff);
     words top[words::size];
+    unroll<words::size>([&](std::size_t c) NIBBLE_UNROLLED { top[c] = words(0); }); // no magnitude is less
     unroll_grid<words::size, chunk_vectors>([&](std::size_t c, std::size_t v) NIBBLE_UNROLLED {
         const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(c) * chunk + static_cast<std::ptrdiff_t>(v) * width;
         const words magnitude = as_words(floats::load_unaligned(x + at)) & mask;
-        top[c] = v == 0 ? magnitude : max(top[c], magnitude);
+        top[c] = max(top[c], magnitude);
     });
     return highest_lanes(top);
 }
