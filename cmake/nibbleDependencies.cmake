@@ -11,6 +11,10 @@ function(nibble_add_dependencies target)
       "Install it (Debian: libxsimd-dev) or set xsimd_ROOT.")
   endif()
 
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    message(STATUS "nibble: no CMAKE_BUILD_TYPE is set, so that what includes nibble's kernels is compiled without optimization")
+  endif()
+
   if(NIBBLE_WITH_CPUINFO)
     find_package(NibbleCpuinfo QUIET)
     if(NibbleCpuinfo_FOUND)
