@@ -121,7 +121,8 @@ TEST_CASE("size functions are exact, or say that the size does not fit")
         w.n = any_size(random) / 4096;
         w.k = w.padded_k = cols / 4096;
         w.groups = any_size(random) / 4096;
-        const wide workspace = rows == 0 ? 0 : wide(rows) * (2 * wide(w.k) + 4 * wide(w.groups) + 132) + 192;
+        const wide sums = (4 * wide(rows) * w.groups + 63) / 64 * 64;
+        const wide workspace = rows == 0 ? 0 : sums + wide(rows) * (2 * wide(w.k) + 132) + 127;
         REQUIRE(gemm_workspace(rows, w) == expected(rows == PTRDIFF_MAX ? most : workspace));
         if (rows > 0)
             REQUIRE(tune_workspace(rows, w)
