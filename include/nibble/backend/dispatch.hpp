@@ -1,5 +1,6 @@
-// Makes a function of namespace kernels for each kernel of one list: NAME(b) is the kernel as compiled for backend b, or for the newest older
-// one if this build left b out; NAME() is the active backend's. Before including this file, compile the kernels (for_each_backend.hpp) and define
+// Makes a function of namespace kernels for each kernel of one list: NAME(b) is the kernel as compiled for backend b, or for the newest
+// older one if this build left b out; NAME() is the active backend's. Before including this file, compile the kernels
+// (for_each_backend.hpp) and define
 //   NIBBLE_KERNEL_LIST  the list, as "../FAMILY/kernels/list.inc"
 // It is undefined afterwards. Nothing of a backend runs before the CPU is known: the tables of variants are constants.
 //
