@@ -42,7 +42,7 @@ int main()
 }
 CPP
 # Without optimisation, so that every inline function is one.
-flags=(-std=c++17 -O0 -DNIBBLE_NO_AVX512 -DNIBBLE_ALLOW_SLOW)
+flags=(-std=c++17 -O0 -DNIBBLE_NO_AVX512 -DNIBBLE_ALLOW_SLOW -DNIBBLE_EXTERN_KERNELS -DNIBBLE_DEFINE_KERNELS) # all kernels
 "$cxx" "${flags[@]}" -DVERSION=this_version -DCODE=this_code -I "$here/../../include" -c "$work/version.cpp" -o "$work/this.o"
 "$cxx" "${flags[@]}" -DVERSION=other_version -DCODE=other_code -I "$work/other" -c "$work/version.cpp" -o "$work/other.o"
 "$cxx" -std=c++17 "$work/main.cpp" "$work/this.o" "$work/other.o" -o "$work/program"
