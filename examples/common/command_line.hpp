@@ -61,7 +61,7 @@ inline void warn_of_backend(const char* program)
         nibble::to_string(s), known.c_str(), nibble::to_string(nibble::active_backend()));
 }
 
-/// Empty if files can be written to this folder, which is made if it is not there; else why not. For before the work, not after it.
+/// Makes the folder if it does not exist. Empty if files can be written to it, else the reason. Call it before the work, not after.
 inline std::string need_folder(const std::string& folder)
 {
     std::error_code error;

@@ -123,12 +123,7 @@ inline status look_up(span<const std::int8_t> x, const code_table& table, span<s
         return status::null_pointer;
     if (x.size() != y.size())
         return status::shape_mismatch;
-    constexpr std::size_t task = 65536;
-    executor.parallel_for((x.size() + task - 1) / task, [&](std::size_t i) {
-        const std::size_t end = x.size() - i * task < task ? x.size() : (i + 1) * task;
-        for (std::size_t j = i * task; j < end; ++j)
-            y[j] = table.at[x[j] + 128];
-    });
+    detail::for_each_code(x.size(), executor, [&](std::size_t i) { y[i] = table.at[x[i] + 128]; });
     return status::ok;
 }
 
