@@ -9,18 +9,18 @@ inline constexpr std::ptrdiff_t chunk = 32;
 inline constexpr std::size_t chunk_vectors = static_cast<std::size_t>(chunk / width);
 
 // A chunk of codes as bytes, and as int16, where the order of lanes is the backend's own:
-// - narrow: the low bytes of words in [-128, 255]; int16 saturated to int8
+// - narrow: the low bytes of ints in [-128, 255]; int16 saturated to int8
 // - round_to_shorts: to nearest, ties to even, saturated; NaN and, on x86, what int32 cannot hold give the least int16 (on Arm NaN gives 0)
 // - round_is_exact: NaN gives 0, and whatever is beyond int16 its nearer end
-// - to_shorts: words, saturated
+// - to_shorts: ints, saturated
 // - zero_shorts, lowest, any_least: whether any lane of several chunks is the least int16
 // - shifted: saturated sums with one number; bounded: min(max(v, low), high) of int8 lanes
-// - is_negative: of words, all bits set or none
+// - is_negative: of ints, all bits set or none
 // - store_bytes: the low Bits bits of each, 32 * Bits / 8 bytes, the first code lowest
 // - exponent_and_low: of floats whose low 16 bits are below 256, (bits >> 23 << FractionBits) + low; 32767 for infinity
 // - any_code_above: whether the low 7 bits of any of 32 bytes are above a limit
 // - load_float8: 32 codes to floats, wrong for NaN; load_e2m1: 32 codes of 4 bits times a scale above zero
-// - any_nan, store_shorts: of a chunk of floats; of words in [0, 65535], as 16 bits each
+// - any_nan, store_shorts: of a chunk of floats; of ints in [0, 65535], as 16 bits each
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
 
 struct chunk_bytes {
@@ -31,7 +31,7 @@ struct chunk_shorts {
 };
 inline constexpr bool round_is_exact = false;
 
-inline chunk_bytes narrow(const words (&v)[chunk_vectors]) noexcept
+inline chunk_bytes narrow(const ints (&v)[chunk_vectors]) noexcept
 {
     chunk_bytes b;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
@@ -57,7 +57,7 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
     }
     return s;
 }
-inline chunk_shorts to_shorts(const words (&v)[chunk_vectors]) noexcept
+inline chunk_shorts to_shorts(const ints (&v)[chunk_vectors]) noexcept
 {
     chunk_shorts s;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
@@ -116,7 +116,7 @@ inline chunk_bytes bitwise_and(const chunk_bytes& a, const chunk_bytes& b) noexc
         c.v[i] = static_cast<std::int8_t>(a.v[i] & b.v[i]);
     return c;
 }
-inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
+inline chunk_bytes is_negative(const ints (&v)[chunk_vectors]) noexcept
 {
     chunk_bytes c;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
@@ -124,7 +124,7 @@ inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
     return c;
 }
 template <int FractionBits>
-inline chunk_shorts exponent_and_low(const words (&v)[chunk_vectors]) noexcept
+inline chunk_shorts exponent_and_low(const ints (&v)[chunk_vectors]) noexcept
 {
     chunk_shorts s;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
@@ -150,23 +150,23 @@ inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept
         any |= (float_bits(v[i].v) & 0x7fffffffu) > 0x7f800000u;
     return any;
 }
-inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) noexcept
+inline void store_shorts(const ints (&v)[chunk_vectors], std::uint16_t* out) noexcept
 {
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
         out[i] = static_cast<std::uint16_t>(v[i].v);
 }
 
 template <int Bits, bool Signed>
-inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
+inline ints load_codes(const std::uint8_t* codes, std::size_t i) noexcept
 {
     constexpr std::size_t each = 8 / Bits;
     constexpr std::uint32_t sign = Signed ? 1u << (Bits - 1) : 0u;
     const std::uint32_t code = static_cast<std::uint32_t>(codes[i / each]) >> i % each * Bits & ((1u << Bits) - 1u);
-    return words(static_cast<std::int32_t>(code ^ sign) - static_cast<std::int32_t>(sign));
+    return ints(static_cast<std::int32_t>(code ^ sign) - static_cast<std::int32_t>(sign));
 }
 
-inline words truncate_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(x.v)); }
-inline words round_half_away_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(strict_math::round(x.v))); }
+inline ints truncate_to_int(floats x) noexcept { return ints(static_cast<std::int32_t>(x.v)); }
+inline ints round_half_away_to_int(floats x) noexcept { return ints(static_cast<std::int32_t>(strict_math::round(x.v))); }
 inline floats floor_of(floats x) noexcept { return floats(strict_math::floor(x.v)); }
 inline bool any_code_above(const std::uint8_t*, std::int32_t) noexcept { return false; } // what load_float8 gives is right for NaN, too
 template <class F>
@@ -197,13 +197,13 @@ struct chunk_shorts {
 };
 inline constexpr bool round_is_exact = true;
 
-inline int8x16_t low_bytes(words a, words b, words c, words d) noexcept
+inline int8x16_t low_bytes(ints a, ints b, ints c, ints d) noexcept
 {
     const int16x8_t low = vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
     const int16x8_t high = vuzp1q_s16(vreinterpretq_s16_s32(c), vreinterpretq_s16_s32(d));
     return vuzp1q_s8(vreinterpretq_s8_s16(low), vreinterpretq_s8_s16(high));
 }
-inline chunk_bytes narrow(const words (&v)[chunk_vectors]) noexcept
+inline chunk_bytes narrow(const ints (&v)[chunk_vectors]) noexcept
 {
     return {{low_bytes(v[0], v[1], v[2], v[3]), low_bytes(v[4], v[5], v[6], v[7])}};
 }
@@ -218,7 +218,7 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
         s.v[i] = vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(t[2 * i])), vcvtnq_s32_f32(t[2 * i + 1]));
     return s;
 }
-inline chunk_shorts to_shorts(const words (&v)[chunk_vectors]) noexcept
+inline chunk_shorts to_shorts(const ints (&v)[chunk_vectors]) noexcept
 {
     chunk_shorts s;
     for (std::size_t i = 0; i < 4; ++i)
@@ -250,14 +250,14 @@ inline chunk_bytes bitwise_and(const chunk_bytes& a, const chunk_bytes& b) noexc
 {
     return {{vandq_s8(a.v[0], b.v[0]), vandq_s8(a.v[1], b.v[1])}};
 }
-inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
+inline chunk_bytes is_negative(const ints (&v)[chunk_vectors]) noexcept
 {
     const chunk_bytes b = narrow(to_shorts(v));
     return {{vshrq_n_s8(b.v[0], 7), vshrq_n_s8(b.v[1], 7)}};
 }
 // Modulo 2^16 the exponent moved down to the code and the low bits are one sum.
 template <int FractionBits>
-inline chunk_shorts exponent_and_low(const words (&v)[chunk_vectors]) noexcept
+inline chunk_shorts exponent_and_low(const ints (&v)[chunk_vectors]) noexcept
 {
     chunk_shorts s;
     for (std::size_t i = 0; i < 4; ++i) {
@@ -291,7 +291,7 @@ inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept
         ordered = vandq_u32(ordered, vceqq_f32(v[i], v[i]));
     return vminvq_u32(ordered) == 0;
 }
-inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) noexcept
+inline void store_shorts(const ints (&v)[chunk_vectors], std::uint16_t* out) noexcept
 {
     for (std::size_t i = 0; i < chunk_vectors; i += 2)
         vst1q_u16(out + 4 * i, vuzp1q_u16(vreinterpretq_u16_s32(v[i]), vreinterpretq_u16_s32(v[i + 1])));
@@ -299,7 +299,7 @@ inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) no
 
 // Lanes i * width ... of the chunk whose codes are given.
 template <int Bits, bool Signed>
-inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
+inline ints load_codes(const std::uint8_t* codes, std::size_t i) noexcept
 {
     if constexpr (Bits == 8) {
         return Signed ? load_s8(codes + 4 * i) : load_u8(codes + 4 * i);
@@ -309,14 +309,14 @@ inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
         static constexpr std::int32_t up[4] = {32 - Bits, 32 - 2 * Bits, 32 - 3 * Bits, 32 - 4 * Bits};
         const uint32x4_t at_top = vshlq_u32(vdupq_n_u32(lanes), vld1q_s32(up));
         if constexpr (Signed)
-            return words(vshrq_n_s32(vreinterpretq_s32_u32(at_top), 32 - Bits));
+            return ints(vshrq_n_s32(vreinterpretq_s32_u32(at_top), 32 - Bits));
         else
-            return words(vreinterpretq_s32_u32(vshrq_n_u32(at_top, 32 - Bits)));
+            return ints(vreinterpretq_s32_u32(vshrq_n_u32(at_top, 32 - Bits)));
     }
 }
 
-inline words truncate_to_int(floats x) noexcept { return words(vcvtq_s32_f32(x)); }
-inline words round_half_away_to_int(floats x) noexcept { return words(vcvtaq_s32_f32(x)); }
+inline ints truncate_to_int(floats x) noexcept { return ints(vcvtq_s32_f32(x)); }
+inline ints round_half_away_to_int(floats x) noexcept { return ints(vcvtaq_s32_f32(x)); }
 inline floats floor_of(floats x) noexcept { return floats(vrndmq_f32(x)); }
 inline floats within_shorts(floats x) noexcept { return x; }
 
@@ -371,7 +371,7 @@ using chunk_bytes = __m256i;
 
 using chunk_shorts = __m512i;
 
-inline chunk_bytes narrow(const words (&v)[chunk_vectors]) noexcept
+inline chunk_bytes narrow(const ints (&v)[chunk_vectors]) noexcept
 {
     return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm512_cvtepi32_epi8(v[0])), _mm512_cvtepi32_epi8(v[1]), 1);
 }
@@ -383,13 +383,13 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
 {
     return _mm512_packs_epi32(round_to_int(t[0]), round_to_int(t[1]));
 }
-inline chunk_shorts to_shorts(const words (&v)[chunk_vectors]) noexcept { return _mm512_packs_epi32(v[0], v[1]); }
-inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
+inline chunk_shorts to_shorts(const ints (&v)[chunk_vectors]) noexcept { return _mm512_packs_epi32(v[0], v[1]); }
+inline chunk_bytes is_negative(const ints (&v)[chunk_vectors]) noexcept
 {
     return _mm256_movm_epi8(_mm512_kunpackw(_mm512_movepi32_mask(v[1]), _mm512_movepi32_mask(v[0])));
 }
 template <int FractionBits>
-inline chunk_shorts exponent_and_low(const words (&v)[chunk_vectors]) noexcept
+inline chunk_shorts exponent_and_low(const ints (&v)[chunk_vectors]) noexcept
 {
     const __m512i factors = _mm512_set1_epi32(0x10000 + (1 << (7 - FractionBits))); // the exponent stands 7 bits up in its half
     return _mm512_srli_epi16(_mm512_packs_epi32(_mm512_madd_epi16(v[0], factors), _mm512_madd_epi16(v[1], factors)), 7 - FractionBits);
@@ -402,7 +402,7 @@ inline chunk_shorts shifted(chunk_shorts a, std::int32_t by) noexcept
     return _mm512_adds_epi16(a, _mm512_set1_epi16(static_cast<short>(by)));
 }
 inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept { return _mm512_cmp_ps_mask(v[0], v[1], _CMP_UNORD_Q) != 0; }
-inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) noexcept
+inline void store_shorts(const ints (&v)[chunk_vectors], std::uint16_t* out) noexcept
 {
     const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
     _mm512_storeu_si512(out, _mm512_permutexvar_epi64(order, _mm512_packus_epi32(v[0], v[1])));
@@ -418,7 +418,7 @@ inline chunk_bytes in_order(__m256i packed) noexcept
 {
     return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
-inline chunk_bytes narrow(const words (&v)[chunk_vectors]) noexcept
+inline chunk_bytes narrow(const ints (&v)[chunk_vectors]) noexcept
 {
     const __m256i low = _mm256_set1_epi16(0x00ff);
     const __m256i a = _mm256_and_si256(_mm256_packs_epi32(v[0], v[1]), low), b = _mm256_and_si256(_mm256_packs_epi32(v[2], v[3]), low);
@@ -429,19 +429,19 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
 {
     return {_mm256_packs_epi32(round_to_int(t[0]), round_to_int(t[1])), _mm256_packs_epi32(round_to_int(t[2]), round_to_int(t[3]))};
 }
-inline chunk_shorts to_shorts(const words (&v)[chunk_vectors]) noexcept
+inline chunk_shorts to_shorts(const ints (&v)[chunk_vectors]) noexcept
 {
     return {_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3])};
 }
-inline chunk_bytes is_negative(const words (&v)[chunk_vectors]) noexcept
+inline chunk_bytes is_negative(const ints (&v)[chunk_vectors]) noexcept
 {
     return _mm256_cmpgt_epi8(_mm256_setzero_si256(), narrow(to_shorts(v)));
 }
 template <int FractionBits>
-inline chunk_shorts exponent_and_low(const words (&v)[chunk_vectors]) noexcept
+inline chunk_shorts exponent_and_low(const ints (&v)[chunk_vectors]) noexcept
 {
     const __m256i factors = _mm256_set1_epi32(0x10000 + (1 << (7 - FractionBits))); // the exponent stands 7 bits up in its half
-    const auto joined = [factors](const words& a, const words& b) noexcept {
+    const auto joined = [factors](const ints& a, const ints& b) noexcept {
         return _mm256_srli_epi16(_mm256_packs_epi32(_mm256_madd_epi16(a, factors), _mm256_madd_epi16(b, factors)), 7 - FractionBits);
     };
     return {joined(v[0], v[1]), joined(v[2], v[3])};
@@ -466,7 +466,7 @@ inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept
     const __m256 nan = _mm256_or_ps(_mm256_cmp_ps(v[0], v[1], _CMP_UNORD_Q), _mm256_cmp_ps(v[2], v[3], _CMP_UNORD_Q));
     return _mm256_movemask_ps(nan) != 0;
 }
-inline void store_shorts(const words (&v)[chunk_vectors], std::uint16_t* out) noexcept
+inline void store_shorts(const ints (&v)[chunk_vectors], std::uint16_t* out) noexcept
 {
     for (int i = 0; i < 4; i += 2)
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 8 * i), _mm256_permute4x64_epi64(_mm256_packus_epi32(v[i], v[i + 1]), 0xd8));
@@ -511,69 +511,69 @@ inline void store_bytes(chunk_bytes b, std::uint8_t* out) noexcept
 // Codes of 4 or 2 bits, those of lanes i * width ... of the chunk: in the low bits, or at the top, of lanes whose other bits may be
 // anything.
 template <int Bits>
-inline words repeat_codes(const std::uint8_t* codes, std::size_t i) noexcept
+inline ints repeat_codes(const std::uint8_t* codes, std::size_t i) noexcept
 {
     constexpr std::size_t size = floats::size * Bits / 8;
     std::conditional_t<size == 8, std::uint64_t, std::uint32_t> lanes = 0; // of just this size: GCC then broadcasts from memory
     std::memcpy(&lanes, codes + size * i, size);
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
     if constexpr (Bits == 4)
-        return words(_mm512_permutexvar_epi32(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
+        return ints(_mm512_permutexvar_epi32(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
             _mm512_castsi128_si512(_mm_cvtsi64_si128(static_cast<long long>(lanes)))));
     else
-        return words(static_cast<std::int32_t>(lanes));
+        return ints(static_cast<std::int32_t>(lanes));
 #else
-    return words(static_cast<std::int32_t>(lanes));
+    return ints(static_cast<std::int32_t>(lanes));
 #endif
 }
 template <int Bits>
-inline words code_positions() noexcept
+inline ints code_positions() noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
     if constexpr (Bits == 4)
-        return words(_mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28));
+        return ints(_mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28));
     else
-        return words(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
+        return ints(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
 #else
-    return words(_mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits));
+    return ints(_mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits));
 #endif
 }
 template <int Bits>
-inline words codes_in_low_bits(const std::uint8_t* codes, std::size_t i) noexcept
+inline ints codes_in_low_bits(const std::uint8_t* codes, std::size_t i) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_srlv_epi32(repeat_codes<Bits>(codes, i), code_positions<Bits>()));
+    return ints(_mm512_srlv_epi32(repeat_codes<Bits>(codes, i), code_positions<Bits>()));
 #else
-    return words(_mm256_srlv_epi32(repeat_codes<Bits>(codes, i), code_positions<Bits>()));
+    return ints(_mm256_srlv_epi32(repeat_codes<Bits>(codes, i), code_positions<Bits>()));
 #endif
 }
 
 // Lanes i * width ... of the chunk whose codes are given.
 template <int Bits, bool Signed>
-inline words load_codes(const std::uint8_t* codes, std::size_t i) noexcept
+inline ints load_codes(const std::uint8_t* codes, std::size_t i) noexcept
 {
     if constexpr (Bits == 8)
         return Signed ? load_s8(codes + floats::size * i) : load_u8(codes + floats::size * i);
     else if constexpr (Signed)
-        return shift_right_arithmetic<32 - Bits>(shift_left_by(repeat_codes<Bits>(codes, i), words(32 - Bits) - code_positions<Bits>()));
+        return shift_right_arithmetic<32 - Bits>(shift_left_by(repeat_codes<Bits>(codes, i), ints(32 - Bits) - code_positions<Bits>()));
     else
-        return codes_in_low_bits<Bits>(codes, i) & words((1 << Bits) - 1);
+        return codes_in_low_bits<Bits>(codes, i) & ints((1 << Bits) - 1);
 }
 
-inline words truncate_to_int(floats x) noexcept
+inline ints truncate_to_int(floats x) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_cvttps_epi32(x));
+    return ints(_mm512_cvttps_epi32(x));
 #else
-    return words(_mm256_cvttps_epi32(x));
+    return ints(_mm256_cvttps_epi32(x));
 #endif
 }
 
 // Half away from zero. The greatest float below a half, added away from zero, carries from a half on and not below: where the sum is
 // not exact, it rounds to the same side.
-inline words round_half_away_to_int(floats x) noexcept
+inline ints round_half_away_to_int(floats x) noexcept
 {
-    const words half = (as_words(x) & words(INT32_MIN)) | as_words(floats(0.49999997f));
+    const ints half = (as_ints(x) & ints(INT32_MIN)) | as_ints(floats(0.49999997f));
     return truncate_to_int(opaque(x) + as_floats(half));
 }
 
@@ -618,11 +618,11 @@ inline void load_e2m1(const std::uint8_t* codes, float scale, floats (&x)[chunk_
     const floats values = floats(_mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f)) * floats(scale);
 #endif
     unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
-        const words code = codes_in_low_bits<4>(codes, i);
+        const ints code = codes_in_low_bits<4>(codes, i);
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
         x[i] = floats(_mm512_permutexvar_ps(code, values));
 #else
-        x[i] = as_floats(as_words(floats(_mm256_permutevar8x32_ps(values, code))) | (shift_left<28>(code) & words(INT32_MIN)));
+        x[i] = as_floats(as_ints(floats(_mm256_permutevar8x32_ps(values, code))) | (shift_left<28>(code) & ints(INT32_MIN)));
 #endif
     });
 }
@@ -631,7 +631,7 @@ inline void load_e2m1(const std::uint8_t* codes, float scale, floats (&x)[chunk_
 
 // The low Bits bits of each lane.
 template <int Bits>
-inline void store_codes(const words (&v)[chunk_vectors], std::uint8_t* out) noexcept
+inline void store_codes(const ints (&v)[chunk_vectors], std::uint8_t* out) noexcept
 {
     store_bytes<Bits>(narrow(v), out);
 }

@@ -25,12 +25,12 @@ struct short_pair {
     shorts first, second;
 };
 inline short_pair paired(shorts a, shorts b) noexcept { return {a, b}; }
-inline void add_products(words& low, words& high, short_pair a, short_pair b) noexcept
+inline void add_products(ints& low, ints& high, short_pair a, short_pair b) noexcept
 {
-    low = low + words(a.first.v[0] * b.first.v[0]) + words(a.second.v[0] * b.second.v[0]);
-    high = high + words(a.first.v[1] * b.first.v[1]) + words(a.second.v[1] * b.second.v[1]);
+    low = low + ints(a.first.v[0] * b.first.v[0]) + ints(a.second.v[0] * b.second.v[0]);
+    high = high + ints(a.first.v[1] * b.first.v[1]) + ints(a.second.v[1] * b.second.v[1]);
 }
-inline void store_sums(words low, words high, std::int32_t* out) noexcept
+inline void store_sums(ints low, ints high, std::int32_t* out) noexcept
 {
     out[0] = low.v;
     out[1] = high.v;
@@ -47,13 +47,13 @@ struct short_pair {
     shorts first, second;
 };
 inline short_pair paired(shorts a, shorts b) noexcept { return {a, b}; }
-inline void add_products(words& low, words& high, short_pair a, short_pair b) noexcept
+inline void add_products(ints& low, ints& high, short_pair a, short_pair b) noexcept
 {
     const int32x4_t first = vmlal_s16(low, vget_low_s16(a.first), vget_low_s16(b.first));
-    low = words(vmlal_s16(first, vget_low_s16(a.second), vget_low_s16(b.second)));
-    high = words(vmlal_high_s16(vmlal_high_s16(high, a.first, b.first), a.second, b.second));
+    low = ints(vmlal_s16(first, vget_low_s16(a.second), vget_low_s16(b.second)));
+    high = ints(vmlal_high_s16(vmlal_high_s16(high, a.first, b.first), a.second, b.second));
 }
-inline void store_sums(words low, words high, std::int32_t* out) noexcept
+inline void store_sums(ints low, ints high, std::int32_t* out) noexcept
 {
     low.store_unaligned(out);
     high.store_unaligned(out + width);
@@ -73,12 +73,12 @@ struct short_pair {
     __m512i first, second;
 };
 inline short_pair paired(shorts a, shorts b) noexcept { return {_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b)}; }
-inline void add_products(words& low, words& high, short_pair a, short_pair b) noexcept
+inline void add_products(ints& low, ints& high, short_pair a, short_pair b) noexcept
 {
-    low = words(_mm512_add_epi32(low, _mm512_madd_epi16(a.first, b.first)));
-    high = words(_mm512_add_epi32(high, _mm512_madd_epi16(a.second, b.second)));
+    low = ints(_mm512_add_epi32(low, _mm512_madd_epi16(a.first, b.first)));
+    high = ints(_mm512_add_epi32(high, _mm512_madd_epi16(a.second, b.second)));
 }
-inline void store_sums(words low, words high, std::int32_t* out) noexcept
+inline void store_sums(ints low, ints high, std::int32_t* out) noexcept
 {
     const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
     _mm512_storeu_si512(out, _mm512_permutex2var_epi64(low, first, high));
@@ -99,12 +99,12 @@ struct short_pair {
     __m256i first, second;
 };
 inline short_pair paired(shorts a, shorts b) noexcept { return {_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b)}; }
-inline void add_products(words& low, words& high, short_pair a, short_pair b) noexcept
+inline void add_products(ints& low, ints& high, short_pair a, short_pair b) noexcept
 {
-    low = words(_mm256_add_epi32(low, _mm256_madd_epi16(a.first, b.first)));
-    high = words(_mm256_add_epi32(high, _mm256_madd_epi16(a.second, b.second)));
+    low = ints(_mm256_add_epi32(low, _mm256_madd_epi16(a.first, b.first)));
+    high = ints(_mm256_add_epi32(high, _mm256_madd_epi16(a.second, b.second)));
 }
-inline void store_sums(words low, words high, std::int32_t* out) noexcept
+inline void store_sums(ints low, ints high, std::int32_t* out) noexcept
 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute2x128_si256(low, high, 0x20));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + width), _mm256_permute2x128_si256(low, high, 0x31));

@@ -11,7 +11,7 @@ using arch = xsimd::fma3<xsimd::avx2>;
 #endif
 
 using floats = xsimd::batch<float, arch>;
-using words = xsimd::batch<std::int32_t, arch>;
+using ints = xsimd::batch<std::int32_t, arch>;
 using doubles = xsimd::batch<double, arch>;
 
 static_assert(floats::size
@@ -53,18 +53,18 @@ inline floats quotient(floats a, floats b) noexcept
 #endif
 }
 
-inline words as_words(floats x) noexcept
+inline ints as_ints(floats x) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vreinterpretq_s32_f32(x));
+    return ints(vreinterpretq_s32_f32(x));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_castps_si512(x));
+    return ints(_mm512_castps_si512(x));
 #else
-    return words(_mm256_castps_si256(x));
+    return ints(_mm256_castps_si256(x));
 #endif
 }
 
-inline floats as_floats(words x) noexcept
+inline floats as_floats(ints x) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
     return floats(vreinterpretq_f32_s32(x));
@@ -76,49 +76,49 @@ inline floats as_floats(words x) noexcept
 }
 
 // To the nearest integer, ties to even; |x| below 2^31.
-inline words round_to_int(floats x) noexcept
+inline ints round_to_int(floats x) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vcvtnq_s32_f32(x));
+    return ints(vcvtnq_s32_f32(x));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_cvt_roundps_epi32(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    return ints(_mm512_cvt_roundps_epi32(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 #else
-    return words(_mm256_cvtps_epi32(x));
+    return ints(_mm256_cvtps_epi32(x));
 #endif
 }
 
 template <int Count>
-inline words shift_right_arithmetic(words v) noexcept
+inline ints shift_right_arithmetic(ints v) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vshrq_n_s32(v, Count));
+    return ints(vshrq_n_s32(v, Count));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_srai_epi32(v, Count));
+    return ints(_mm512_srai_epi32(v, Count));
 #else
-    return words(_mm256_srai_epi32(v, Count));
+    return ints(_mm256_srai_epi32(v, Count));
 #endif
 }
 
 // Each lane by its own count in [0, 31].
-inline words shift_left_by(words x, words n) noexcept
+inline ints shift_left_by(ints x, ints n) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vshlq_s32(x, n));
+    return ints(vshlq_s32(x, n));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_sllv_epi32(x, n));
+    return ints(_mm512_sllv_epi32(x, n));
 #else
-    return words(_mm256_sllv_epi32(x, n));
+    return ints(_mm256_sllv_epi32(x, n));
 #endif
 }
 
-inline words shift_right_by(words x, words n) noexcept
+inline ints shift_right_by(ints x, ints n) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vshlq_s32(x, vnegq_s32(n)));
+    return ints(vshlq_s32(x, vnegq_s32(n)));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_srav_epi32(x, n));
+    return ints(_mm512_srav_epi32(x, n));
 #else
-    return words(_mm256_srav_epi32(x, n));
+    return ints(_mm256_srav_epi32(x, n));
 #endif
 }
 
@@ -141,39 +141,39 @@ inline __m512i rounded_product_64(__m512i a, __m512i b, __m512i shift) noexcept
 #endif
 
 // (x * m + 2^(30 + n)) >> (31 + n) in 64 bits; m is not negative, n in [0, 31].
-inline words rounded_product(words x, words m, words n) noexcept
+inline ints rounded_product(ints x, ints m, ints n) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
     const int32x4_t down = vsubq_s32(vdupq_n_s32(-31), n);
     const int64x2_t low = vrshlq_s64(vmull_s32(vget_low_s32(x), vget_low_s32(m)), vmovl_s32(vget_low_s32(down)));
     const int64x2_t high = vrshlq_s64(vmull_high_s32(x, m), vmovl_high_s32(down));
-    return words(vcombine_s32(vmovn_s64(low), vmovn_s64(high)));
+    return ints(vcombine_s32(vmovn_s64(low), vmovn_s64(high)));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
     const __m512i even = rounded_product_64(x, m, _mm512_and_si512(n, _mm512_set1_epi64(0xffffffff)));
     const __m512i odd = rounded_product_64(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(m, 32), _mm512_srli_epi64(n, 32));
-    return words(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
+    return ints(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
 #else
     const __m256i even = rounded_product_64(x, m, _mm256_and_si256(n, _mm256_set1_epi64x(0xffffffff)));
     const __m256i odd = rounded_product_64(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(m, 32), _mm256_srli_epi64(n, 32));
-    return words(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa));
+    return ints(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa));
 #endif
 }
 
 // (x * m + 2^30) >> 31 in 64 bits; m is not negative.
-inline words rounded_high_product(words x, words m) noexcept
+inline ints rounded_high_product(ints x, ints m) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vqrdmulhq_s32(x, m));
+    return ints(vqrdmulhq_s32(x, m));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
     const __m512i half = _mm512_set1_epi64(1 << 30);
     const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(x, m), half);
     const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(m, 32)), half);
-    return words(_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 31), _mm512_add_epi64(odd, odd)));
+    return ints(_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 31), _mm512_add_epi64(odd, odd)));
 #else
     const __m256i half = _mm256_set1_epi64x(1 << 30);
     const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(x, m), half);
     const __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(m, 32)), half);
-    return words(_mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_add_epi64(odd, odd), 0xaa));
+    return ints(_mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_add_epi64(odd, odd), 0xaa));
 #endif
 }
 
@@ -194,44 +194,44 @@ inline floats opaque(floats x) noexcept
 }
 
 template <int Count>
-inline words shift_left(words v) noexcept
+inline ints shift_left(ints v) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vshlq_n_s32(v, Count));
+    return ints(vshlq_n_s32(v, Count));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_slli_epi32(v, Count));
+    return ints(_mm512_slli_epi32(v, Count));
 #else
-    return words(_mm256_slli_epi32(v, Count));
+    return ints(_mm256_slli_epi32(v, Count));
 #endif
 }
 
 // Zeros come in from above, whatever the sign.
 template <int Count>
-inline words shift_right(words v) noexcept
+inline ints shift_right(ints v) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(v), Count)));
+    return ints(vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(v), Count)));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_srli_epi32(v, Count));
+    return ints(_mm512_srli_epi32(v, Count));
 #else
-    return words(_mm256_srli_epi32(v, Count));
+    return ints(_mm256_srli_epi32(v, Count));
 #endif
 }
 
 // a where c holds, else b. (xsimd 8's select of integers for AVX-512 does not compile without optimisation.)
-inline words choose(words::batch_bool_type c, words a, words b) noexcept
+inline ints choose(ints::batch_bool_type c, ints a, ints b) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vbslq_s32(c, a, b));
+    return ints(vbslq_s32(c, a, b));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_mask_blend_epi32(c, b, a));
+    return ints(_mm512_mask_blend_epi32(c, b, a));
 #else
-    return words(_mm256_blendv_epi8(b, a, c));
+    return ints(_mm256_blendv_epi8(b, a, c));
 #endif
 }
 
-// words::size bytes: the low byte of each lane.
-inline void store_low_bytes(words v, void* out) noexcept
+// ints::size bytes: the low byte of each lane.
+inline void store_low_bytes(ints v, void* out) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
     const int16x4_t h = vmovn_s32(v);
@@ -247,33 +247,33 @@ inline void store_low_bytes(words v, void* out) noexcept
 #endif
 }
 
-// words::size bytes, widened. (xsimd's own converting load goes through memory, element by element, under GCC.)
-inline words load_s8(const void* p) noexcept
+// ints::size bytes, widened. (xsimd's own converting load goes through memory, element by element, under GCC.)
+inline ints load_s8(const void* p) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
     std::uint32_t b;
     std::memcpy(&b, p, 4);
-    return words(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(b))))));
+    return ints(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(b))))));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+    return ints(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
 #else
-    return words(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+    return ints(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
 #endif
 }
 
-inline words load_s16(const std::int16_t* p) noexcept
+inline ints load_s16(const std::int16_t* p) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vmovl_s16(vld1_s16(p)));
+    return ints(vmovl_s16(vld1_s16(p)));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+    return ints(_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
 #else
-    return words(_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+    return ints(_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 #endif
 }
 
 // The low 16 bits of each lane; lanes are in [-32768, 32767].
-inline void store_low_shorts(words v, std::int16_t* out) noexcept
+inline void store_low_shorts(ints v, std::int16_t* out) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
     vst1_s16(out, vmovn_s32(v));
@@ -285,16 +285,16 @@ inline void store_low_shorts(words v, std::int16_t* out) noexcept
 #endif
 }
 
-inline words load_u8(const void* p) noexcept
+inline ints load_u8(const void* p) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
     std::uint32_t b;
     std::memcpy(&b, p, 4);
-    return words(vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(b)))))));
+    return ints(vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(b)))))));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
-    return words(_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+    return ints(_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
 #else
-    return words(_mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+    return ints(_mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
 #endif
 }
 
@@ -364,7 +364,7 @@ inline float highest_lane(floats v) noexcept
 #endif
 }
 
-inline std::int32_t highest_lane(words v) noexcept
+inline std::int32_t highest_lane(ints v) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
     return vmaxvq_s32(v);
@@ -378,10 +378,10 @@ inline std::int32_t highest_lane(words v) noexcept
 }
 
 // Lane i: the greatest lane of m[i].
-inline words highest_lanes(const words (&m)[words::size]) noexcept
+inline ints highest_lanes(const ints (&m)[ints::size]) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON
-    return words(vpmaxq_s32(vpmaxq_s32(m[0], m[1]), vpmaxq_s32(m[2], m[3])));
+    return ints(vpmaxq_s32(vpmaxq_s32(m[0], m[1]), vpmaxq_s32(m[2], m[3])));
 #elif NIBBLE_ISA >= NIBBLE_ISA_AVX512
     __m512i fours[4];
     for (int i = 0; i < 4; ++i) {
@@ -393,7 +393,7 @@ inline words highest_lanes(const words (&m)[words::size]) noexcept
     // Each quarter of fours[i] has a candidate for lanes 4 i ... 4 i + 3; a transposition of quarters brings the four together.
     const __m512i low = _mm512_max_epi32(_mm512_shuffle_i32x4(fours[0], fours[1], 0x44), _mm512_shuffle_i32x4(fours[0], fours[1], 0xee));
     const __m512i high = _mm512_max_epi32(_mm512_shuffle_i32x4(fours[2], fours[3], 0x44), _mm512_shuffle_i32x4(fours[2], fours[3], 0xee));
-    return words(_mm512_max_epi32(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xdd)));
+    return ints(_mm512_max_epi32(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xdd)));
 #else
     __m256i fours[2];
     for (int i = 0; i < 2; ++i) {
@@ -402,8 +402,7 @@ inline words highest_lanes(const words (&m)[words::size]) noexcept
         const __m256i cd = _mm256_max_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
         fours[i] = _mm256_max_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
     }
-    return words(
-        _mm256_max_epi32(_mm256_permute2x128_si256(fours[0], fours[1], 0x20), _mm256_permute2x128_si256(fours[0], fours[1], 0x31)));
+    return ints(_mm256_max_epi32(_mm256_permute2x128_si256(fours[0], fours[1], 0x20), _mm256_permute2x128_si256(fours[0], fours[1], 0x31)));
 #endif
 }
 

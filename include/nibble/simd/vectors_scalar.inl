@@ -2,12 +2,12 @@
 NIBBLE_BEGIN
 namespace scalar {
 
-struct words {
+struct ints {
     static constexpr std::size_t size = 1;
     std::int32_t v;
-    words() noexcept = default;
-    explicit words(std::int32_t x) noexcept : v(x) {}
-    static words load_unaligned(const std::int32_t* p) noexcept { return words(*p); }
+    ints() noexcept = default;
+    explicit ints(std::int32_t x) noexcept : v(x) {}
+    static ints load_unaligned(const std::int32_t* p) noexcept { return ints(*p); }
     void store_unaligned(std::int32_t* p) const noexcept { *p = v; }
 };
 
@@ -30,26 +30,26 @@ struct doubles {
 };
 
 // int32 arithmetic wraps, as it does in vectors.
-inline words operator+(words a, words b) noexcept
+inline ints operator+(ints a, ints b) noexcept
 {
-    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) + static_cast<std::uint32_t>(b.v)));
+    return ints(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) + static_cast<std::uint32_t>(b.v)));
 }
-inline words operator-(words a, words b) noexcept
+inline ints operator-(ints a, ints b) noexcept
 {
-    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) - static_cast<std::uint32_t>(b.v)));
+    return ints(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) - static_cast<std::uint32_t>(b.v)));
 }
-inline words operator*(words a, words b) noexcept
+inline ints operator*(ints a, ints b) noexcept
 {
-    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) * static_cast<std::uint32_t>(b.v)));
+    return ints(static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v) * static_cast<std::uint32_t>(b.v)));
 }
-inline words operator&(words a, words b) noexcept { return words(a.v & b.v); }
-inline words operator|(words a, words b) noexcept { return words(a.v | b.v); }
-inline words operator^(words a, words b) noexcept { return words(a.v ^ b.v); }
-inline bool operator<(words a, words b) noexcept { return a.v < b.v; }
-inline bool operator==(words a, words b) noexcept { return a.v == b.v; }
-inline words min(words a, words b) noexcept { return a.v < b.v ? a : b; }
-inline words max(words a, words b) noexcept { return a.v > b.v ? a : b; }
-inline words choose(bool c, words a, words b) noexcept { return c ? a : b; }
+inline ints operator&(ints a, ints b) noexcept { return ints(a.v & b.v); }
+inline ints operator|(ints a, ints b) noexcept { return ints(a.v | b.v); }
+inline ints operator^(ints a, ints b) noexcept { return ints(a.v ^ b.v); }
+inline bool operator<(ints a, ints b) noexcept { return a.v < b.v; }
+inline bool operator==(ints a, ints b) noexcept { return a.v == b.v; }
+inline ints min(ints a, ints b) noexcept { return a.v < b.v ? a : b; }
+inline ints max(ints a, ints b) noexcept { return a.v > b.v ? a : b; }
+inline ints choose(bool c, ints a, ints b) noexcept { return c ? a : b; }
 
 inline floats operator+(floats a, floats b) noexcept { return floats(a.v + b.v); }
 inline floats operator-(floats a, floats b) noexcept { return floats(a.v - b.v); }
@@ -63,39 +63,39 @@ inline floats fused(floats a, floats b, floats c) noexcept { return floats(stric
 inline doubles fused(doubles a, doubles b, doubles c) noexcept { return doubles(strict_math::fma(a.v, b.v, c.v)); }
 inline floats opaque(floats x) noexcept { return floats(nibble::opaque(x.v)); }
 inline floats select(bool c, floats a, floats b) noexcept { return floats(strict_math::choose(c, a.v, b.v)); }
-inline floats to_float(words a) noexcept { return floats(static_cast<float>(a.v)); }
+inline floats to_float(ints a) noexcept { return floats(static_cast<float>(a.v)); }
 
-inline words as_words(floats x) noexcept { return words(static_cast<std::int32_t>(float_bits(x.v))); }
-inline floats as_floats(words x) noexcept { return floats(float_from_bits(static_cast<std::uint32_t>(x.v))); }
-inline words round_to_int(floats x) noexcept { return words(static_cast<std::int32_t>(strict_math::lrint(x.v))); }
+inline ints as_ints(floats x) noexcept { return ints(static_cast<std::int32_t>(float_bits(x.v))); }
+inline floats as_floats(ints x) noexcept { return floats(float_from_bits(static_cast<std::uint32_t>(x.v))); }
+inline ints round_to_int(floats x) noexcept { return ints(static_cast<std::int32_t>(strict_math::lrint(x.v))); }
 template <int Count>
-inline words shift_left(words v) noexcept
+inline ints shift_left(ints v) noexcept
 {
-    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) << Count));
+    return ints(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) << Count));
 }
 template <int Count>
-inline words shift_right(words v) noexcept
+inline ints shift_right(ints v) noexcept
 {
-    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) >> Count));
+    return ints(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) >> Count));
 }
-inline void store_low_bytes(words v, void* out) noexcept { *static_cast<std::uint8_t*>(out) = static_cast<std::uint8_t>(v.v); }
-inline words load_s8(const void* p) noexcept { return words(*static_cast<const std::int8_t*>(p)); }
-inline words load_s16(const std::int16_t* p) noexcept { return words(*p); }
-inline void store_low_shorts(words v, std::int16_t* out) noexcept { *out = static_cast<std::int16_t>(v.v); }
-inline words load_u8(const void* p) noexcept { return words(*static_cast<const std::uint8_t*>(p)); }
+inline void store_low_bytes(ints v, void* out) noexcept { *static_cast<std::uint8_t*>(out) = static_cast<std::uint8_t>(v.v); }
+inline ints load_s8(const void* p) noexcept { return ints(*static_cast<const std::int8_t*>(p)); }
+inline ints load_s16(const std::int16_t* p) noexcept { return ints(*p); }
+inline void store_low_shorts(ints v, std::int16_t* out) noexcept { *out = static_cast<std::int16_t>(v.v); }
+inline ints load_u8(const void* p) noexcept { return ints(*static_cast<const std::uint8_t*>(p)); }
 template <int Count>
-inline words shift_right_arithmetic(words v) noexcept
+inline ints shift_right_arithmetic(ints v) noexcept
 {
-    return words(v.v >> Count);
+    return ints(v.v >> Count);
 }
-inline words shift_left_by(words v, words n) noexcept { return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) << n.v)); }
-inline words shift_right_by(words v, words n) noexcept { return words(v.v >> n.v); }
-inline words rounded_product(words x, words m, words n) noexcept
+inline ints shift_left_by(ints v, ints n) noexcept { return ints(static_cast<std::int32_t>(static_cast<std::uint32_t>(v.v) << n.v)); }
+inline ints shift_right_by(ints v, ints n) noexcept { return ints(v.v >> n.v); }
+inline ints rounded_product(ints x, ints m, ints n) noexcept
 {
     const std::int64_t product = static_cast<std::int64_t>(x.v) * m.v + (std::int64_t {1} << (30 + n.v));
-    return words(static_cast<std::int32_t>(product >> (31 + n.v)));
+    return ints(static_cast<std::int32_t>(product >> (31 + n.v)));
 }
-inline words rounded_high_product(words x, words m) noexcept { return rounded_product(x, m, words(0)); }
+inline ints rounded_high_product(ints x, ints m) noexcept { return rounded_product(x, m, ints(0)); }
 inline floats load_half(const void* p) noexcept
 {
     half h;
@@ -115,8 +115,8 @@ inline floats load_bfloat16(const void* p) noexcept
 }
 inline float lowest_lane(floats v) noexcept { return v.v; }
 inline float highest_lane(floats v) noexcept { return v.v; }
-inline std::int32_t highest_lane(words v) noexcept { return v.v; }
-inline words highest_lanes(const words (&m)[1]) noexcept { return m[0]; }
+inline std::int32_t highest_lane(ints v) noexcept { return v.v; }
+inline ints highest_lanes(const ints (&m)[1]) noexcept { return m[0]; }
 
 } // namespace scalar
 NIBBLE_END

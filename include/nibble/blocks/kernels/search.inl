@@ -33,14 +33,14 @@ struct lane_groups {
 };
 
 // As reference::nearest_int, for all x.
-inline words nearest_code(floats x) noexcept { return (as_words(opaque(x) + floats(12582912.0f)) & words(0x7fffff)) - words(0x400000); }
+inline ints nearest_code(floats x) noexcept { return (as_ints(opaque(x) + floats(12582912.0f)) & ints(0x7fffff)) - ints(0x400000); }
 inline floats bounded_code(floats x, std::int32_t low, std::int32_t high) noexcept
 {
-    return to_float(max(words(low), min(nearest_code(x), words(high))));
+    return to_float(max(ints(low), min(nearest_code(x), ints(high))));
 }
 
-inline floats magnitude(floats x) noexcept { return as_floats(as_words(x) & words(0x7fffffff)); }
-inline floats negative(floats x) noexcept { return as_floats(as_words(x) ^ words(INT32_MIN)); }
+inline floats magnitude(floats x) noexcept { return as_floats(as_ints(x) & ints(0x7fffffff)); }
+inline floats negative(floats x) noexcept { return as_floats(as_ints(x) ^ ints(INT32_MIN)); }
 
 inline floats first_extreme(const lane_groups& groups) noexcept
 {
@@ -62,7 +62,7 @@ inline void scatter(floats values, std::ptrdiff_t count, float* out) noexcept
 }
 
 // The codes of number i, one a lane, to each group's place.
-inline void scatter_codes(words codes, std::ptrdiff_t i, std::ptrdiff_t size, std::ptrdiff_t count, std::uint8_t* out) noexcept
+inline void scatter_codes(ints codes, std::ptrdiff_t i, std::ptrdiff_t size, std::ptrdiff_t count, std::uint8_t* out) noexcept
 {
     std::uint8_t lanes[floats::size];
     store_low_bytes(codes, lanes);

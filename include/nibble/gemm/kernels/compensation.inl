@@ -38,20 +38,20 @@ NIBBLE_INLINE group_cursor read_group(const gemm_args& args, const std::byte* p)
     return group;
 }
 
-inline words load_words(const std::byte* p) noexcept
+inline ints load_ints(const std::byte* p) noexcept
 {
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
     std::int32_t x;
     std::memcpy(&x, p, 4);
-    return words(x);
+    return ints(x);
 #else
-    return words::load_unaligned(reinterpret_cast<const std::int32_t*>(p));
+    return ints::load_unaligned(reinterpret_cast<const std::int32_t*>(p));
 #endif
 }
 
 NIBBLE_INLINE floats load_scales(const gemm_args& args, const std::byte* scales, std::size_t lane) noexcept
 {
-    return args.half_scales ? load_half(scales + 2 * lane) : as_floats(load_words(scales + 4 * lane));
+    return args.half_scales ? load_half(scales + 2 * lane) : as_floats(load_ints(scales + 4 * lane));
 }
 
 // From row to row of packed activations, in elements.
@@ -86,24 +86,24 @@ struct compensation {
 
     bool has_rows() const noexcept { return zero_points || (Bits == 4 ? !offsets : weight_offset != 0); }
     // The part that is the same for all columns.
-    NIBBLE_INLINE words of_row(std::int32_t row_sum, std::ptrdiff_t length) const noexcept
+    NIBBLE_INLINE ints of_row(std::int32_t row_sum, std::ptrdiff_t length) const noexcept
     {
         if (Bits == 4) // codes from 0: their zero point or offset is in the panel, or they are int4 + 8
-            return zero_points || offsets ? words(0) : words(0) - shift_left<3>(words(row_sum));
+            return zero_points || offsets ? ints(0) : ints(0) - shift_left<3>(ints(row_sum));
         if (weight_offset8 == 0)
-            return words(0);
+            return ints(0);
         const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);
-        return words(0) - words(static_cast<std::int32_t>(stored * static_cast<std::uint32_t>(weight_offset)));
+        return ints(0) - ints(static_cast<std::int32_t>(stored * static_cast<std::uint32_t>(weight_offset)));
     }
     bool has_columns() const noexcept { return zero_points || (Bits == 8 && shift != 0); }
     // The part that is the same for all rows, and the rest.
-    NIBBLE_INLINE words of_column(const group_cursor& group, std::size_t lane) const noexcept
+    NIBBLE_INLINE ints of_column(const group_cursor& group, std::size_t lane) const noexcept
     {
-        return Bits == 8 && shift != 0 ? words(shift) * load_words(group.column_sums + 4 * lane) : words(0);
+        return Bits == 8 && shift != 0 ? ints(shift) * load_ints(group.column_sums + 4 * lane) : ints(0);
     }
-    NIBBLE_INLINE words zero_points_of(const group_cursor& group, std::size_t lane) const noexcept
+    NIBBLE_INLINE ints zero_points_of(const group_cursor& group, std::size_t lane) const noexcept
     {
-        return Bits == 8 ? load_words(group.zero_points + 4 * lane) : load_u8(group.zero_points + lane);
+        return Bits == 8 ? load_ints(group.zero_points + 4 * lane) : load_u8(group.zero_points + lane);
     }
 };
 

@@ -1,4 +1,4 @@
-// Integer products of one quad (4 consecutive k) of activations, the same for every column, with a quad of each of words::size columns.
+// Integer products of one quad (4 consecutive k) of activations, the same for every column, with a quad of each of ints::size columns.
 // All are exact: nothing saturates, and int32 sums that fit are right even where a step on the way wraps.
 //   8-bit weights  AVX2, AVX-512: int16 operands for vpmaddwd. NEON: bytes as they are. VNNI: vpdpbusd, whose first operand is unsigned:
 //                  activations + 128 where there is one group of k, so that compensation depends on the column only; else weights + 128
@@ -52,9 +52,9 @@ inline weights8 part8(weights8 w) noexcept
 {
     return w;
 }
-inline words dot8(words acc, quad q, weights8 w) noexcept
+inline ints dot8(ints acc, quad q, weights8 w) noexcept
 {
-    return acc + words(q.a[0] * w.w[0] + q.a[1] * w.w[1] + q.a[2] * w.w[2] + q.a[3] * w.w[3]);
+    return acc + ints(q.a[0] * w.w[0] + q.a[1] * w.w[1] + q.a[2] * w.w[2] + q.a[3] * w.w[3]);
 }
 
 struct vector {
@@ -96,19 +96,19 @@ inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
 
 using weights4 = vector;
 inline weights4 as_weights4(vector v) noexcept { return v; }
-inline words dot_wide(words acc, quad q, vector w) noexcept
+inline ints dot_wide(ints acc, quad q, vector w) noexcept
 {
     weights8 signed_bytes;
     std::memcpy(signed_bytes.w, w.v, 4);
     return dot8(acc, q, signed_bytes);
 }
-using chain4 = words;
+using chain4 = ints;
 inline chain4 dot4(chain4 acc, quad q, weights4 w) noexcept
 {
-    return acc + words(q.a[0] * w.v[0] + q.a[1] * w.v[1] + q.a[2] * w.v[2] + q.a[3] * w.v[3]);
+    return acc + ints(q.a[0] * w.v[0] + q.a[1] * w.v[1] + q.a[2] * w.v[2] + q.a[3] * w.v[3]);
 }
-inline chain4 begin_chain(words acc) noexcept { return acc; }
-inline words end_chain(words, chain4 chain) noexcept { return chain; }
+inline chain4 begin_chain(ints acc) noexcept { return acc; }
+inline ints end_chain(ints, chain4 chain) noexcept { return chain; }
 
 #elif NIBBLE_ISA >= NIBBLE_ISA_NEON
 using activation8 = std::int8_t;
@@ -133,14 +133,14 @@ inline int8x16_t part8(int8x16_t w) noexcept
 {
     return w;
 }
-inline words dot8(words acc, int8x16_t a, int8x16_t w) noexcept
+inline ints dot8(ints acc, int8x16_t a, int8x16_t w) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_DOTPROD
-    return words(vdotq_s32(acc, w, a));
+    return ints(vdotq_s32(acc, w, a));
 #else
     const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(a)));
     const int32x4_t high = vpaddlq_s16(vmull_high_s8(w, a));
-    return words(vaddq_s32(acc, vpaddq_s32(low, high)));
+    return ints(vaddq_s32(acc, vpaddq_s32(low, high)));
 #endif
 }
 
@@ -165,24 +165,24 @@ inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
 
 using weights4 = int8x16_t;
 inline weights4 as_weights4(vector v) noexcept { return vreinterpretq_s8_u8(v); }
-inline words dot_wide(words acc, int8x16_t a, vector w) noexcept { return dot8(acc, a, as_weights4(w)); }
+inline ints dot_wide(ints acc, int8x16_t a, vector w) noexcept { return dot8(acc, a, as_weights4(w)); }
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_DOTPROD
-using chain4 = words;
-inline chain4 begin_chain(words acc) noexcept { return acc; }
+using chain4 = ints;
+inline chain4 begin_chain(ints acc) noexcept { return acc; }
 inline chain4 dot4(chain4 acc, int8x16_t a, weights4 w) noexcept { return dot8(acc, a, w); }
-inline words end_chain(words, chain4 chain) noexcept { return chain; }
+inline ints end_chain(ints, chain4 chain) noexcept { return chain; }
 #else
 struct chain4 {
     int16x8_t low, high;
 };
-inline chain4 begin_chain(words) noexcept { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
+inline chain4 begin_chain(ints) noexcept { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
 inline chain4 dot4(chain4 acc, int8x16_t a, weights4 w) noexcept
 {
     return {vmlal_s8(acc.low, vget_low_s8(w), vget_low_s8(a)), vmlal_high_s8(acc.high, w, a)};
 }
-inline words end_chain(words acc, chain4 chain) noexcept
+inline ints end_chain(ints acc, chain4 chain) noexcept
 {
-    return words(vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(chain.low), vpaddlq_s16(chain.high))));
+    return ints(vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(chain.low), vpaddlq_s16(chain.high))));
 }
 #endif
 
@@ -261,10 +261,10 @@ inline vector part8(vector w) noexcept
 {
     return w;
 }
-inline words dot8(words acc, vector a, vector w) noexcept { return words(kept(_mm512_dpbusd_epi32(acc, w, a))); }
+inline ints dot8(ints acc, vector a, vector w) noexcept { return ints(kept(_mm512_dpbusd_epi32(acc, w, a))); }
 // several: rows use the weights. Left to itself GCC reads them again for each row.
 inline vector load8_of_group(const std::byte* p, bool several) noexcept { return several ? kept(load_vector(p)) : load_vector(p); }
-inline words dot8_of_group(words acc, vector a, vector w) noexcept { return words(kept(_mm512_dpbusd_epi32(acc, a, w))); }
+inline ints dot8_of_group(ints acc, vector a, vector w) noexcept { return ints(kept(_mm512_dpbusd_epi32(acc, a, w))); }
 #else
 // A 16-bit half of a column's quad holds (k0, k1) or (k2, k3) as bytes, so the even k and the odd k make two operands.
 using activation8 = std::int16_t;
@@ -283,31 +283,31 @@ inline vector part8(vector w) noexcept
 {
     return NIBBLE_MM(srai_epi16)(Part == 0 ? NIBBLE_MM(slli_epi16)(w, 8) : w, 8);
 }
-inline words dot8(words acc, vector a, vector w) noexcept { return words(kept(NIBBLE_MM(add_epi32)(acc, NIBBLE_MM(madd_epi16)(a, w)))); }
+inline ints dot8(ints acc, vector a, vector w) noexcept { return ints(kept(NIBBLE_MM(add_epi32)(acc, NIBBLE_MM(madd_epi16)(a, w)))); }
 #endif
 
 using weights4 = vector;
 inline weights4 as_weights4(vector v) noexcept { return v; }
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512VNNI
-using chain4 = words;
-inline chain4 begin_chain(words acc) noexcept { return acc; }
+using chain4 = ints;
+inline chain4 begin_chain(ints acc) noexcept { return acc; }
 inline chain4 dot4(chain4 acc, vector a, weights4 w) noexcept { return dot8(acc, a, w); }
-inline words end_chain(words, chain4 chain) noexcept { return chain; }
-inline words dot_wide(words acc, vector a, vector w) noexcept { return dot8(acc, a, w); }
+inline ints end_chain(ints, chain4 chain) noexcept { return chain; }
+inline ints dot_wide(ints acc, vector a, vector w) noexcept { return dot8(acc, a, w); }
 #else
 struct chain4 {
     vector v;
 };
-inline chain4 begin_chain(words) noexcept { return {NIBBLE_MM(set1_epi16)(0)}; }
+inline chain4 begin_chain(ints) noexcept { return {NIBBLE_MM(set1_epi16)(0)}; }
 inline chain4 dot4(chain4 acc, vector a, weights4 w) noexcept
 {
     return {kept(NIBBLE_MM(add_epi16)(acc.v, NIBBLE_MM(maddubs_epi16)(w, a)))};
 }
-inline words end_chain(words acc, chain4 chain) noexcept
+inline ints end_chain(ints acc, chain4 chain) noexcept
 {
-    return words(kept(NIBBLE_MM(add_epi32)(acc, NIBBLE_MM(madd_epi16)(chain.v, NIBBLE_MM(set1_epi16)(1)))));
+    return ints(kept(NIBBLE_MM(add_epi32)(acc, NIBBLE_MM(madd_epi16)(chain.v, NIBBLE_MM(set1_epi16)(1)))));
 }
-inline words dot_wide(words acc, vector a, vector w) noexcept
+inline ints dot_wide(ints acc, vector a, vector w) noexcept
 {
 #if NIBBLE_ISA >= NIBBLE_ISA_AVX512
     const vector with_sign = _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(w), _mm512_setzero_si512(), a);
@@ -323,7 +323,7 @@ inline words dot_wide(words acc, vector a, vector w) noexcept
 #if NIBBLE_ISA != NIBBLE_ISA_AVX512VNNI
 inline auto load8_of_group(const std::byte* p, bool) noexcept { return load8(p); }
 template <class Activations, class Weights>
-inline words dot8_of_group(words acc, Activations a, Weights w) noexcept
+inline ints dot8_of_group(ints acc, Activations a, Weights w) noexcept
 {
     return dot8(acc, a, w);
 }

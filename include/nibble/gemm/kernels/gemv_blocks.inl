@@ -43,7 +43,7 @@ inline void add_section(
     for (std::ptrdiff_t lane = 0; lane < panel_columns; lane += width) {
         const std::byte* planes = section + layout::head + 4 * lane;
         floats sum = floats::load_unaligned(sums + lane);
-        words whole(0);
+        ints whole(0);
         for (int column = 0; column < layout::elements; column += 32, planes += layout::plane_bytes) {
             if (lane == 0)
                 fetch_lines_ahead(planes, layout::plane_bytes, ahead);
@@ -52,7 +52,7 @@ inline void add_section(
             unroll<8 / quads>([&](auto part) NIBBLE_UNROLLED {
                 const int begin = column + 4 * quads * static_cast<int>(part), g = begin / group;
                 if (begin % group == 0)
-                    whole = words(-weights::offset * group_sums[g]);
+                    whole = ints(-weights::offset * group_sums[g]);
                 unroll<quads / chain>([&](auto c) NIBBLE_UNROLLED {
                     [[maybe_unused]] auto products = begin_chain(whole);
                     unroll<chain>([&](auto i) NIBBLE_UNROLLED {
@@ -71,7 +71,7 @@ inline void add_section(
                 if ((begin + 4 * quads) % group == 0) {
                     sum = fused(to_float(whole), read_step<Block>(section, g, 0, lane), sum);
                     if constexpr (has_offset<Block>)
-                        sum = fused(to_float(words(group_sums[g])), read_step<Block>(section, g, 1, lane), sum);
+                        sum = fused(to_float(ints(group_sums[g])), read_step<Block>(section, g, 1, lane), sum);
                 }
             });
         }

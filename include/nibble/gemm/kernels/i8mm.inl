@@ -5,7 +5,7 @@ namespace NIBBLE_BACKEND_NAME {
 // acc[r][0][v] += the products of `padded` k of 16 columns, from codes of 8 or 4 bits, and of Rows (even) rows at a, which move on.
 template <int Bits, int Rows>
 inline void accumulate_pairs(
-    words (&acc)[Rows][1][panel_vectors], const std::byte* codes, row_cursor<std::int8_t, Rows>& a, std::ptrdiff_t padded) noexcept
+    ints (&acc)[Rows][1][panel_vectors], const std::byte* codes, row_cursor<std::int8_t, Rows>& a, std::ptrdiff_t padded) noexcept
 {
     // square[i][v][h]: rows 2i, 2i + 1 and columns 4v + 2h, 4v + 2h + 1 as {row 2i, row 2i, row 2i + 1, row 2i + 1}.
     int32x4_t square[Rows / 2][panel_vectors][2];
@@ -32,8 +32,8 @@ inline void accumulate_pairs(
     }
     unroll_grid<Rows / 2, panel_vectors>([&](std::size_t i, std::size_t v) NIBBLE_UNROLLED {
         const int32x4_t left = square[i][v][0], right = square[i][v][1];
-        acc[2 * i][0][v] = acc[2 * i][0][v] + words(vcombine_s32(vget_low_s32(left), vget_low_s32(right)));
-        acc[2 * i + 1][0][v] = acc[2 * i + 1][0][v] + words(vcombine_s32(vget_high_s32(left), vget_high_s32(right)));
+        acc[2 * i][0][v] = acc[2 * i][0][v] + ints(vcombine_s32(vget_low_s32(left), vget_low_s32(right)));
+        acc[2 * i + 1][0][v] = acc[2 * i + 1][0][v] + ints(vcombine_s32(vget_high_s32(left), vget_high_s32(right)));
     });
 }
 

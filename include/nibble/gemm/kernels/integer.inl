@@ -21,7 +21,7 @@ struct integer_product {
         std::int32_t whole;
     };
     // As many as the registers hold sums of; a chain of 4-bit products needs a second register for each.
-    static constexpr bool chained = Bits == 4 && !std::is_same_v<chain4, words>;
+    static constexpr bool chained = Bits == 4 && !std::is_same_v<chain4, ints>;
     static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? (chained ? 4 : 6)
                                      : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? (chained ? 8 : 12)
                                                                                                        : 4;
@@ -53,7 +53,7 @@ struct integer_product {
     }
 
     template <int Rows, int Panels>
-    using accumulators = words[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
+    using accumulators = ints[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
 
     static constexpr bool expands = false;
     static constexpr std::size_t expanded_bytes = 0;
@@ -76,16 +76,16 @@ struct integer_product {
             one = 1;
         for (int p = 0; p < Panels; ++p)
             for (std::size_t v = 0; v < panel_vectors; ++v) {
-                words sum(static_cast<std::int32_t>(-weight_offset8 * padded));
+                ints sum(static_cast<std::int32_t>(-weight_offset8 * padded));
                 for (std::ptrdiff_t k = 0; k < padded; k += 4) {
                     const auto w
-                        = load8(codes.at + static_cast<std::size_t>(p) * codes.panel_bytes + k * panel_columns + v * (words::size * 4));
+                        = load8(codes.at + static_cast<std::size_t>(p) * codes.panel_bytes + k * panel_columns + v * (ints::size * 4));
                     unroll<quad_parts>([&](auto part) NIBBLE_UNROLLED {
                         constexpr std::size_t half = decltype(part)::value;
                         sum = dot8(sum, spread8<half>(ones), part8<half>(w));
                     });
                 }
-                sum.store_unaligned(sums + p * panel_columns + v * words::size);
+                sum.store_unaligned(sums + p * panel_columns + v * ints::size);
             }
     }
 
@@ -94,7 +94,7 @@ struct integer_product {
     NIBBLE_INLINE static void accumulate(accumulators<Rows, Panels>& acc, const std::byte* codes, std::size_t panel_bytes,
         row_cursor<stored, Rows>& a, std::ptrdiff_t padded, [[maybe_unused]] const plan& allowed, std::size_t ahead) noexcept
     {
-        constexpr std::size_t vector_bytes = words::size * 4;
+        constexpr std::size_t vector_bytes = ints::size * 4;
 #if NIBBLE_ISA >= NIBBLE_ISA_NEON_I8MM
         if constexpr (Rows % 2 == 0 && Panels == 1)
             return accumulate_pairs<Bits, Rows>(acc, codes, a, padded);
@@ -168,22 +168,22 @@ struct integer_product {
         const auto each = [&](auto step) NIBBLE_UNROLLED {
             unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
                 unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
-                    step(acc[r][p][v], r, p, v, sums + (r * Panels + p) * std::size_t {panel_columns} + v * words::size);
+                    step(acc[r][p][v], r, p, v, sums + (r * Panels + p) * std::size_t {panel_columns} + v * ints::size);
                 });
             });
         };
         if (args.groups == 1) {
             if (k.begin == 0)
-                each([&](words& x, std::size_t, std::size_t, std::size_t, const sum*) NIBBLE_UNROLLED { x = words(0); });
+                each([&](ints& x, std::size_t, std::size_t, std::size_t, const sum*) NIBBLE_UNROLLED { x = ints(0); });
             else
-                each([&](words& x, std::size_t, std::size_t, std::size_t, const sum* at)
-                         NIBBLE_UNROLLED { x = words::load_unaligned(&at->whole); });
+                each([&](ints& x, std::size_t, std::size_t, std::size_t, const sum* at)
+                         NIBBLE_UNROLLED { x = ints::load_unaligned(&at->whole); });
             accumulate<Rows, Panels, true>(acc, read_group<Bits>(args, w.at).codes, w.panel_bytes, a, k.end - k.begin, allowed, ahead);
-            each([&](words& x, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
+            each([&](ints& x, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { x.store_unaligned(&at->whole); });
             return;
         }
         if (k.begin == 0)
-            each([&](words&, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
+            each([&](ints&, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
         const compensation<Bits> compensate(args, activation_offset<Reduced>(args.signed_activations));
         const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w.at).codes - w.at);
         for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
@@ -191,7 +191,7 @@ struct integer_product {
             const std::ptrdiff_t padded = (length + 7) / 8 * 8;
             const std::int32_t* const row_sums = args.group_sums + g * args.rows + row;
             unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
-                const words from_row = compensate.of_row(row_sums[r], length);
+                const ints from_row = compensate.of_row(row_sums[r], length);
                 unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = from_row; });
             });
             unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
@@ -200,27 +200,27 @@ struct integer_product {
                 [[maybe_unused]] std::int32_t sums_of[std::size_t {Panels * panel_columns}];
                 if (Bits == 8 && args.without_sums)
                     sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
-                each([&](words& x, std::size_t r, std::size_t p, std::size_t v, const sum*) NIBBLE_UNROLLED {
+                each([&](ints& x, std::size_t r, std::size_t p, std::size_t v, const sum*) NIBBLE_UNROLLED {
                     group_cursor group = read_group<Bits>(args, w.at + p * w.panel_bytes);
                     if (Bits == 8 && args.without_sums)
                         group.column_sums = reinterpret_cast<const std::byte*>(sums_of + p * std::size_t {panel_columns});
-                    x = x + compensate.of_column(group, v * words::size);
+                    x = x + compensate.of_column(group, v * ints::size);
                     if (compensate.zero_points)
-                        x = x - compensate.zero_points_of(group, v * words::size) * words(row_sums[r]);
+                        x = x - compensate.zero_points_of(group, v * ints::size) * ints(row_sums[r]);
                 });
             }
             // Kept in memory: in registers there is no room for them and a tile.
             __asm__ volatile("" : : : "memory");
             floats scale[std::size_t {Panels}][panel_vectors];
             unroll_grid<Panels, panel_vectors>([&](std::size_t p, std::size_t v) NIBBLE_UNROLLED {
-                scale[p][v] = load_scales(args, w.at + p * w.panel_bytes, v * words::size);
+                scale[p][v] = load_scales(args, w.at + p * w.panel_bytes, v * ints::size);
             });
-            each([&](const words& x, std::size_t, std::size_t p, std::size_t v, sum* at)
+            each([&](const ints& x, std::size_t, std::size_t p, std::size_t v, sum* at)
                      NIBBLE_UNROLLED { fused(to_float(x), scale[p][v], floats::load_unaligned(&at->real)).store_unaligned(&at->real); });
             if (args.has_offsets) {
-                each([&](const words&, std::size_t r, std::size_t p, std::size_t v, sum* at) NIBBLE_UNROLLED {
-                    const floats offset = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).offsets, v * words::size);
-                    fused(to_float(words(row_sums[r])), offset, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
+                each([&](const ints&, std::size_t r, std::size_t p, std::size_t v, sum* at) NIBBLE_UNROLLED {
+                    const floats offset = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).offsets, v * ints::size);
+                    fused(to_float(ints(row_sums[r])), offset, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
                 });
             }
             w.at += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
@@ -234,12 +234,12 @@ struct integer_product {
     {
         constexpr std::size_t vectors = Panels * panel_vectors;
         const bool all = columns == Panels * panel_columns;
-        words add[vectors];
-        unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED { add[v] = words::load_unaligned(of_columns + v * words::size); });
+        ints add[vectors];
+        unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED { add[v] = ints::load_unaligned(of_columns + v * ints::size); });
         for (; rows > 0; --rows, sums += Panels * panel_columns, c += c_stride)
             unroll<vectors>([&](std::size_t v) NIBBLE_UNROLLED {
-                const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v * words::size);
-                const words x = words::load_unaligned(sums + lane) + add[v];
+                const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v * ints::size);
+                const ints x = ints::load_unaligned(sums + lane) + add[v];
                 if (all)
                     x.store_unaligned(c + lane);
                 else if (lane < columns)
@@ -260,7 +260,7 @@ struct integer_product {
             const std::byte* const w = args.panels + static_cast<std::size_t>(panel + lane / panel_columns) * args.panel_bytes;
             const std::size_t in_panel = static_cast<std::size_t>(lane % panel_columns);
             const group_cursor group = read_group<Bits>(args, w);
-            const words column_part = one_group ? compensate.of_column(group, in_panel) : words(0);
+            const ints column_part = one_group ? compensate.of_column(group, in_panel) : ints(0);
             if (by_column) {
                 column_part.store_unaligned(of_columns + lane);
                 return;
@@ -273,19 +273,19 @@ struct integer_product {
                     finish_one(floats::load_unaligned(&at->real), row);
                     continue;
                 }
-                words x = words::load_unaligned(&at->whole) + column_part;
+                ints x = ints::load_unaligned(&at->whole) + column_part;
                 const std::int32_t row_sum = one_group && args.group_sums ? args.group_sums[row] : 0;
                 if (one_group && compensate.has_rows())
                     x = x + compensate.of_row(row_sum, args.k);
                 if (one_group && compensate.zero_points)
-                    x = x - compensate.zero_points_of(group, in_panel) * words(row_sum);
+                    x = x - compensate.zero_points_of(group, in_panel) * ints(row_sum);
                 if (args.requantize)
                     x.store_unaligned(&at->whole);
                 else if (whole)
                     store_columns(x, static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, args.n - column);
                 else if (args.has_offsets)
-                    finish_one(fused(to_float(words(row_sum)), load_scales(args, group.offsets, in_panel),
-                                   fused(to_float(x), scale, floats(0.0f))),
+                    finish_one(
+                        fused(to_float(ints(row_sum)), load_scales(args, group.offsets, in_panel), fused(to_float(x), scale, floats(0.0f))),
                         row);
                 else
                     finish_one(fused(to_float(x), scale, floats(0.0f)), row);

@@ -15,7 +15,7 @@ inline floats bounded(floats x, float low, float high) noexcept
 // e^x for x in [-87, 88]; NaN in, garbage out.
 inline floats exp_bounded(floats x) noexcept
 {
-    const words n = round_to_int(x * floats(1.44269504f));
+    const ints n = round_to_int(x * floats(1.44269504f));
     const floats nf = to_float(n);
     floats r = fused(nf, floats(-0.693145752f), x);
     r = fused(nf, floats(-1.42860677e-6f), r);
@@ -25,7 +25,7 @@ inline floats exp_bounded(floats x) noexcept
     p = fused(p, r, floats(1.66666657e-1f));
     p = fused(p, r, floats(0.5f));
     p = fused(p, r * r, r) + floats(1.0f);
-    return as_floats(as_words(p) + shift_left<23>(n));
+    return as_floats(as_ints(p) + shift_left<23>(n));
 }
 
 // x / (1 + e^-y)

@@ -17,7 +17,7 @@ inline std::ptrdiff_t activation_stride(std::ptrdiff_t padded_k) noexcept
     return ((padded_k + line - 1) / line | 1) * line;
 }
 
-inline std::int32_t lane_sum(words v) noexcept
+inline std::int32_t lane_sum(ints v) noexcept
 {
 #if NIBBLE_ISA == NIBBLE_ISA_SCALAR
     return v.v;
@@ -33,17 +33,17 @@ inline std::int32_t lane_sum(words v) noexcept
 }
 
 // A chunk of codes in [-128, 127] as the products read them.
-inline void store_activations(const words (&codes)[chunk_vectors], std::int8_t* out) noexcept
+inline void store_activations(const ints (&codes)[chunk_vectors], std::int8_t* out) noexcept
 {
     store_codes<8>(codes, reinterpret_cast<std::uint8_t*>(out));
 }
 #if NIBBLE_ISA == NIBBLE_ISA_AVX512VNNI
-inline void store_activations(const words (&codes)[chunk_vectors], std::uint8_t* out) noexcept
+inline void store_activations(const ints (&codes)[chunk_vectors], std::uint8_t* out) noexcept
 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_xor_si256(narrow(codes), _mm256_set1_epi8(-128)));
 }
 #elif NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512
-inline void store_activations(const words (&codes)[chunk_vectors], std::uint8_t* out) noexcept { store_codes<8>(codes, out); }
+inline void store_activations(const ints (&codes)[chunk_vectors], std::uint8_t* out) noexcept { store_codes<8>(codes, out); }
 // 32 codes, even k first in each quad, see part8.
 inline void store_evens_first(__m256i codes, std::int16_t* out) noexcept
 {
@@ -52,7 +52,7 @@ inline void store_evens_first(__m256i codes, std::int16_t* out) noexcept
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_cvtepi8_epi16(_mm256_castsi256_si128(codes)));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out) + 1, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(codes, 1)));
 }
-inline void store_activations(const words (&codes)[chunk_vectors], std::int16_t* out) noexcept { store_evens_first(narrow(codes), out); }
+inline void store_activations(const ints (&codes)[chunk_vectors], std::int16_t* out) noexcept { store_evens_first(narrow(codes), out); }
 #endif
 
 // Where codes come from. load(i, count, codes) gives the chunk at column i, `padding` from `count` on.
@@ -62,7 +62,7 @@ struct dynamic_source {
     static constexpr std::int32_t padding = 0;
     const float* x;
     Rule rule;
-    NIBBLE_INLINE void load(std::ptrdiff_t i, std::ptrdiff_t count, words (&codes)[chunk_vectors]) const noexcept
+    NIBBLE_INLINE void load(std::ptrdiff_t i, std::ptrdiff_t count, ints (&codes)[chunk_vectors]) const noexcept
     {
         float part[chunk] = {};
         const float* from = x + i;
@@ -78,7 +78,7 @@ struct static_source {
     static constexpr bool is_signed = Code(-1) < 0;
     static constexpr std::int32_t padding = activation_offset<false>(is_signed);
     const Code* x;
-    NIBBLE_INLINE void load(std::ptrdiff_t i, std::ptrdiff_t count, words (&codes)[chunk_vectors]) const noexcept
+    NIBBLE_INLINE void load(std::ptrdiff_t i, std::ptrdiff_t count, ints (&codes)[chunk_vectors]) const noexcept
     {
         std::uint8_t part[chunk];
         const std::uint8_t* from = reinterpret_cast<const std::uint8_t*>(x + i);
@@ -100,15 +100,15 @@ struct row_packer {
         Stored* out = reinterpret_cast<Stored*>(args.packed) + row * activation_stride<Stored>(args.padded_k);
         for (std::ptrdiff_t g = 0; g < args.groups; ++g) {
             const std::ptrdiff_t begin = g * args.group_size, end = args.k - begin < args.group_size ? args.k : begin + args.group_size;
-            words sum(0);
+            ints sum(0);
             std::ptrdiff_t padded_by = 0;
             const auto take = [&](std::ptrdiff_t i, std::ptrdiff_t count, Stored* to) NIBBLE_UNROLLED {
-                words codes[chunk_vectors];
+                ints codes[chunk_vectors];
                 source.load(i, count, codes);
                 unroll<chunk_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
                     sum = sum + codes[v];
                     if (offset != 0)
-                        codes[v] = codes[v] - words(offset);
+                        codes[v] = codes[v] - ints(offset);
                 });
                 store_activations(codes, to);
             };
@@ -169,14 +169,14 @@ template <class Code>
 inline bool fits_reduced_range(const Code* x, std::ptrdiff_t count) noexcept
 {
     constexpr std::int32_t add = Code(-1) < 0 ? 64 : 0;
-    words all(0);
+    ints all(0);
     std::ptrdiff_t i = 0;
     for (; i + width <= count; i += width)
-        all = all | (load_u8(x + i) + words(add));
+        all = all | (load_u8(x + i) + ints(add));
     std::int32_t rest = 0;
     for (; i < count; ++i)
         rest |= x[i] + add;
-    return (highest_lane(all & words(128)) | (rest & 128)) == 0;
+    return (highest_lane(all & ints(128)) | (rest & 128)) == 0;
 }
 
 // A chunk of codes as products with one group of k read them: int8, or uint8 less 128.

@@ -38,7 +38,7 @@ inline bool may_chain(const std::byte* codes, std::size_t panel_bytes) noexcept
     vector worst = NIBBLE_MM(set1_epi16)(0);
     unroll<Panels * panel_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
         const std::size_t panel = i / panel_vectors, v = i % panel_vectors;
-        worst = NIBBLE_MM(max_epi16)(worst, chain_weight(codes + panel * panel_bytes + v * (words::size * 4)));
+        worst = NIBBLE_MM(max_epi16)(worst, chain_weight(codes + panel * panel_bytes + v * (ints::size * 4)));
     });
     const vector most = NIBBLE_MM(set1_epi16)(258);
 #if NIBBLE_ISA == NIBBLE_ISA_AVX512
@@ -70,14 +70,14 @@ public:
 
     // acc += the products of `padded` k, from codes + p * panel_bytes of each panel p and the activations at a.
     template <int Rows, int Panels>
-    NIBBLE_INLINE void accumulate(words (&acc)[std::size_t {Rows}][std::size_t {Panels}][panel_vectors], const std::byte* codes,
+    NIBBLE_INLINE void accumulate(ints (&acc)[std::size_t {Rows}][std::size_t {Panels}][panel_vectors], const std::byte* codes,
         std::size_t panel_bytes, const row_cursor<activation7, Rows>& a, std::ptrdiff_t padded, std::size_t ahead) const noexcept
     {
         const vector one = NIBBLE_MM(set1_epi16)(1);
-        const auto widen = [&](words& sum, vector pairs)
-                               NIBBLE_UNROLLED { sum = words(kept(NIBBLE_MM(add_epi32)(sum, NIBBLE_MM(madd_epi16)(pairs, one)))); };
+        const auto widen = [&](ints& sum, vector pairs)
+                               NIBBLE_UNROLLED { sum = ints(kept(NIBBLE_MM(add_epi32)(sum, NIBBLE_MM(madd_epi16)(pairs, one)))); };
         const auto at = [&](std::ptrdiff_t k, std::size_t p, std::size_t v)
-                            NIBBLE_UNROLLED { return load_vector(codes + k * panel_columns + p * panel_bytes + v * (words::size * 4)); };
+                            NIBBLE_UNROLLED { return load_vector(codes + k * panel_columns + p * panel_bytes + v * (ints::size * 4)); };
         const auto quad = [&](std::ptrdiff_t k) NIBBLE_UNROLLED {
             unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
                 const vector x = spread_quad(a[r] + k);

@@ -10,17 +10,17 @@ namespace NIBBLE_BACKEND_NAME {
 // The bits of the greatest |x|: as integers, magnitudes of floats sort like the floats, and NaN comes above infinity.
 inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noexcept
 {
-    const words mask(0x7fffffff);
-    words top[4] = {words(0), words(0), words(0), words(0)};
+    const ints mask(0x7fffffff);
+    ints top[4] = {ints(0), ints(0), ints(0), ints(0)};
     std::ptrdiff_t i = 0;
     for (; i + 4 * width <= count; i += 4 * width)
         unroll<4>([&](std::size_t v) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v) * width;
-            top[v] = max(top[v], as_words(floats::load_unaligned(x + i + lane)) & mask);
+            top[v] = max(top[v], as_ints(floats::load_unaligned(x + i + lane)) & mask);
         });
-    words all = max(max(top[0], top[1]), max(top[2], top[3]));
+    ints all = max(max(top[0], top[1]), max(top[2], top[3]));
     for (; i + width <= count; i += width)
-        all = max(all, as_words(floats::load_unaligned(x + i)) & mask);
+        all = max(all, as_ints(floats::load_unaligned(x + i)) & mask);
     std::int32_t best = highest_lane(all);
     for (; i < count; ++i) {
         const std::int32_t magnitude = static_cast<std::int32_t>(float_bits(x[i]) & 0x7fffffffu);
@@ -39,14 +39,14 @@ inline float absmax_scale(std::int32_t top, float qmax) noexcept
 }
 
 // The greatest magnitudes of `width` chunks.
-inline words greatest_magnitudes(const float* x) noexcept
+inline ints greatest_magnitudes(const float* x) noexcept
 {
-    const words mask(0x7fffffff);
-    words top[words::size];
-    unroll<words::size>([&](std::size_t c) NIBBLE_UNROLLED { top[c] = words(0); }); // no magnitude is less
-    unroll_grid<words::size, chunk_vectors>([&](std::size_t c, std::size_t v) NIBBLE_UNROLLED {
+    const ints mask(0x7fffffff);
+    ints top[ints::size];
+    unroll<ints::size>([&](std::size_t c) NIBBLE_UNROLLED { top[c] = ints(0); }); // no magnitude is less
+    unroll_grid<ints::size, chunk_vectors>([&](std::size_t c, std::size_t v) NIBBLE_UNROLLED {
         const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(c) * chunk + static_cast<std::ptrdiff_t>(v) * width;
-        const words magnitude = as_words(floats::load_unaligned(x + at)) & mask;
+        const ints magnitude = as_ints(floats::load_unaligned(x + at)) & mask;
         top[c] = max(top[c], magnitude);
     });
     return highest_lanes(top);
@@ -55,11 +55,11 @@ inline words greatest_magnitudes(const float* x) noexcept
 // The scales of `width` groups of a chunk each, and their reciprocals. False, and nothing done: a group holds a NaN or an infinity.
 inline bool absmax_scales(const float* x, float qmax, float* scales, float* inverse) noexcept
 {
-    const words top = greatest_magnitudes(x);
+    const ints top = greatest_magnitudes(x);
     if (highest_lane(top) >= 0x7f800000)
         return false;
-    const words scale = as_words(quotient(as_floats(top), floats(qmax)));
-    const floats chosen = as_floats(choose(scale < words(0x00800000), as_words(floats(1.0f)), scale));
+    const ints scale = as_ints(quotient(as_floats(top), floats(qmax)));
+    const floats chosen = as_floats(choose(scale < ints(0x00800000), as_ints(floats(1.0f)), scale));
     chosen.store_unaligned(scales);
     quotient(floats(1.0f), chosen).store_unaligned(inverse);
     return true;

@@ -55,16 +55,16 @@ inline void f32_to_bfloat16(const convert_args& args) noexcept
 {
     convert_chunks<float, std::uint16_t>(args, [](const float* from, std::uint16_t* to) noexcept {
         floats x[chunk_vectors];
-        words rounded[chunk_vectors];
+        ints rounded[chunk_vectors];
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
             x[i] = floats::load_unaligned(from + static_cast<std::ptrdiff_t>(i) * width);
-            const words u = as_words(x[i]);
-            rounded[i] = shift_right<16>(u + (shift_right<16>(u) & words(1)) + words(0x7fff));
+            const ints u = as_ints(x[i]);
+            rounded[i] = shift_right<16>(u + (shift_right<16>(u) & ints(1)) + ints(0x7fff));
         });
         if (any_nan(x))
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
-                const words u = as_words(x[i]);
-                rounded[i] = choose(words(0x7f800000) < (u & words(0x7fffffff)), shift_right<16>(u) | words(0x40), rounded[i]);
+                const ints u = as_ints(x[i]);
+                rounded[i] = choose(ints(0x7f800000) < (u & ints(0x7fffffff)), shift_right<16>(u) | ints(0x40), rounded[i]);
             });
         store_shorts(rounded, to);
     });

@@ -14,12 +14,12 @@ inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begi
 {
     float scale[chunk];
     std::int32_t zero_point[chunk];
-    const words group_zero(zero_points && !PerColumn ? zero_points[0] : 0);
+    const ints group_zero(zero_points && !PerColumn ? zero_points[0] : 0);
     const floats group_scale(scales[0]);
     const auto values = [&](const std::uint8_t* from, float* to) noexcept {
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
-            const words zero = PerColumn ? words::load_unaligned(zero_point + lane) : group_zero;
+            const ints zero = PerColumn ? ints::load_unaligned(zero_point + lane) : group_zero;
             const floats s = PerColumn ? floats::load_unaligned(scale + lane) : group_scale;
             (to_float(load_codes<Bits, Signed>(from, i) - zero) * s).store_unaligned(to + lane);
         });
@@ -52,10 +52,10 @@ inline void dequantize_chunks(const std::uint8_t* q, float* x, std::ptrdiff_t co
 {
     for (std::ptrdiff_t c = 0; c < count; ++c, q += chunk * Bits / 8, x += chunk) {
         const floats scale(scales[c * step]);
-        const words zero(HasZeroPoints ? zero_points[c * step] : 0);
+        const ints zero(HasZeroPoints ? zero_points[c * step] : 0);
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
-            const words codes = load_codes<Bits, Signed>(q, i);
+            const ints codes = load_codes<Bits, Signed>(q, i);
             (to_float(HasZeroPoints ? codes - zero : codes) * scale).store_unaligned(x + lane);
         });
     }

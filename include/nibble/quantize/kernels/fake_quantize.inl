@@ -24,7 +24,7 @@ public:
     }
     floats scale(std::ptrdiff_t lane) const noexcept { return lanes<floats>(scale_, lane); }
     floats inverse(std::ptrdiff_t lane) const noexcept { return lanes<floats>(inverse_, lane); }
-    words zero_point(std::ptrdiff_t lane) const noexcept { return lanes<words>(zero_point_, lane); }
+    ints zero_point(std::ptrdiff_t lane) const noexcept { return lanes<ints>(zero_point_, lane); }
 
 private:
     static constexpr std::ptrdiff_t size = PerColumn ? chunk : 1;
@@ -99,7 +99,7 @@ inline void fake_quantize_f32(const quantize_args& args) noexcept
                 params.prepare(column, part);
                 unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
                     const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
-                    const words code = rule(floats::load_unaligned(from + lane), column + lane);
+                    const ints code = rule(floats::load_unaligned(from + lane), column + lane);
                     (to_float(code - params.zero_point(lane)) * params.scale(lane)).store_unaligned(to + lane);
                 });
             };
@@ -170,7 +170,7 @@ private:
 
 // What is the same for all elements.
 struct gradient_constants {
-    words qmin, qmax, beyond; // beyond: how far from qmin and qmax the first clipped element is
+    ints qmin, qmax, beyond; // beyond: how far from qmin and qmax the first clipped element is
     bool by_value, rounding_error, divide;
 
     explicit gradient_constants(const fake_quantize_backward_args& args) noexcept
@@ -190,7 +190,7 @@ NIBBLE_INLINE void gradient_chunk(gradient_constants g, Rule& rule, const chunk_
     for (std::size_t i = 0; i < chunk_vectors; ++i) {
         const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
         const floats at = floats::load_unaligned(x + lane), d = floats::load_unaligned(dy + lane);
-        const words zero_point = params.zero_point(lane), wide = rule(at, column + lane), code = min(max(wide, g.qmin), g.qmax);
+        const ints zero_point = params.zero_point(lane), wide = rule(at, column + lane), code = min(max(wide, g.qmin), g.qmax);
         const floats value = opaque(zero_if_nan(g.divide ? quotient(at, params.scale(lane)) : at * params.inverse(lane)));
         const floats distance = to_float(code - zero_point), tested = g.by_value ? value : to_float(wide - zero_point);
         const floats low = to_float(g.qmin - zero_point - g.beyond), high = to_float(g.qmax - zero_point + g.beyond);

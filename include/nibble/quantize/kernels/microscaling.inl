@@ -30,23 +30,23 @@ inline std::int32_t shared_scale(std::int32_t top, scale_rule rule) noexcept
     return scale < 0 ? 0 : scale > 254 ? 254 : scale;
 }
 template <class F>
-inline words shared_scales(words top, scale_rule rule) noexcept
+inline ints shared_scales(ints top, scale_rule rule) noexcept
 {
-    const words normal = choose(top < words(0x800000), max(shift_left<1>(top) - words(0x800000), words(0)), top);
-    const words scale = shift_right<23>(normal + words(scale_rounding<F>(rule))) - words(F::max_exponent);
-    return min(max(scale, words(0)), words(254));
+    const ints normal = choose(top < ints(0x800000), max(shift_left<1>(top) - ints(0x800000), ints(0)), top);
+    const ints scale = shift_right<23>(normal + ints(scale_rounding<F>(rule))) - ints(F::max_exponent);
+    return min(max(scale, ints(0)), ints(254));
 }
 
 // Saturating; no NaN.
 template <class F, bool Ggml>
-inline words encode_element(floats x) noexcept
+inline ints encode_element(floats x) noexcept
 {
-    const words bits = as_words(x), code = min(encode_magnitude<F, Ggml>(bits & words(0x7fffffff)), words(F::max_code));
+    const ints bits = as_ints(x), code = min(encode_magnitude<F, Ggml>(bits & ints(0x7fffffff)), ints(F::max_code));
     if constexpr (std::is_same_v<F, int8_magnitude>) {
-        return choose(bits < words(0), words(0) - code, code);
+        return choose(bits < ints(0), ints(0) - code, code);
     } else {
-        const words sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & words(F::sign_bit);
-        return Ggml ? choose(code == words(0), code, code | sign) : code | sign;
+        const ints sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & ints(F::sign_bit);
+        return Ggml ? choose(code == ints(0), code, code | sign) : code | sign;
     }
 }
 
@@ -54,14 +54,14 @@ template <class F, bool Ggml>
 struct scaled_element {
     float inverse; // a power of two
     void prepare(std::ptrdiff_t, std::ptrdiff_t) const noexcept {}
-    words operator()(floats x, std::ptrdiff_t) const noexcept { return encode_element<F, Ggml>(x * floats(inverse)); }
+    ints operator()(floats x, std::ptrdiff_t) const noexcept { return encode_element<F, Ggml>(x * floats(inverse)); }
 };
 
 template <bool Ggml>
 struct divided_element {
     float scale;
     void prepare(std::ptrdiff_t, std::ptrdiff_t) const noexcept {}
-    words operator()(floats x, std::ptrdiff_t) const noexcept { return encode_element<float4_e2m1, Ggml>(quotient(x, floats(scale))); }
+    ints operator()(floats x, std::ptrdiff_t) const noexcept { return encode_element<float4_e2m1, Ggml>(quotient(x, floats(scale))); }
 };
 
 template <class F>
@@ -114,13 +114,13 @@ inline void quantize_block(const float* x, std::uint8_t* q, std::ptrdiff_t count
 template <class F>
 inline bool quantize_mx_blocks(const float* x, std::uint8_t* q, std::uint8_t* scales, scale_rule rule) noexcept
 {
-    const words top = greatest_magnitudes(x);
-    if (highest_lane(choose(top == words(0), words(0x7f800000), top)) >= 0x7f800000)
+    const ints top = greatest_magnitudes(x);
+    if (highest_lane(choose(top == ints(0), ints(0x7f800000), top)) >= 0x7f800000)
         return false;
-    const words code = shared_scales<F>(top, rule);
+    const ints code = shared_scales<F>(top, rule);
     store_low_bytes(code, scales);
     float inverse[floats::size];
-    as_floats(choose(words(253) < code, words(0x400000), shift_left<23>(words(254) - code))).store_unaligned(inverse);
+    as_floats(choose(ints(253) < code, ints(0x400000), shift_left<23>(ints(254) - code))).store_unaligned(inverse);
     for (std::ptrdiff_t block = 0; block < width; ++block, x += mx_block, q += packed_bytes<F>(mx_block)) {
         floats t[chunk_vectors];
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {

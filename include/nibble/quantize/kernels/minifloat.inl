@@ -9,34 +9,34 @@ namespace NIBBLE_BACKEND_NAME {
 
 // The code of the nearest magnitude, before overflow; for NaN and infinity, something above F::max_code.
 template <class F, bool TiesTowardZero>
-inline words encode_magnitude(words magnitude) noexcept
+inline ints encode_magnitude(ints magnitude) noexcept
 {
     constexpr int drop = 23 - F::fraction_bits;
     constexpr std::int32_t least_normal = (128 - F::bias) << 23;
-    const words rebiased = magnitude + words((1 << (drop - 1)) - 1 - ((127 - F::bias) << 23));
-    const words odd = TiesTowardZero ? words(0) : shift_right<drop>(magnitude) & words(1);
-    const words normal = shift_right<drop>(rebiased + odd);
+    const ints rebiased = magnitude + ints((1 << (drop - 1)) - 1 - ((127 - F::bias) << 23));
+    const ints odd = TiesTowardZero ? ints(0) : shift_right<drop>(magnitude) & ints(1);
+    const ints normal = shift_right<drop>(rebiased + odd);
 
     // Below the least normal number, codes are multiples of one unit: that of the last place of this power of two, which a sum rounds to.
     constexpr std::int32_t anchor = (128 - F::bias + drop) << 23;
-    const floats x = as_floats(magnitude), sum = x + as_floats(words(anchor));
-    words below = as_words(sum) - words(anchor);
+    const floats x = as_floats(magnitude), sum = x + as_floats(ints(anchor));
+    ints below = as_ints(sum) - ints(anchor);
     if constexpr (TiesTowardZero) {
         // Both differences are exact; half a unit above x means that a tie went up.
-        const words above = as_words((sum - as_floats(words(anchor))) - x);
-        below = choose(above == words(least_normal - ((F::fraction_bits + 1) << 23)), below - words(1), below);
+        const ints above = as_ints((sum - as_floats(ints(anchor))) - x);
+        below = choose(above == ints(least_normal - ((F::fraction_bits + 1) << 23)), below - ints(1), below);
     }
-    return choose(magnitude < words(least_normal), below, normal);
+    return choose(magnitude < ints(least_normal), below, normal);
 }
 
 template <class F>
-inline words encode(floats x, overflow rule) noexcept
+inline ints encode(floats x, overflow rule) noexcept
 {
-    const words bits = as_words(x), magnitude = bits & words(0x7fffffff);
-    const words limit(rule == overflow::saturate ? F::max_code : F::max_code + 1);
-    const words code = min(encode_magnitude<F, false>(magnitude), limit);
-    const words sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & words(F::sign_bit);
-    return choose(words(0x7f800000) < magnitude, words(0x7f), code) | sign;
+    const ints bits = as_ints(x), magnitude = bits & ints(0x7fffffff);
+    const ints limit(rule == overflow::saturate ? F::max_code : F::max_code + 1);
+    const ints code = min(encode_magnitude<F, false>(magnitude), limit);
+    const ints sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & ints(F::sign_bit);
+    return choose(ints(0x7f800000) < magnitude, ints(0x7f), code) | sign;
 }
 
 // The magnitudes' codes of a chunk, ties to even, not above the limit; anything for NaN. Added to a power of two with the exponent of x and
@@ -45,10 +45,10 @@ template <class F>
 inline chunk_bytes encode_magnitudes(const floats (&x)[chunk_vectors], const chunk_bytes& limit) noexcept
 {
     constexpr int drop = 23 - F::fraction_bits;
-    words sums[chunk_vectors];
+    ints sums[chunk_vectors];
     unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
-        const words bits = as_words(x[i]), power = max(bits & words(0x7f800000), words((128 - F::bias) << 23));
-        sums[i] = as_words(fused(as_floats(power), floats(static_cast<float>(1 << drop)), as_floats(bits & words(0x7fffffff))));
+        const ints bits = as_ints(x[i]), power = max(bits & ints(0x7f800000), ints((128 - F::bias) << 23));
+        sums[i] = as_ints(fused(as_floats(power), floats(static_cast<float>(1 << drop)), as_floats(bits & ints(0x7fffffff))));
     });
     const chunk_shorts codes = shifted(exponent_and_low<F::fraction_bits>(sums), -((128 - F::bias + drop) << F::fraction_bits));
     return bounded(narrow(codes), all_bytes(0), limit);
@@ -57,23 +57,23 @@ inline chunk_bytes encode_magnitudes(const floats (&x)[chunk_vectors], const chu
 template <class F>
 inline chunk_bytes encode_signs(const floats (&x)[chunk_vectors]) noexcept
 {
-    words bits[chunk_vectors];
-    unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { bits[i] = as_words(x[i]); });
+    ints bits[chunk_vectors];
+    unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { bits[i] = as_ints(x[i]); });
     return bitwise_and(is_negative(bits), all_bytes(F::sign_bit));
 }
 
 template <class F>
-inline floats decode(words code) noexcept
+inline floats decode(ints code) noexcept
 {
-    const words sign = shift_left<31 - F::exponent_bits - F::fraction_bits>(code & words(F::sign_bit));
-    const words magnitude = code & words(F::sign_bit - 1);
-    const words normal = shift_left<23 - F::fraction_bits>(magnitude) + words((127 - F::bias) << 23);
-    const floats below = to_float(magnitude) * as_floats(words((128 - F::bias - F::fraction_bits) << 23));
-    words v = choose(magnitude < words(1 << F::fraction_bits), as_words(below), normal);
+    const ints sign = shift_left<31 - F::exponent_bits - F::fraction_bits>(code & ints(F::sign_bit));
+    const ints magnitude = code & ints(F::sign_bit - 1);
+    const ints normal = shift_left<23 - F::fraction_bits>(magnitude) + ints((127 - F::bias) << 23);
+    const floats below = to_float(magnitude) * as_floats(ints((128 - F::bias - F::fraction_bits) << 23));
+    ints v = choose(magnitude < ints(1 << F::fraction_bits), as_ints(below), normal);
     if constexpr (F::has_nan)
-        v = choose(words(F::max_code) < magnitude, words(0x7fc00000), v);
+        v = choose(ints(F::max_code) < magnitude, ints(0x7fc00000), v);
     if constexpr (F::has_infinity)
-        v = choose(magnitude == words(F::max_code + 1), words(0x7f800000), v);
+        v = choose(magnitude == ints(F::max_code + 1), ints(0x7f800000), v);
     return as_floats(v | sign);
 }
 
@@ -88,7 +88,7 @@ inline void encode_float8(const convert_args& args) noexcept
         if (!any_nan(x)) {
             store_bytes<8>(exclusive_or(encode_magnitudes<F>(x, limit), encode_signs<F>(x)), to);
         } else {
-            words codes[chunk_vectors];
+            ints codes[chunk_vectors];
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { codes[i] = encode<F>(x[i], args.rule); });
             store_codes<8>(codes, to);
         }

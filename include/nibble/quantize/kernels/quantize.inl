@@ -22,10 +22,10 @@ struct quantizer {
     std::int32_t zero_point;
 
     void prepare(std::ptrdiff_t, std::ptrdiff_t) const noexcept {}
-    words operator()(floats x, std::ptrdiff_t) const noexcept
+    ints operator()(floats x, std::ptrdiff_t) const noexcept
     {
         const floats t = zero_if_nan(x * floats(inverse));
-        return round_to_int(min(max(t, floats(low)), floats(high))) + words(zero_point);
+        return round_to_int(min(max(t, floats(low)), floats(high))) + ints(zero_point);
     }
 };
 
@@ -34,20 +34,20 @@ struct absmax_quantizer {
     float inverse;
 
     void prepare(std::ptrdiff_t, std::ptrdiff_t) const noexcept {}
-    words operator()(floats x, std::ptrdiff_t) const noexcept { return round_to_int(x * floats(inverse)); }
+    ints operator()(floats x, std::ptrdiff_t) const noexcept { return round_to_int(x * floats(inverse)); }
 };
 
 // What stochastic rounding adds before it rounds down: reals in [0, 1) whose 24 bits come from the column, times random_step, by two rounds
 // of multiply and shift, with a key of the row before each.
 inline constexpr std::uint32_t random_step = 0x9e3779b9u;
-inline floats noise(words column_step, const stochastic_keys& keys) noexcept
+inline floats noise(ints column_step, const stochastic_keys& keys) noexcept
 {
-    const auto mix = [](words h) noexcept {
-        h = (h ^ shift_right<16>(h)) * words(0x7feb352d);
-        return (h ^ shift_right<15>(h)) * words(static_cast<std::int32_t>(0x846ca68bu));
+    const auto mix = [](ints h) noexcept {
+        h = (h ^ shift_right<16>(h)) * ints(0x7feb352d);
+        return (h ^ shift_right<15>(h)) * ints(static_cast<std::int32_t>(0x846ca68bu));
     };
-    const words h = mix(column_step ^ words(static_cast<std::int32_t>(keys.first)));
-    return to_float(shift_right<8>(mix(h + words(static_cast<std::int32_t>(keys.second))))) * floats(0x1p-24f);
+    const ints h = mix(column_step ^ ints(static_cast<std::int32_t>(keys.first)));
+    return to_float(shift_right<8>(mix(h + ints(static_cast<std::int32_t>(keys.second))))) * floats(0x1p-24f);
 }
 
 struct lane_steps_table {
@@ -61,14 +61,14 @@ struct lane_steps_table {
 inline constexpr lane_steps_table lane_steps;
 
 // Column `column` + `lane` and those after it, times random_step; lane is in a chunk.
-inline words column_steps(std::ptrdiff_t column, std::ptrdiff_t lane) noexcept
+inline ints column_steps(std::ptrdiff_t column, std::ptrdiff_t lane) noexcept
 {
-    return words(static_cast<std::int32_t>(static_cast<std::uint32_t>(column) * random_step)) + words::load_unaligned(lane_steps.v + lane);
+    return ints(static_cast<std::int32_t>(static_cast<std::uint32_t>(column) * random_step)) + ints::load_unaligned(lane_steps.v + lane);
 }
 
 // x rounded to an integer by the rule, for x in the range of int32.
 template <rounding Round>
-inline words round_by(floats x, words column_step, const stochastic_keys& keys) noexcept
+inline ints round_by(floats x, ints column_step, const stochastic_keys& keys) noexcept
 {
     if constexpr (Round == rounding::ties_to_even) {
         return round_to_int(x);
@@ -136,7 +136,7 @@ public:
         row_zero_points_ = zero_points;
     }
 
-    words operator()(floats x, std::ptrdiff_t column) const noexcept
+    ints operator()(floats x, std::ptrdiff_t column) const noexcept
     {
         const std::ptrdiff_t i = column - begin_;
         const floats scale = floats::load_unaligned(scale_ + i), low = floats::load_unaligned(low_ + i),
@@ -144,9 +144,9 @@ public:
         const floats t = args_.rule.divide ? quotient(x, scale) : x * scale;
         const floats u = opaque(zero_if_nan(t)) + floats::load_unaligned(add_ + i);
         const floats bounded = min(max(u, low), high);
-        const words code = with_rounding(args_.rule.round,
+        const ints code = with_rounding(args_.rule.round,
             [&](auto round) noexcept { return round_by<decltype(round)::value>(bounded, column_steps(column, 0), keys_); });
-        return code + words::load_unaligned(after_ + i);
+        return code + ints::load_unaligned(after_ + i);
     }
 
 private:
@@ -165,7 +165,7 @@ template <int Bits, class Rule>
 inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin, std::ptrdiff_t count, Rule& rule) noexcept
 {
     const auto step = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
-        words codes[chunk_vectors];
+        ints codes[chunk_vectors];
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
             codes[i] = rule(floats::load_unaligned(from + lane), column + lane);
@@ -256,7 +256,7 @@ public:
                 (zero_points_ ? static_cast<float>(zero_points_[c * step_]) : 0.0f) + (Round == rounding::half_up ? 0.5f : 0.0f));
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = opaque(round_is_exact ? zero_if_nan(t[i]) : t[i]) + add; });
         }
-        words codes[chunk_vectors];
+        ints codes[chunk_vectors];
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
             codes[i] = round_by<Round>(within_shorts(t[i]), column_steps(column, lane), keys_);

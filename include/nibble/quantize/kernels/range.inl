@@ -10,12 +10,12 @@ namespace NIBBLE_BACKEND_NAME {
 // The running range of a block, and the greatest magnitude in it.
 struct lane_range {
     floats low, high;
-    words top;
+    ints top;
     void take(floats x) noexcept
     {
         low = min(low, x);
         high = max(high, x);
-        top = max(top, as_words(x) & words(0x7fffffff));
+        top = max(top, as_ints(x) & ints(0x7fffffff));
     }
 };
 
@@ -44,11 +44,11 @@ inline void range_f32(const range_args& args) noexcept
                     std::memcpy(lanes, args.x + r * args.x_stride + c, static_cast<std::size_t>(count) * sizeof(float));
                     return floats::load_unaligned(lanes);
                 };
-                lane_range range {load(first), load(first), words(0)};
+                lane_range range {load(first), load(first), ints(0)};
                 for (std::ptrdiff_t r = first; r < end; ++r)
                     range.take(load(r));
                 float lows[floats::size], highs[floats::size];
-                std::int32_t tops[words::size];
+                std::int32_t tops[ints::size];
                 range.low.store_unaligned(lows);
                 range.high.store_unaligned(highs);
                 range.top.store_unaligned(tops);
@@ -60,7 +60,7 @@ inline void range_f32(const range_args& args) noexcept
         for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size) {
             const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
             const float start = args.x[first * args.x_stride + begin];
-            lane_range range {floats(start), floats(start), words(0)};
+            lane_range range {floats(start), floats(start), ints(0)};
             float least = start, greatest = start;
             std::int32_t top = 0;
             for (std::ptrdiff_t r = first; r < end; ++r) {

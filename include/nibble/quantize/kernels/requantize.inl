@@ -10,18 +10,18 @@ namespace NIBBLE_BACKEND_NAME {
 // Lanes [0, count), at most all: loads give zero in the others, stores leave what is there.
 #if NIBBLE_ISA == NIBBLE_ISA_AVX512
 inline __mmask16 lanes_below(std::ptrdiff_t count) noexcept { return static_cast<__mmask16>((std::uint32_t {1} << count) - 1); }
-inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
+inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
 {
-    return words(_mm512_maskz_loadu_epi32(lanes_below(count), p));
+    return ints(_mm512_maskz_loadu_epi32(lanes_below(count), p));
 }
 inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm512_maskz_loadu_ps(lanes_below(count), p)); }
-inline void store_part(words v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_epi32(p, lanes_below(count), v); }
+inline void store_part(ints v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_epi32(p, lanes_below(count), v); }
 inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_ps(p, lanes_below(count), v); }
-inline void store_codes_part(words v, std::uint8_t* p, std::ptrdiff_t count) noexcept
+inline void store_codes_part(ints v, std::uint8_t* p, std::ptrdiff_t count) noexcept
 {
     _mm512_mask_cvtepi32_storeu_epi8(p, lanes_below(count), v);
 }
-inline void store_codes_part(words v, std::int16_t* p, std::ptrdiff_t count) noexcept
+inline void store_codes_part(ints v, std::int16_t* p, std::ptrdiff_t count) noexcept
 {
     _mm512_mask_cvtepi32_storeu_epi16(p, lanes_below(count), v);
 }
@@ -31,9 +31,9 @@ inline __m256i lanes_below(std::ptrdiff_t count) noexcept
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return words(_mm256_maskload_epi32(p, lanes_below(count))); }
+inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return ints(_mm256_maskload_epi32(p, lanes_below(count))); }
 inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm256_maskload_ps(p, lanes_below(count))); }
-inline void store_part(words v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_epi32(p, lanes_below(count), v); }
+inline void store_part(ints v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_epi32(p, lanes_below(count), v); }
 inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_ps(p, lanes_below(count), v); }
 #else
 template <class Vector, class T>
@@ -43,7 +43,7 @@ inline Vector load_lanes(const T* p, std::ptrdiff_t count) noexcept
     std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
     return Vector::load_unaligned(lanes);
 }
-inline words load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return load_lanes<words>(p, count); }
+inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return load_lanes<ints>(p, count); }
 inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return load_lanes<floats>(p, count); }
 template <class Vector, class T>
 inline void store_part(Vector v, T* p, std::ptrdiff_t count) noexcept
@@ -54,9 +54,9 @@ inline void store_part(Vector v, T* p, std::ptrdiff_t count) noexcept
 }
 #endif
 template <class Q>
-inline void store_codes_part(words v, Q* p, std::ptrdiff_t count) noexcept
+inline void store_codes_part(ints v, Q* p, std::ptrdiff_t count) noexcept
 {
-    Q lanes[words::size];
+    Q lanes[ints::size];
     if constexpr (sizeof(Q) == 1)
         store_low_bytes(v, lanes);
     else
@@ -67,16 +67,16 @@ inline void store_codes_part(words v, Q* p, std::ptrdiff_t count) noexcept
 #endif
 
 // Lanes p[0 ... count), the rest zero; or p[0] in every lane.
-inline words load_columns(const std::int32_t* p, std::ptrdiff_t count, bool each) noexcept
+inline ints load_columns(const std::int32_t* p, std::ptrdiff_t count, bool each) noexcept
 {
-    return !each ? words(*p) : count >= width ? words::load_unaligned(p) : load_part(p, count);
+    return !each ? ints(*p) : count >= width ? ints::load_unaligned(p) : load_part(p, count);
 }
 inline floats load_columns(const float* p, std::ptrdiff_t count, bool each) noexcept
 {
     return !each ? floats(*p) : count >= width ? floats::load_unaligned(p) : load_part(p, count);
 }
 
-inline void store_columns(words v, std::int32_t* p, std::ptrdiff_t count) noexcept
+inline void store_columns(ints v, std::int32_t* p, std::ptrdiff_t count) noexcept
 {
     if (count >= width)
         v.store_unaligned(p);
@@ -85,38 +85,38 @@ inline void store_columns(words v, std::int32_t* p, std::ptrdiff_t count) noexce
 }
 
 // x * 2^n, saturated.
-inline words shift_left_saturating(words x, words n) noexcept
+inline ints shift_left_saturating(ints x, ints n) noexcept
 {
-    const words shifted = shift_left_by(x, n);
-    return choose(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ words(0x7fffffff));
+    const ints shifted = shift_left_by(x, n);
+    return choose(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ ints(0x7fffffff));
 }
 
 // x / 2^n, half away from zero.
-inline words divide_by_power(words x, words n) noexcept
+inline ints divide_by_power(ints x, ints n) noexcept
 {
-    const words mask = shift_left_by(words(1), n) - words(1);
-    const words threshold = shift_right<1>(mask) + shift_right<31>(x);
+    const ints mask = shift_left_by(ints(1), n) - ints(1);
+    const ints threshold = shift_right<1>(mask) + shift_right<31>(x);
     return shift_right_by(x, n) - shift_right_arithmetic<31>(threshold - (x & mask));
 }
 
 // x * multiplier * 2^(shift - 31) in one of the fixed-point modes.
-inline words multiply_fixed(requantize_mode mode, words x, words multiplier, words shift) noexcept
+inline ints multiply_fixed(requantize_mode mode, ints x, ints multiplier, ints shift) noexcept
 {
-    const words none(0), scaled = shift_left_saturating(x, max(shift, none)), right = max(none - shift, none);
+    const ints none(0), scaled = shift_left_saturating(x, max(shift, none)), right = max(none - shift, none);
     return mode == requantize_mode::single_rounding ? rounded_product(scaled, multiplier, right)
                                                     : divide_by_power(rounded_high_product(scaled, multiplier), right);
 }
 
 // What multiply_fixed gives with two roundings where every shift is below zero. Floor division of x, less 1 if it is negative, rounds half
 // away from zero; nothing overflows since the product of two numbers is above the least int32.
-inline words multiply_and_shift_right(words x, words multiplier, words shift) noexcept
+inline ints multiply_and_shift_right(ints x, ints multiplier, ints shift) noexcept
 {
-    const words product = rounded_high_product(x, multiplier), below = product + shift_right_arithmetic<31>(product);
-    return shift_right_arithmetic<1>(shift_right_by(below, shift ^ words(-1)) + words(1));
+    const ints product = rounded_high_product(x, multiplier), below = product + shift_right_arithmetic<31>(product);
+    return shift_right_arithmetic<1>(shift_right_by(below, shift ^ ints(-1)) + ints(1));
 }
 
 template <std::size_t Vectors>
-inline void store_lanes(const words (&v)[Vectors], std::uint8_t* codes) noexcept
+inline void store_lanes(const ints (&v)[Vectors], std::uint8_t* codes) noexcept
 {
     if constexpr (Vectors == chunk_vectors)
         store_codes<8>(v, codes);
@@ -124,7 +124,7 @@ inline void store_lanes(const words (&v)[Vectors], std::uint8_t* codes) noexcept
         unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED { store_low_bytes(v[i], codes + static_cast<std::ptrdiff_t>(i) * width); });
 }
 template <std::size_t Vectors>
-inline void store_lanes(const words (&v)[Vectors], std::int16_t* codes) noexcept
+inline void store_lanes(const ints (&v)[Vectors], std::int16_t* codes) noexcept
 {
     unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(i) * width); });
 }
@@ -146,13 +146,13 @@ public:
         if (p.bias)
             bias_ = load_columns(p.bias + column, count, true);
         if (also)
-            bias_ = bias_ + words::load_unaligned(also);
+            bias_ = bias_ + ints::load_unaligned(also);
         if constexpr (Mode == requantize_mode::float_ties_to_even) {
             scale_ = load_columns(p.scale + at, count, p.step != 0);
             if (p.zero_point_first) {
-                low_ = words(p.low);
-                high_ = words(p.high);
-                zero_point_ = words(0);
+                low_ = ints(p.low);
+                high_ = ints(p.high);
+                zero_point_ = ints(0);
                 before_ = floats(static_cast<float>(p.zero_point));
             }
         } else {
@@ -161,21 +161,21 @@ public:
             only_right_ = Mode == requantize_mode::double_rounding && highest_lane(shift_) < 0;
         }
     }
-    NIBBLE_INLINE words operator()(words sum) const noexcept
+    NIBBLE_INLINE ints operator()(ints sum) const noexcept
     {
         sum = sum + bias_;
         if constexpr (Mode == requantize_mode::float_ties_to_even) {
             const floats t = to_float(sum) * scale_, u = opaque(t) + before_;
             return round_to_int(min(max(u, to_float(low_)), to_float(high_))) + zero_point_;
         } else {
-            const words product
+            const ints product
                 = only_right_ ? multiply_and_shift_right(sum, multiplier_, shift_) : multiply_fixed(Mode, sum, multiplier_, shift_);
             return min(max(product, low_), high_) + zero_point_;
         }
     }
 
 private:
-    words bias_, multiplier_, shift_, low_, high_, zero_point_;
+    ints bias_, multiplier_, shift_, low_, high_, zero_point_;
     floats scale_, before_;
     bool only_right_ = false;
 };
@@ -191,9 +191,9 @@ inline void requantize_vectors(const requantize_params& p, const std::int32_t* s
         to_code[i] = requantizer<Mode>(p, column + at, width, also ? also + at : nullptr);
     });
     for (std::ptrdiff_t r = 0; r < rows; ++r, sums += sums_stride, codes += codes_stride) {
-        words v[Vectors];
-        unroll<Vectors>([&](std::size_t i)
-                            NIBBLE_UNROLLED { v[i] = to_code[i](words::load_unaligned(sums + static_cast<std::ptrdiff_t>(i) * width)); });
+        ints v[Vectors];
+        unroll<Vectors>(
+            [&](std::size_t i) NIBBLE_UNROLLED { v[i] = to_code[i](ints::load_unaligned(sums + static_cast<std::ptrdiff_t>(i) * width)); });
         store_lanes(v, codes);
     }
 }

@@ -101,9 +101,9 @@ inline void depthwise_block(
         return Whole ? load_shorts(p + lane) : load_some_shorts(p + lane, count - lane);
     };
     short_pair weights[depthwise_taps / 2 + 1][Vectors];
-    words start[2 * Vectors];
+    ints start[2 * Vectors];
     const shorts none = all_shorts(0), zero_point = all_shorts(-args.x_zero_point);
-    unroll<2 * Vectors>([&](std::size_t v) NIBBLE_UNROLLED { start[v] = words(0); });
+    unroll<2 * Vectors>([&](std::size_t v) NIBBLE_UNROLLED { start[v] = ints(0); });
     for (std::ptrdiff_t p = 0; 2 * p < part.taps; ++p) {
         const std::int8_t* const w = args.w + 2 * p * args.channels + first_channel;
         unroll<Vectors>([&](std::size_t v) NIBBLE_UNROLLED {
@@ -116,7 +116,7 @@ inline void depthwise_block(
     std::ptrdiff_t waiting = 0;
     for (std::ptrdiff_t pixel = 0; pixel < part.pixels; ++pixel) {
         const X* const* const taps = part.table + pixel * part.taps;
-        words sums[2 * Vectors];
+        ints sums[2 * Vectors];
         unroll<2 * Vectors>([&](std::size_t v) NIBBLE_UNROLLED { sums[v] = start[v]; });
         for (std::ptrdiff_t p = 0; p < pairs; ++p) {
             const X* const first = taps[2 * p] + channel;

@@ -7,8 +7,8 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-inline words load_code_vector(const std::int8_t* p) noexcept { return load_s8(p); }
-inline words load_code_vector(const std::int16_t* p) noexcept { return load_s16(p); }
+inline ints load_code_vector(const std::int8_t* p) noexcept { return load_s8(p); }
+inline ints load_code_vector(const std::int16_t* p) noexcept { return load_s16(p); }
 
 // One of the two tensors, less its zero point.
 template <class X>
@@ -18,16 +18,16 @@ struct operand {
     std::int32_t zero_point;
 
     // Lanes i ... i + count - 1; what the others hold is left open.
-    NIBBLE_INLINE words load(std::ptrdiff_t i, std::ptrdiff_t count) const noexcept
+    NIBBLE_INLINE ints load(std::ptrdiff_t i, std::ptrdiff_t count) const noexcept
     {
         if (repeated)
-            return words(codes[0] - zero_point);
+            return ints(codes[0] - zero_point);
         if (count >= width)
-            return load_code_vector(codes + i) - words(zero_point);
-        X lanes[words::size] = {};
+            return load_code_vector(codes + i) - ints(zero_point);
+        X lanes[ints::size] = {};
         for (std::ptrdiff_t j = 0; j < count; ++j)
             lanes[j] = codes[i + j];
-        return load_code_vector(lanes) - words(zero_point);
+        return load_code_vector(lanes) - ints(zero_point);
     }
 };
 
@@ -51,9 +51,9 @@ inline void for_elements(const elementwise_args& args, Sum sum) noexcept
 template <class X>
 inline void add(const elementwise_args& args) noexcept
 {
-    const words a_multiplier(args.a_multiplier), a_shift(args.a_shift), b_multiplier(args.b_multiplier), b_shift(args.b_shift);
+    const ints a_multiplier(args.a_multiplier), a_shift(args.a_shift), b_multiplier(args.b_multiplier), b_shift(args.b_shift);
     const requantize_mode mode = args.requantize.mode;
-    for_elements<X>(args, [&](words a, words b) noexcept {
+    for_elements<X>(args, [&](ints a, ints b) noexcept {
         return multiply_fixed(mode, shift_left<add_headroom<X>>(a), a_multiplier, a_shift)
                + multiply_fixed(mode, shift_left<add_headroom<X>>(b), b_multiplier, b_shift);
     });
@@ -73,12 +73,12 @@ inline void add_s16(const elementwise_args& args) noexcept
 template <class Lazy>
 inline void multiply_s8(const elementwise_args& args) noexcept
 {
-    for_elements<std::int8_t>(args, [](words a, words b) noexcept { return a * b; });
+    for_elements<std::int8_t>(args, [](ints a, ints b) noexcept { return a * b; });
 }
 template <class Lazy>
 inline void multiply_s16(const elementwise_args& args) noexcept
 {
-    for_elements<std::int16_t>(args, [](words a, words b) noexcept { return a * b; });
+    for_elements<std::int16_t>(args, [](ints a, ints b) noexcept { return a * b; });
 }
 
 } // namespace NIBBLE_BACKEND_NAME
