@@ -1,10 +1,7 @@
 #include "limits.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
-
-#include <nibble/backend/backend.hpp>
+#include <cmath>
 
 #include "support.hpp"
 
@@ -28,8 +25,8 @@ namespace {
 struct loop {
     nibble::backend backend;
     const char* mix;
-    std::vector<std::string> kinds;
-    double multiply_adds; // in a step
+    std::vector<kind> kinds; // of products that can be made of it; none: it is here for comparison
+    double multiply_adds;    // in a step
     void (*run)(long steps);
 };
 
@@ -222,11 +219,12 @@ std::vector<loop> loops()
 {
     std::vector<loop> all;
     using nibble::backend;
-    const std::vector<std::string> floats {"f32", "half", "bfloat16"}, bytes {"int8", "u8s8s32", "s8s8s32", "q8_0", "iq4_nl"},
-        nibbles {"int4_channel", "int4_group128"}, grouped {"int4_group32", "q4_0", "q4_K", "q6_K", "mxfp4"},
-        integers {"int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32", "int4_channel", "int4_group128"},
-        reduced {"int8_reduced", "u7s8s32"}, tiled {"int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32"},
-        all_grouped {"int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
+    using k = kind;
+    const std::vector<kind> floats {k::f32, k::half, k::bfloat16}, bytes {k::int8, k::u8s8, k::s8s8, k::int8_group32, k::iq4_nl},
+        nibbles {k::int4_channel, k::int4_group128}, grouped {k::int4_group32, k::q4_0, k::q4_K, k::q6_K, k::mxfp4},
+        integers {k::int8, k::int8_reduced, k::u8s8, k::s8s8, k::u7s8, k::int4_channel, k::int4_group128},
+        reduced {k::int8_reduced, k::u7s8, k::int8_group32_reduced}, tiled {k::int8, k::int8_reduced, k::u8s8, k::s8s8, k::u7s8},
+        all_grouped {k::int4_group32, k::int8_group32, k::int8_group32_reduced, k::q4_0, k::q4_K, k::q6_K, k::iq4_nl, k::mxfp4};
 #if defined(__x86_64__)
     all.push_back({backend::avx2, "f32 vfmadd", floats, 12 * 8, avx2_fma});
     all.push_back({backend::avx2, "int16 vpmaddwd + vpaddd", bytes, 8 * 16, avx2_madd});
@@ -257,28 +255,6 @@ std::vector<loop> loops()
     all.erase(std::remove_if(all.begin(), all.end(), [](const loop& l) { return nibble::check_backend(l.backend) != nibble::status::ok; }),
         all.end());
     return all;
-}
-
-// Runs f(thread) on all threads at once, so that none starts before all are there; seconds until the last is done.
-template <class Function>
-double together(int threads, Function f)
-{
-    std::atomic<int> waiting {threads};
-    const auto start = [&](int t) {
-        waiting.fetch_sub(1);
-        while (waiting.load() > 0) {
-        }
-        f(t);
-    };
-    std::vector<std::thread> others;
-    for (int t = 1; t < threads; ++t)
-        others.emplace_back(start, t);
-    const double time = seconds([&] {
-        start(0);
-        for (std::thread& other : others)
-            other.join();
-    });
-    return time;
 }
 
 // Reads `bytes` from `streams` places at once, `times` times.
@@ -336,79 +312,130 @@ reader widest_reader()
     return read_plain;
 }
 
+// The loops that this CPU runs, and the one reader.
+const std::vector<loop>& all_loops()
+{
+    static const std::vector<loop> all = loops();
+    return all;
+}
+
+// Seconds of f(thread) on all threads at once.
+template <class Function>
+double together(int threads, Function f)
+{
+    return seconds([&] {
+        if (threads == 1)
+            f(std::size_t {0});
+        else
+            pool().parallel_for(static_cast<std::size_t>(threads), f);
+    });
+}
+
+nibble::span<std::byte> memory_to_read(std::size_t bytes)
+{
+    static nibble::aligned_buffer memory;
+    if (memory.bytes().size() < bytes) {
+        if (!memory.resize(bytes))
+            require(nibble::status::out_of_memory);
+        std::fill_n(memory.bytes().data(), memory.bytes().size(), std::byte {1});
+    }
+    return memory.bytes();
+}
+
+std::string mix_of(const loop& l) { return std::string(nibble::to_string(l.backend)) + ": " + l.mix; }
+
 } // namespace
 
-std::size_t streamed_bytes(const cache_sizes& caches)
+std::size_t memory_bytes(const cache_sizes& caches) { return std::clamp(8 * caches.l3, std::size_t(256) << 20, std::size_t(1) << 30); }
+
+limits::limits(const cache_sizes& caches, const std::vector<int>& threads) : caches_(caches), threads_(threads) {}
+
+void limits::measure(int tries)
 {
-    // A virtual machine may report the last caches of a whole server as one; no core fills more than this.
-    constexpr std::size_t least = std::size_t(64) << 20, most = std::size_t(128) << 20;
-    return std::clamp(2 * caches.l3, least, most);
+    measure_compute(tries);
+    measure_memory(tries);
 }
 
-machine_limits measure_limits(const cache_sizes& caches, const std::vector<int>& threads, bool quick)
+void limits::measure_compute(int tries)
 {
-    machine_limits limits;
-    const int tries = quick ? 5 : 15;
-    for (const loop& l : loops()) {
-        const long steps = std::max(1L, static_cast<long>(5e-4 / std::max(1e-12, seconds([&] { l.run(1000); }) / 1000)));
-        for (const int t : threads) {
-            double best = 1e30;
+    for (const loop& l : all_loops()) {
+        const long steps = std::max(1L, static_cast<long>(3e-4 / std::max(1e-12, seconds([&] { l.run(1000); }) / 1000)));
+        for (const int t : threads_) {
+            double& most = compute_[{mix_of(l), t}];
+            const long of_each = t == 1 ? steps : 4 * steps;
             for (int i = 0; i < tries; ++i)
-                best = std::min(best, together(t, [&](int) { l.run(t == 1 ? steps : 8 * steps); }));
-            const double done = 2 * l.multiply_adds * double(t == 1 ? steps : 8 * steps) * t;
-            limits.compute.push_back({nibble::to_string(l.backend), l.mix, l.kinds, 1e-9 * done / best, t});
+                most = std::max(most, 2 * l.multiply_adds * double(of_each) * t / together(t, [&](std::size_t) { l.run(of_each); }));
         }
     }
+}
 
-    const reader read = widest_reader();
-    const std::size_t l1 = caches.l1 ? caches.l1 : 32 << 10, l2 = caches.l2 ? caches.l2 : 512 << 10, l3 = caches.l3 ? caches.l3 : 8 << 20;
+void limits::measure_memory(int tries)
+{
+    const reader read_all = widest_reader();
+    const std::size_t l1 = caches_.l1 ? caches_.l1 : 32 << 10, l2 = caches_.l2 ? caches_.l2 : 512 << 10,
+                      l3 = caches_.l3 ? caches_.l3 : 8 << 20, whole = memory_bytes(caches_);
     const struct {
         const char* name;
-        std::size_t bytes;
+        std::size_t bytes; // that each thread reads; of memory all together
     } levels[] = {{"L1", l1 / 2}, {"L2", l2 / 2}, {"L3", std::clamp(l3 / 4, 2 * l2, std::max(2 * l2, std::size_t(16) << 20))},
-        {"DRAM", streamed_bytes(caches)}};
-    const std::size_t all = levels[3].bytes * static_cast<std::size_t>(*std::max_element(threads.begin(), threads.end()));
-    nibble::aligned_buffer memory;
-    if (!memory.resize(all))
-        require(nibble::status::out_of_memory);
-    std::fill_n(memory.bytes().data(), all, std::byte {1});
+        {"half_memory", whole / 2}, {"memory", whole}};
+    const nibble::span<std::byte> memory = memory_to_read(whole);
     for (const auto& level : levels)
-        for (const int t : threads)
-            for (const int streams : {1, 4, 8}) {
-                const std::size_t bytes = level.bytes / 4096 * 4096;
-                const long times = std::max(1L, static_cast<long>((t == 1 ? 16 << 20 : 64 << 20) / static_cast<long>(bytes)));
-                double best = 1e30;
-                for (int i = 0; i < (bytes > (64 << 20) ? std::min(tries, 5) : tries); ++i)
-                    best = std::min(best, together(t, [&](int thread) {
-                        read(memory.bytes().data() + static_cast<std::size_t>(thread) * levels[3].bytes, bytes, streams, times);
-                    }));
-                limits.memory.push_back(
-                    {level.name, bytes, streams, t, 1e-9 * static_cast<double>(bytes) * static_cast<double>(times) * t / best});
-            }
-    return limits;
+        for (const int t : threads_) {
+            const bool large = level.bytes >= whole / 2;
+            const std::size_t bytes = (large ? level.bytes / static_cast<std::size_t>(t) : level.bytes) / 4096 * 4096;
+            const long times = std::max(1L, static_cast<long>((8 << 20) / static_cast<long>(bytes)));
+            double& most = read_[{level.name, t}];
+            for (int i = 0; i < (large ? std::min(tries, 4) : tries); ++i)
+                for (const int streams : {1, 4, 8}) {
+                    const double time = together(t, [&](std::size_t thread) {
+                        const std::size_t place = std::min(thread * std::max(bytes, std::size_t(8) << 20), memory.size() - bytes);
+                        read_all(memory.data() + place, bytes, streams, times);
+                    });
+                    most = std::max(most, double(bytes) * double(times) * t / time);
+                }
+        }
 }
 
-machine_limits greatest(machine_limits a, const machine_limits& b)
+double limits::ops(kind what, nibble::backend b, int threads) const
 {
-    for (std::size_t i = 0; i < a.compute.size(); ++i)
-        a.compute[i].gops = std::max(a.compute[i].gops, b.compute[i].gops);
-    for (std::size_t i = 0; i < a.memory.size(); ++i)
-        a.memory[i].gbs = std::max(a.memory[i].gbs, b.memory[i].gbs);
-    return a;
+    double most = 0;
+    for (const loop& l : all_loops())
+        if (l.backend == b && std::find(l.kinds.begin(), l.kinds.end(), what) != l.kinds.end())
+            if (const auto found = compute_.find({mix_of(l), threads}); found != compute_.end())
+                most = std::max(most, found->second);
+    return most;
 }
 
-double attainable(const machine_limits& limits, const cache_sizes& caches, const std::string& kind, const std::string& backend, int threads,
-    double operations, double weight_bytes, bool stream)
+double limits::read(const std::string& level, int threads) const
 {
-    double compute = 0, memory = 0;
-    for (const compute_limit& l : limits.compute)
-        if (l.backend == backend && l.threads == threads && std::find(l.kinds.begin(), l.kinds.end(), kind) != l.kinds.end())
-            compute = std::max(compute, l.gops);
-    const std::string level = stream || weight_bytes > double(caches.l3) ? "DRAM" : weight_bytes > double(caches.l2) ? "L3" : "L2";
-    for (const memory_limit& l : limits.memory)
-        if (l.level == level && l.threads == threads)
-            memory = std::max(memory, l.gbs);
-    return compute == 0 ? 0 : std::min(compute, memory * operations / weight_bytes);
+    const auto found = read_.find({level, threads});
+    return found == read_.end() ? 0 : found->second;
+}
+
+void limits::saw_read(int threads, double bytes_a_second)
+{
+    double& most = read_[{"memory", threads}];
+    most = std::max(most, bytes_a_second);
+}
+
+std::vector<std::pair<std::string, double>> limits::all() const
+{
+    std::vector<std::pair<std::string, double>> out;
+    const auto threads_of = [](int t) { return ", threads:" + std::to_string(t); };
+    for (const auto& [at, value] : compute_)
+        out.emplace_back("limit ops, " + at.first + threads_of(at.second), value);
+    for (const auto& [at, value] : read_)
+        out.emplace_back("limit read, " + at.first + threads_of(at.second), value);
+    return out;
+}
+
+void limits::read_memory(int threads)
+{
+    const std::size_t whole = memory_bytes(caches_), part = bytes_a_call / static_cast<std::size_t>(threads) / 4096 * 4096;
+    const std::byte* const from = memory_to_read(whole).data() + next_;
+    together(threads, [&](std::size_t thread) { widest_reader()(from + thread * part, part, 4, 1); });
+    next_ = next_ + 2 * bytes_a_call > whole ? 0 : next_ + bytes_a_call;
 }
 
 } // namespace bench
