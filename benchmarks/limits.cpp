@@ -5,159 +5,64 @@
 
 #include "support.hpp"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
-#if defined(__GNUC__) && !defined(__clang__)
-// Some of gcc 12's own AVX-512 intrinsics start from an undefined register, which it then warns of.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-
 namespace bench {
 namespace {
 
-// Each loop does `steps` steps of the same number of multiply-adds. OPAQUE makes the compiler believe that a register has changed, so that
-// it can neither hoist nor merge the instructions that are counted.
+using vector16 = long long __attribute__((vector_size(16), may_alias));
+using vector32 = long long __attribute__((vector_size(32), may_alias));
+using vector64 = long long __attribute__((vector_size(64), may_alias));
+
+// Loops that work on registers alone. Each step runs CODE for COUNT accumulators %0, with operands %3 and %4 and help of %1 and %2.
 struct loop {
     nibble::backend backend;
     const char* mix;
-    std::vector<kind> kinds; // of products that can be made of it; none: it is here for comparison
+    std::vector<kind> kinds; // of products that can be made of it
     double multiply_adds;    // in a step
     void (*run)(long steps);
 };
 
-#define TIMES_4(STEP) STEP(0) STEP(1) STEP(2) STEP(3)
-#define TIMES_8(STEP) TIMES_4(STEP) STEP(4) STEP(5) STEP(6) STEP(7)
-#define TIMES_12(STEP) TIMES_8(STEP) STEP(8) STEP(9) STEP(10) STEP(11)
-
-// A function that runs BODY for each of COUNT accumulators, steps times.
-#define LOOP(NAME, TARGET, VECTOR, ACCUMULATOR, COUNT, BODY) \
-    __attribute__((target(TARGET))) void NAME(long steps)    \
-    {                                                        \
-        ACCUMULATOR a[COUNT] = {};                           \
-        VECTOR x = {}, y = {}, one = {};                     \
-        OPAQUE(y);                                           \
-        OPAQUE(one);                                         \
-        for (; steps > 0; --steps) {                         \
-            TIMES_##COUNT(BODY)                              \
-        }                                                    \
-        for (ACCUMULATOR & v : a)                            \
-            OPAQUE(v);                                       \
+#if defined(__x86_64__)
+#define STEP(CODE, i) __asm__ volatile(CODE : "+v"(a[i]), "=&v"(t), "=&v"(u) : "v"(x), "v"(y));
+#else
+#define STEP(CODE, i) __asm__ volatile(CODE : "+w"(a[i]), "=&w"(t), "=&w"(u) : "w"(x), "w"(y));
+#endif
+#define STEPS_4(CODE) STEP(CODE, 0) STEP(CODE, 1) STEP(CODE, 2) STEP(CODE, 3)
+#define STEPS_8(CODE) STEPS_4(CODE) STEP(CODE, 4) STEP(CODE, 5) STEP(CODE, 6) STEP(CODE, 7)
+#define STEPS_12(CODE) STEPS_8(CODE) STEP(CODE, 8) STEP(CODE, 9) STEP(CODE, 10) STEP(CODE, 11)
+#define LOOP(NAME, TARGET, VECTOR, COUNT, CODE)                 \
+    __attribute__((target(TARGET))) void NAME(long steps)       \
+    {                                                           \
+        VECTOR a[COUNT] = {};                                   \
+        [[maybe_unused]] VECTOR x = {}, y = {}, t = {}, u = {}; \
+        for (; steps > 0; --steps) {                            \
+            STEPS_##COUNT(CODE)                                 \
+        }                                                       \
     }
 
 #if defined(__x86_64__)
 
-// The registers that a constraint allows: AVX-512 has twice as many.
-#define OPAQUE_X(v) __asm__ volatile("" : "+x"(v))
-#define OPAQUE_V(v) __asm__ volatile("" : "+v"(v))
-
-#define OPAQUE OPAQUE_X
-#define FMA(i) \
-    OPAQUE(x); \
-    a[i] = _mm256_fmadd_ps(x, y, a[i]);
-LOOP(avx2_fma, "avx2,fma", __m256, __m256, 12, FMA)
-#undef FMA
-#define MADD(i) \
-    OPAQUE(x);  \
-    a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(x, y));
-LOOP(avx2_madd, "avx2", __m256i, __m256i, 8, MADD)
-#undef MADD
-#define SIGN(i) \
-    OPAQUE(x);  \
-    a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(_mm256_maddubs_epi16(y, _mm256_sign_epi8(x, y)), one));
-LOOP(avx2_sign, "avx2", __m256i, __m256i, 8, SIGN)
-#undef SIGN
-#define SATURATING(i) \
-    OPAQUE(x);        \
-    a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), one));
-LOOP(avx2_saturating, "avx2", __m256i, __m256i, 8, SATURATING)
-#undef SATURATING
+#define FMA "vfmadd231ps %3, %4, %0"
+#define MADD "vpmaddwd %3, %4, %1\n\tvpaddd %1, %0, %0"
+#define SATURATING "vpmaddubsw %3, %4, %1\n\tvpmaddwd %3, %1, %1\n\tvpaddd %1, %0, %0"
+#define SIGN "vpsignb %3, %4, %1\n\tvpmaddubsw %1, %4, %1\n\tvpmaddwd %3, %1, %1\n\tvpaddd %1, %0, %0"
 // Eight products of 4 bits and 8 bits fit an int16 before it is widened.
-#define CHAIN(MULTIPLY, ADD)        \
-    auto t = MULTIPLY(x, y);        \
-    for (int l = 1; l < 8; ++l) {   \
-        OPAQUE(x);                  \
-        t = ADD(t, MULTIPLY(x, y)); \
-    }
-#define CHAIN_8(i)                                                \
-    {                                                             \
-        OPAQUE(x);                                                \
-        CHAIN(_mm256_maddubs_epi16, _mm256_add_epi16)             \
-        a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(t, one)); \
-    }
-LOOP(avx2_chain, "avx2", __m256i, __m256i, 4, CHAIN_8)
-#undef CHAIN_8
-#define GROUP_32(i)                                                                                          \
-    {                                                                                                        \
-        OPAQUE(x);                                                                                           \
-        CHAIN(_mm256_maddubs_epi16, _mm256_add_epi16)                                                        \
-        a[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(t, one)), _mm256_castsi256_ps(y), a[i]); \
-    }
-LOOP(avx2_group, "avx2,fma", __m256i, __m256, 4, GROUP_32)
-#undef GROUP_32
-#undef OPAQUE
-
-#define OPAQUE OPAQUE_V
-#define FMA(i) \
-    OPAQUE(x); \
-    a[i] = _mm512_fmadd_ps(x, y, a[i]);
-LOOP(avx512_fma, "avx512f", __m512, __m512, 12, FMA)
-#undef FMA
-#define MADD(i) \
-    OPAQUE(x);  \
-    a[i] = _mm512_add_epi32(a[i], _mm512_madd_epi16(x, y));
-LOOP(avx512_madd, "avx512f,avx512bw", __m512i, __m512i, 8, MADD)
-#undef MADD
-#define SATURATING(i) \
-    OPAQUE(x);        \
-    a[i] = _mm512_add_epi32(a[i], _mm512_madd_epi16(_mm512_maddubs_epi16(x, y), one));
-LOOP(avx512_saturating, "avx512f,avx512bw", __m512i, __m512i, 8, SATURATING)
-#undef SATURATING
-#define CHAIN_8(i)                                                \
-    {                                                             \
-        OPAQUE(x);                                                \
-        CHAIN(_mm512_maddubs_epi16, _mm512_add_epi16)             \
-        a[i] = _mm512_add_epi32(a[i], _mm512_madd_epi16(t, one)); \
-    }
-LOOP(avx512_chain, "avx512f,avx512bw", __m512i, __m512i, 4, CHAIN_8)
-#undef CHAIN_8
-#define GROUP_32(i)                                                                                          \
-    {                                                                                                        \
-        OPAQUE(x);                                                                                           \
-        CHAIN(_mm512_maddubs_epi16, _mm512_add_epi16)                                                        \
-        a[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_madd_epi16(t, one)), _mm512_castsi512_ps(y), a[i]); \
-    }
-LOOP(avx512_group, "avx512f,avx512bw", __m512i, __m512, 4, GROUP_32)
-#undef GROUP_32
-#define DOT(i) \
-    OPAQUE(x); \
-    a[i] = _mm512_dpbusd_epi32(a[i], x, y);
-LOOP(avx512vnni_dot, "avx512f,avx512vnni", __m512i, __m512i, 12, DOT)
-#undef DOT
-#define GROUP_32(i)                                                                  \
-    {                                                                                \
-        __m512i t = {};                                                              \
-        for (int l = 0; l < 8; ++l) {                                                \
-            OPAQUE(x);                                                               \
-            t = _mm512_dpbusd_epi32(t, x, y);                                        \
-        }                                                                            \
-        a[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(t), _mm512_castsi512_ps(y), a[i]); \
-    }
-LOOP(avx512vnni_group, "avx512f,avx512vnni", __m512i, __m512, 12, GROUP_32)
-#undef GROUP_32
-#undef OPAQUE
-
-#define OPAQUE OPAQUE_X
-#define DOT(i) \
-    OPAQUE(x); \
-    a[i] = _mm256_dpbusd_avx_epi32(a[i], x, y);
-LOOP(avxvnni_dot, "avx2,avxvnni", __m256i, __m256i, 12, DOT)
-#undef DOT
-#undef OPAQUE
+#define ONE_MORE "vpmaddubsw %3, %4, %2\n\tvpaddw %2, %1, %1\n\t"
+#define CHAIN "vpmaddubsw %3, %4, %1\n\t" ONE_MORE ONE_MORE ONE_MORE ONE_MORE ONE_MORE ONE_MORE ONE_MORE "vpmaddwd %3, %1, %1\n\t"
+#define SUMS_TO_FLOAT "vcvtdq2ps %1, %1\n\tvfmadd231ps %1, %4, %0"
+#define FOUR_DOTS "vpdpbusd %3, %4, %1\n\tvpdpbusd %3, %4, %1\n\tvpdpbusd %3, %4, %1\n\tvpdpbusd %3, %4, %1\n\t"
+LOOP(avx2_fma, "avx2,fma", vector32, 12, FMA)
+LOOP(avx2_madd, "avx2", vector32, 8, MADD)
+LOOP(avx2_sign, "avx2", vector32, 8, SIGN)
+LOOP(avx2_saturating, "avx2", vector32, 8, SATURATING)
+LOOP(avx2_chain, "avx2", vector32, 4, CHAIN "vpaddd %1, %0, %0")
+LOOP(avx2_group, "avx2,fma", vector32, 4, CHAIN SUMS_TO_FLOAT)
+LOOP(avx512_fma, "avx512f", vector64, 12, FMA)
+LOOP(avx512_madd, "avx512f,avx512bw", vector64, 8, MADD)
+LOOP(avx512_saturating, "avx512f,avx512bw", vector64, 8, SATURATING)
+LOOP(avx512_chain, "avx512f,avx512bw", vector64, 4, CHAIN "vpaddd %1, %0, %0")
+LOOP(avx512_group, "avx512f,avx512bw", vector64, 4, CHAIN SUMS_TO_FLOAT)
+LOOP(avx512vnni_dot, "avx512f,avx512vnni", vector64, 12, "vpdpbusd %3, %4, %0")
+LOOP(avx512vnni_group, "avx512f,avx512vnni", vector64, 12, "vpxord %1, %1, %1\n\t" FOUR_DOTS FOUR_DOTS SUMS_TO_FLOAT)
 
 // Six tiles of sums, as many as products leave room for.
 void amx_dot(long steps)
@@ -181,37 +86,13 @@ void amx_dot(long steps)
     __asm__ volatile("tilerelease" : :);
 }
 
-bool has_avx_vnni()
-{
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return nibble::check_backend(nibble::backend::avx2) == nibble::status::ok && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
-}
-
 #elif defined(__aarch64__)
 
-#define OPAQUE(v) __asm__ volatile("" : "+w"(v))
-#define FMA(i) \
-    OPAQUE(x); \
-    a[i] = vfmaq_f32(a[i], x, y);
-LOOP(neon_fma, "arch=armv8-a", float32x4_t, float32x4_t, 12, FMA)
-#undef FMA
-#define WIDEN(i)                                                        \
-    OPAQUE(x);                                                          \
-    a[i] = vpadalq_s16(a[i], vmull_s8(vget_low_s8(x), vget_low_s8(y))); \
-    a[i] = vpadalq_s16(a[i], vmull_high_s8(x, y));
-LOOP(neon_widen, "arch=armv8-a", int8x16_t, int32x4_t, 8, WIDEN)
-#undef WIDEN
-#define DOT(i) \
-    OPAQUE(x); \
-    __asm__("sdot %0.4s, %1.16b, %2.16b" : "+w"(a[i]) : "w"(x), "w"(y));
-LOOP(neon_dot, "arch=armv8.2-a+dotprod", int8x16_t, int32x4_t, 12, DOT)
-#undef DOT
-#define MATRIX(i) \
-    OPAQUE(x);    \
-    __asm__("smmla %0.4s, %1.16b, %2.16b" : "+w"(a[i]) : "w"(x), "w"(y));
-LOOP(neon_matrix, "arch=armv8.2-a+i8mm", int8x16_t, int32x4_t, 12, MATRIX)
-#undef MATRIX
-#undef OPAQUE
+LOOP(neon_fma, "arch=armv8-a", vector16, 12, "fmla %0.4s, %3.4s, %4.4s")
+LOOP(neon_widen, "arch=armv8-a", vector16, 8,
+    "smull %1.8h, %3.8b, %4.8b\n\tsmull2 %2.8h, %3.16b, %4.16b\n\tsadalp %0.4s, %1.8h\n\tsadalp %0.4s, %2.8h")
+LOOP(neon_dot, "arch=armv8.2-a+dotprod", vector16, 12, "sdot %0.4s, %3.16b, %4.16b")
+LOOP(neon_matrix, "arch=armv8.2-a+i8mm", vector16, 12, "smmla %0.4s, %3.16b, %4.16b")
 
 #endif
 
@@ -232,8 +113,6 @@ std::vector<loop> loops()
     all.push_back({backend::avx2, "saturating: vpmaddubsw + vpmaddwd + vpaddd", reduced, 8 * 32, avx2_saturating});
     all.push_back({backend::avx2, "int4, 8 vpmaddubsw in int16", nibbles, 4 * 8 * 32, avx2_chain});
     all.push_back({backend::avx2, "int4, groups of 32 into f32", grouped, 4 * 8 * 32, avx2_group});
-    if (has_avx_vnni())
-        all.push_back({backend::avx2, "AVX-VNNI vpdpbusd, 256 bits", {}, 12 * 32, avxvnni_dot});
     for (const backend b : {backend::avx512, backend::avx512vnni, backend::avx512amx})
         all.push_back({b, "f32 vfmadd", floats, 12 * 16, avx512_fma});
     all.push_back({backend::avx512, "int16 vpmaddwd + vpaddd", bytes, 8 * 32, avx512_madd});
@@ -286,9 +165,6 @@ __attribute__((always_inline)) inline void read_any(const std::byte* p, std::siz
     }
 }
 
-using vector16 = long long __attribute__((vector_size(16), may_alias));
-using vector32 = long long __attribute__((vector_size(32), may_alias));
-using vector64 = long long __attribute__((vector_size(64), may_alias));
 void read_plain(const std::byte* p, std::size_t bytes, int streams, long times) { read_any<vector16>(p, bytes, streams, times); }
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) void read_avx2(const std::byte* p, std::size_t bytes, int streams, long times)

@@ -121,7 +121,7 @@ def peers(run):
     picture.text(20, 52, "1 thread, medians of repetitions in random order, longer is faster. Red: its result is wrong. Grey text: not from memory.", fill=GREY)
     for c, (shape, memory) in enumerate(SHOWN):
         size = " x ".join(part.split(":")[1] for part in shape.split("/"))
-        picture.text(20 + 325 * c, 80, size + (", weights from memory" if memory else ", in cache"), 14, bold=True)
+        picture.text(20 + 325 * c, 80, size + (", from memory" if memory else ", in cache"), 14, bold=True)
     y = top
     for what in KINDS:
         for c, shown in enumerate(SHOWN):

@@ -77,6 +77,12 @@ class Marks(unittest.TestCase):
         self.assertIn("1.5 CPUs busy", results.report(run_of(repetitions(OWN, [400] * 5), busy_cpus="1.5")))
         self.assertNotIn("busy:", results.report(run_of(repetitions(OWN, [400] * 5), busy_cpus="0.1")))
 
+    def test_memory_that_is_a_cache(self):
+        limits = {"limit read, memory, threads:1": "4.2e+10", "limit read, half_memory, threads:1": "6e+10"}
+        self.assertIn("Half of the memory", results.report(run_of(repetitions(OWN, [400] * 5), **limits)))
+        limits["limit read, half_memory, threads:1"] = "4.3e+10"
+        self.assertNotIn("Half of the memory", results.report(run_of(repetitions(OWN, [400] * 5), **limits)))
+
     def test_stored_results_say_the_same(self):
         import json
         content = {"context": {"cpu": "a CPU", "host_name": "secret"}, "benchmarks": repetitions(OWN, [400.123456, 390, 410])}
