@@ -38,7 +38,7 @@
 #include "ptq/outliers.hpp"
 #include "ptq/output_error.hpp"
 #include "ptq/smooth_quant.hpp"
-#include "ptq/weight_format.hpp"
+#include "quantize/weight_format.hpp"
 #include "qat/convert.hpp"
 #include "qat/learned_params.hpp"
 #include "qat/observer.hpp"

@@ -8,7 +8,7 @@
 
 #include "hessian.hpp"
 #include "smooth_quant.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 

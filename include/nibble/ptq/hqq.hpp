@@ -11,7 +11,7 @@
 #include "../core/progress.hpp"
 #include "../core/strict_math.hpp"
 #include "../core/executor.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 

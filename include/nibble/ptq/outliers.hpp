@@ -12,7 +12,7 @@
 #include "../core/strict_math.hpp"
 #include "../gemm/gemm.hpp"
 #include "../reference/gemm.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 

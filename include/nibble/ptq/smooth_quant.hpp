@@ -12,7 +12,7 @@
 #include "../evaluate/error.hpp"
 #include "../gemm/gemm.hpp"
 #include "../quantize/quantize.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 

@@ -40,6 +40,26 @@ struct quant_params_view {
     std::ptrdiff_t block_rows = 1;           ///< per_block only
 };
 
+/// Parameters by name: one scale for the whole matrix, one a row, or one for every `size` columns of a row. They refer to the caller's numbers.
+NIBBLE_INLINE constexpr quant_params_view per_tensor(const float& scale) noexcept { return {granularity::per_tensor, 0, {&scale, 1}}; }
+NIBBLE_INLINE constexpr quant_params_view per_tensor(const float& scale, const std::int32_t& zero_point) noexcept
+{
+    return {granularity::per_tensor, 0, {&scale, 1}, {&zero_point, 1}};
+}
+quant_params_view per_tensor(const float&&) = delete; // the view would outlive the number
+quant_params_view per_tensor(const float&&, const std::int32_t&) = delete;
+quant_params_view per_tensor(const float&, const std::int32_t&&) = delete;
+quant_params_view per_tensor(const float&&, const std::int32_t&&) = delete;
+NIBBLE_INLINE constexpr quant_params_view per_channel(span<const float> scales, span<const std::int32_t> zero_points = {}) noexcept
+{
+    return {granularity::per_channel, 0, scales, zero_points};
+}
+NIBBLE_INLINE constexpr quant_params_view per_group(
+    std::ptrdiff_t size, span<const float> scales, span<const std::int32_t> zero_points = {}) noexcept
+{
+    return {granularity::per_group, size, scales, zero_points};
+}
+
 /// How many scales a rows x cols matrix has; 0 for sizes that are not valid, PTRDIFF_MAX if there are more.
 NIBBLE_INLINE constexpr std::ptrdiff_t params_count(
     granularity kind, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t group_size = 0, std::ptrdiff_t block_rows = 1) noexcept

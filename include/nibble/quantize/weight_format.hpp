@@ -14,7 +14,7 @@
 #include "../core/importance.hpp"
 #include "../core/memory.hpp"
 #include "../core/strict_math.hpp"
-#include "../quantize/one.hpp"
+#include "one.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -32,6 +32,29 @@ struct weight_format {
     float range_end = 0.2f;
     bool half_scales = false; ///< every scale is exactly a half, as packing_options::half_scales needs
 };
+
+/// Formats by name; the code type gives the bits. What else a format has is set afterwards.
+NIBBLE_INLINE weight_format per_tensor(scheme how = scheme::symmetric) noexcept
+{
+    weight_format f;
+    f.kind = granularity::per_tensor;
+    f.how = how;
+    return f;
+}
+NIBBLE_INLINE weight_format per_channel(scheme how = scheme::symmetric) noexcept
+{
+    weight_format f;
+    f.how = how;
+    return f;
+}
+NIBBLE_INLINE weight_format per_group(std::ptrdiff_t size, scheme how = scheme::symmetric) noexcept
+{
+    weight_format f;
+    f.kind = granularity::per_group;
+    f.group_size = size;
+    f.how = how;
+    return f;
+}
 
 /// Where a quantized n x k matrix goes: codes as quantize() writes them, scales and zero points params_count of each. zero_points may be
 /// empty for symmetric codes of a signed type.
