@@ -123,7 +123,7 @@ inline status check_gemm(
     if ((!float_a || Reduced) && w.type != weight_type::s8)
         return status::weight_type_mismatch;
     if (std::is_same_v<C, std::int32_t>) {
-        if (w.groups > 1 || w.has_offsets)
+        if (w.groups > 1 || w.has_minimums)
             return status::grouped_weights;
         constexpr std::uint32_t infinity = 0x7f800000u, one = 0x3f800000u;
         if (!e.bias.empty() || !e.scale.empty() || e.function != activation::none || float_bits(e.clamp_high) != infinity
@@ -174,7 +174,7 @@ inline gemm_args describe_product(
     args.padded_k = w.padded_k;
     args.half_scales = w.half_scales;
     args.has_zero_points = w.has_zero_points;
-    args.has_offsets = w.has_offsets;
+    args.has_minimums = w.has_minimums;
     args.without_sums = w.without_sums;
     args.compact = w.compact;
     args.c = c.data;
@@ -232,7 +232,7 @@ inline status pack_activations(
     pack.row_scales = reinterpret_cast<float*>(first + plan.row_scales.value());
     pack.rows = m;
     pack.group_sums = reinterpret_cast<std::int32_t*>(first + plan.group_sums.value());
-    pack.without_sums = !w.has_zero_points && !w.has_offsets;
+    pack.without_sums = !w.has_zero_points && !w.has_minimums;
     const kernel<pack_activations_args> run = packing_kernel<A>(b);
     executor.parallel_for(static_cast<std::size_t>((m + task_rows - 1) / task_rows), [&](std::size_t i) {
         pack_activations_args part = pack;
@@ -348,7 +348,7 @@ inline status gemm(matrix_view<const A> a, std::int32_t a_zero_point, packed_wei
     span<std::byte> workspace, Executor&& executor = Executor {})
 {
     static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
-    if (w.groups > 1 || w.has_offsets)
+    if (w.groups > 1 || w.has_minimums)
         return status::grouped_weights;
     requantize_params params {};
     if (const status s = detail::check_requantization<C>(r, w.n, params); s != status::ok)

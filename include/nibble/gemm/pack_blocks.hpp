@@ -1,7 +1,7 @@
 // Products with ggml's blocks: a matrix of blocks as packed weights, which gemm() and gemv() take. gemm_blocks.hpp multiplies by blocks
 // that stay where they are.
-//   w[j, l] = integer * step (+ offset)     blocks/decode.hpp has these numbers; none is rounded when it is packed
-// A product adds, group by group, the exact sum of integers times the step, then the sum of the activations times the offset: an offset is
+//   w[j, l] = integer * step (+ minimum)     blocks/decode.hpp has these numbers; none is rounded when it is packed
+// A product adds, group by group, the exact sum of integers times the step, then the sum of the activations times the minimum: a minimum is
 // not rounded into each weight, as dequantize_blocks does it. reference/gemm_blocks.hpp is the definition.
 //
 // What the types become, and bits a weight, packed and in the file:
@@ -44,7 +44,7 @@ template <class Block>
 inline void pack_plain_row(const packed_weights_view& w, const std::byte* blocks, std::byte* at, std::ptrdiff_t c) noexcept
 {
     constexpr bool wide = !has_4_bit_integers<Block>;
-    constexpr std::int32_t bias = wide || has_offset<Block> ? 0 : 8;
+    constexpr std::int32_t bias = wide || has_minimum<Block> ? 0 : 8;
     constexpr std::ptrdiff_t elements = block_traits<Block>::elements, group = block_group<Block>;
     static_assert(group % 8 == 0, "a group's codes have no padding");
     const std::ptrdiff_t section_bytes = section_at(w, at).codes - at + group * (wide ? 16 : 8);
@@ -56,8 +56,8 @@ inline void pack_plain_row(const packed_weights_view& w, const std::byte* blocks
         for (std::ptrdiff_t g = 0; g < elements / group; ++g, at += section_bytes) {
             const packed_section to = section_at(w, at);
             store_packed(w, to.scales, c, d.steps[g]);
-            if constexpr (has_offset<Block>)
-                store_packed(w, to.offsets, c, d.offsets[g]);
+            if constexpr (has_minimum<Block>)
+                store_packed(w, to.minimums, c, d.minimums[g]);
             const std::uint32_t sum = store_packed_codes<wide>(
                 to, c, group, [&](std::ptrdiff_t i) noexcept { return std::int32_t {d.integers[g * group + i]} + bias; });
             if (wide && !w.without_sums)

@@ -4,16 +4,16 @@
 //   64-byte header     packed_header below
 //   panels             ceil(n / 16) panels of 16 channels; channels beyond n are zero, their scales are zero
 //   int8, 4 bits       a panel holds one section a group, groups in ascending k:
-//                        16 scales (float, or half); with offsets: 16 of them, stored as the scales are; int8 only, unless the header
+//                        16 scales (float, or half); with minimums: 16 of them, stored as the scales are; int8 only, unless the header
 //                        says that there are none: 16 int32 sums of the codes; with zero points: 16 of int32 (int8) or uint8 (4 bits);
 //                        then the codes, k padded with zeros to a multiple of 8:
 //                        int8    for every 4 k: 16 channels x 4 codes
 //                        4 bits  for every 8 k: 16 channels x 4 bytes, k ... k + 3 in the low halves, k + 4 ... k + 7 in the high ones;
-//                                stored as code - qmin, so int4 as q + 8 with zero point 8 unless zero points or offsets are given
+//                                stored as code - qmin, so int4 as q + 8 with zero point 8 unless zero points or minimums are given
 //   float, half, bfloat16   for every k: 16 values
 //   compact            ggml's blocks: blocks/compact.hpp
 //
-// A group's weights are (code - zero point) * scale or, with offsets, code * scale + offset: formats that store a group's minimum have
+// A group's weights are (code - zero point) * scale or, with group minimums, code * scale + minimum: several of ggml's formats have
 // these (gemm/pack_blocks.hpp).
 #pragma once
 
@@ -35,7 +35,7 @@ struct packed_header {
     char mark[8]; // "nibblepw"
     std::uint32_t layout;
     weight_type type;
-    std::uint8_t half_scales, has_zero_points, has_offsets;
+    std::uint8_t half_scales, has_zero_points, has_minimums;
     std::int64_t n, k, group_size;
     std::uint8_t without_sums;
     std::uint8_t compact; // a ggml_type, or 0
@@ -58,7 +58,7 @@ struct packed_weights_view {
     const std::byte* panels = nullptr;
     std::size_t panel_bytes = 0;
     weight_type type = weight_type::f32;
-    bool half_scales = false, has_zero_points = false, has_offsets = false;
+    bool half_scales = false, has_zero_points = false, has_minimums = false;
     bool without_sums = false; // of int8 codes
     ggml_type compact = not_compact;
     std::ptrdiff_t n = 0, k = 0, group_size = 1, groups = 0, padded_k = 0;
@@ -106,7 +106,7 @@ inline void describe_groups(ggml_type type, packed_weights_view& w) noexcept
         using block_type = decltype(block);
         w.type = has_4_bit_integers<block_type> ? weight_type::u4 : weight_type::s8;
         w.half_scales = has_half_steps<block_type>;
-        w.has_offsets = has_offset<block_type>;
+        w.has_minimums = has_minimum<block_type>;
         w.group_size = block_group<block_type>;
     });
 }
@@ -117,7 +117,7 @@ inline bool is_compact(const packed_weights_view& w) noexcept
     packed_weights_view of_type;
     describe_groups(w.compact, of_type);
     return compact_section_bytes(w.compact) != 0 && w.type == of_type.type && w.half_scales == of_type.half_scales
-           && w.has_offsets == of_type.has_offsets && w.group_size == of_type.group_size && w.k > w.group_size
+           && w.has_minimums == of_type.has_minimums && w.group_size == of_type.group_size && w.k > w.group_size
            && w.k % block_elements(w.compact) == 0 && !w.has_zero_points && w.without_sums;
 }
 
@@ -189,7 +189,7 @@ inline status lay_out(packed_weights_view& w) noexcept
     if (w.compact != not_compact) {
         bytes = w.k / block_elements(w.compact) * compact_section_bytes(w.compact);
     } else if (w.quantized()) {
-        const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * (w.has_offsets ? 32 : 16)
+        const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * (w.has_minimums ? 32 : 16)
                                        + (w.type == weight_type::s8 && !w.without_sums ? 64 : 0)
                                        + (w.has_zero_points ? (w.type == weight_type::s8 ? 64 : 16) : 0);
         bytes = w.groups * section + w.padded_k * (w.type == weight_type::s8 ? 16 : 8);
@@ -235,7 +235,7 @@ inline status begin_packed(packed_weights_view& view, span<std::byte> out) noexc
     header.type = view.type;
     header.half_scales = view.half_scales;
     header.has_zero_points = view.has_zero_points;
-    header.has_offsets = view.has_offsets;
+    header.has_minimums = view.has_minimums;
     header.n = view.n;
     header.k = view.k;
     header.group_size = view.group_size;
@@ -248,7 +248,7 @@ inline status begin_packed(packed_weights_view& view, span<std::byte> out) noexc
 
 /// Where the parts of a group's section are. Parts that the view says are not there have no bytes.
 struct packed_section {
-    std::byte *scales, *offsets, *sums, *zero_points, *codes;
+    std::byte *scales, *minimums, *sums, *zero_points, *codes;
 };
 NIBBLE_INLINE packed_section section_at(const packed_weights_view& w, std::byte* at) noexcept
 {
@@ -256,14 +256,14 @@ NIBBLE_INLINE packed_section section_at(const packed_weights_view& w, std::byte*
     const std::ptrdiff_t scales = (w.half_scales ? 2 : 4) * packed_panel;
     packed_section s {};
     s.scales = at;
-    s.offsets = s.scales + scales;
-    s.sums = s.offsets + (w.has_offsets ? scales : 0);
+    s.minimums = s.scales + scales;
+    s.sums = s.minimums + (w.has_minimums ? scales : 0);
     s.zero_points = s.sums + (wide && !w.without_sums ? 4 * packed_panel : 0);
     s.codes = s.zero_points + (w.has_zero_points ? (wide ? 4 : 1) * packed_panel : 0);
     return s;
 }
 
-/// A scale or an offset of channel c.
+/// A scale or a minimum of channel c.
 NIBBLE_INLINE void store_packed(const packed_weights_view& w, std::byte* to, std::ptrdiff_t c, float value) noexcept
 {
     if (w.half_scales) {
@@ -328,13 +328,13 @@ inline result<packed_weights_view> read_packed(span<const std::byte> bytes) noex
     if (header.layout != packed_layout)
         return status::packed_version;
     if (header.type > weight_type::bf16 || header.half_scales > 1 || header.has_zero_points > 1
-        || header.has_offsets + header.has_zero_points > 1 || header.without_sums > 1)
+        || header.has_minimums + header.has_zero_points > 1 || header.without_sums > 1)
         return status::packed_damaged;
     packed_weights_view w;
     w.type = header.type;
     w.half_scales = header.half_scales != 0;
     w.has_zero_points = header.has_zero_points != 0;
-    w.has_offsets = header.has_offsets != 0;
+    w.has_minimums = header.has_minimums != 0;
     w.n = header.n;
     w.k = header.k;
     w.group_size = header.group_size;

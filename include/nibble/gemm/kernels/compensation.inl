@@ -7,10 +7,10 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// One group of one panel: scales, then what there is of offsets, column sums (8 bits) and zero points, then the codes.
+// One group of one panel: scales, then what there is of minimums, column sums (8 bits) and zero points, then the codes.
 struct group_cursor {
     const std::byte* scales;
-    const std::byte* offsets;
+    const std::byte* minimums;
     const std::byte* column_sums;
     const std::byte* zero_points;
     const std::byte* codes;
@@ -22,8 +22,8 @@ NIBBLE_INLINE group_cursor read_group(const gemm_args& args, const std::byte* p)
     group_cursor group {};
     group.scales = p;
     const std::byte* at = p + (args.half_scales ? 2 : 4) * panel_columns;
-    if (args.has_offsets) {
-        group.offsets = at;
+    if (args.has_minimums) {
+        group.minimums = at;
         at += (args.half_scales ? 2 : 4) * panel_columns;
     }
     if (Bits == 8 && !args.without_sums) {
@@ -72,11 +72,11 @@ inline constexpr bool stores_unsigned = Bits == 8 && !std::is_same_v<group_activ
 template <int Bits>
 struct compensation {
     std::int32_t shift, weight_offset;
-    bool zero_points, offsets;
+    bool zero_points, minimums;
 
     // Activations are stored minus `offset`.
     compensation(const gemm_args& args, std::int32_t offset) noexcept
-        : shift(offset - args.zero_point), weight_offset(weight_offset8), zero_points(args.has_zero_points), offsets(args.has_offsets)
+        : shift(offset - args.zero_point), weight_offset(weight_offset8), zero_points(args.has_zero_points), minimums(args.has_minimums)
     {
         if (stores_unsigned<Bits> && args.groups == 1) {
             shift -= 128;
@@ -84,12 +84,12 @@ struct compensation {
         }
     }
 
-    bool has_rows() const noexcept { return zero_points || (Bits == 4 ? !offsets : weight_offset != 0); }
+    bool has_rows() const noexcept { return zero_points || (Bits == 4 ? !minimums : weight_offset != 0); }
     // The part that is the same for all columns.
     NIBBLE_INLINE ints of_row(std::int32_t row_sum, std::ptrdiff_t length) const noexcept
     {
-        if (Bits == 4) // codes from 0: their zero point or offset is in the panel, or they are int4 + 8
-            return zero_points || offsets ? ints(0) : ints(0) - shift_left<3>(ints(row_sum));
+        if (Bits == 4) // codes from 0: their zero point or minimum is in the panel, or they are int4 + 8
+            return zero_points || minimums ? ints(0) : ints(0) - shift_left<3>(ints(row_sum));
         if (weight_offset8 == 0)
             return ints(0);
         const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);

@@ -16,7 +16,7 @@ struct plain_section {
     static constexpr std::ptrdiff_t columns = block_group<Block>;
     static constexpr std::ptrdiff_t quad_bytes = has_4_bit_integers<Block> ? 2 * panel_columns : 4 * panel_columns;
     static constexpr std::ptrdiff_t scale_bytes = (has_half_steps<Block> ? 2 : 4) * panel_columns;
-    static constexpr std::ptrdiff_t head = scale_bytes * (has_offset<Block> ? 2 : 1);
+    static constexpr std::ptrdiff_t head = scale_bytes * (has_minimum<Block> ? 2 : 1);
     static constexpr std::ptrdiff_t bytes = head + columns / 4 * quad_bytes;
     static_assert(expanded_columns / columns * bytes <= static_cast<std::ptrdiff_t>(expanded_panel_bytes));
     static_assert(expanded_columns % block_traits<Block>::elements == 0);
@@ -44,7 +44,7 @@ NIBBLE_INLINE void with_compact(ggml_type type, F f) noexcept
     }
 }
 
-// The step of group g, part 1: its offset, of some channels.
+// The step of group g, part 1: its minimum, of some channels.
 template <class Block>
 NIBBLE_INLINE floats read_step(const std::byte* section, int g, int part, std::ptrdiff_t lane) noexcept
 {
@@ -58,7 +58,7 @@ NIBBLE_INLINE floats read_step(const std::byte* section, int g, int part, std::p
         return load_bfloat16(section + 32 * g + 2 * lane);
 }
 
-// The scales, and the offsets, of a block's groups.
+// The scales, and the minimums, of a block's groups.
 template <class Block>
 inline void expand_steps(const std::byte* from, std::byte* to) noexcept
 {
@@ -67,7 +67,7 @@ inline void expand_steps(const std::byte* from, std::byte* to) noexcept
         if constexpr (has_half_steps<Block>)
             std::memcpy(to, from + 32 * g, plain::head);
         else
-            for (int part = 0; part < (has_offset<Block> ? 2 : 1); ++part)
+            for (int part = 0; part < (has_minimum<Block> ? 2 : 1); ++part)
                 for (std::ptrdiff_t lane = 0; lane < panel_columns; lane += width)
                     read_step<Block>(from, g, part, lane).store_unaligned(reinterpret_cast<float*>(to + part * plain::scale_bytes) + lane);
     }
@@ -97,7 +97,7 @@ NIBBLE_INLINE void read_codes(const std::byte* planes, vector (&codes)[8]) noexc
 template <class Block, class QuadAt>
 NIBBLE_INLINE void expand_codes(const std::byte* planes, QuadAt quad_at) noexcept
 {
-    constexpr int add = (has_4_bit_integers<Block> && !has_offset<Block> ? 8 : 0) - code_bias<Block>;
+    constexpr int add = (has_4_bit_integers<Block> && !has_minimum<Block> ? 8 : 0) - code_bias<Block>;
     constexpr std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(sizeof(vector));
     for (std::ptrdiff_t v = 0; v < 64; v += bytes) {
         vector codes[8];

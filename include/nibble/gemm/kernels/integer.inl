@@ -1,6 +1,6 @@
 // Products of packed activations with packed int8 or 4-bit weights. With one scale a column the exact int32 sum over all of k is kept until
-// the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums). With offsets,
-// what they are worth follows: sums = fused(float(sum of the group's activations), offset, sums).
+// the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums). With minimums,
+// what they are worth follows: sums = fused(float(sum of the group's activations), minimum, sums).
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif
@@ -217,10 +217,10 @@ struct integer_product {
             });
             each([&](const ints& x, std::size_t, std::size_t p, std::size_t v, sum* at)
                      NIBBLE_UNROLLED { fused(to_float(x), scale[p][v], floats::load_unaligned(&at->real)).store_unaligned(&at->real); });
-            if (args.has_offsets) {
+            if (args.has_minimums) {
                 each([&](const ints&, std::size_t r, std::size_t p, std::size_t v, sum* at) NIBBLE_UNROLLED {
-                    const floats offset = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).offsets, v * ints::size);
-                    fused(to_float(ints(row_sums[r])), offset, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
+                    const floats minimum = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).minimums, v * ints::size);
+                    fused(to_float(ints(row_sums[r])), minimum, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
                 });
             }
             w.at += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
@@ -283,9 +283,9 @@ struct integer_product {
                     x.store_unaligned(&at->whole);
                 else if (whole)
                     store_columns(x, static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, args.n - column);
-                else if (args.has_offsets)
-                    finish_one(
-                        fused(to_float(ints(row_sum)), load_scales(args, group.offsets, in_panel), fused(to_float(x), scale, floats(0.0f))),
+                else if (args.has_minimums)
+                    finish_one(fused(to_float(ints(row_sum)), load_scales(args, group.minimums, in_panel),
+                                   fused(to_float(x), scale, floats(0.0f))),
                         row);
                 else
                     finish_one(fused(to_float(x), scale, floats(0.0f)), row);
