@@ -19,12 +19,12 @@
 
 #include <cstring>
 
-#include "../blocks/compact.hpp"
 #include "../core/memory.hpp"
 #include "../core/numeric.hpp"
 #include "../core/status.hpp"
 #include "../core/view.hpp"
 #include "../quantize/params.hpp"
+#include "block_section.hpp"
 #include "gemm.kernels.hpp"
 
 NIBBLE_BEGIN_TYPES
@@ -44,7 +44,6 @@ struct packed_header {
 static_assert(sizeof(packed_header) == 64, "the packed header is 64 bytes");
 
 inline constexpr std::uint32_t packed_layout = 1;
-inline constexpr std::ptrdiff_t packed_panel = 16;
 inline constexpr ggml_type not_compact = ggml_type::f32;
 
 struct packing_options {
@@ -58,8 +57,7 @@ struct packed_weights_view {
     const std::byte* panels = nullptr;
     std::size_t panel_bytes = 0;
     weight_type type = weight_type::f32;
-    bool half_scales = false, has_zero_points = false, has_minimums = false;
-    bool without_sums = false; // of int8 codes
+    section_format section {}; ///< of quantized weights
     ggml_type compact = not_compact;
     std::ptrdiff_t n = 0, k = 0, group_size = 1, groups = 0, padded_k = 0;
 
@@ -104,9 +102,8 @@ inline void describe_groups(ggml_type type, packed_weights_view& w) noexcept
 {
     with_block(type, [&](auto block) noexcept {
         using block_type = decltype(block);
-        w.type = has_4_bit_integers<block_type> ? weight_type::u4 : weight_type::s8;
-        w.half_scales = has_half_steps<block_type>;
-        w.has_minimums = has_minimum<block_type>;
+        w.section = block_section<block_type>;
+        w.type = w.section.bits == 8 ? weight_type::s8 : weight_type::u4;
         w.group_size = block_group<block_type>;
     });
 }
@@ -116,9 +113,8 @@ inline bool is_compact(const packed_weights_view& w) noexcept
 {
     packed_weights_view of_type;
     describe_groups(w.compact, of_type);
-    return compact_section_bytes(w.compact) != 0 && w.type == of_type.type && w.half_scales == of_type.half_scales
-           && w.has_minimums == of_type.has_minimums && w.group_size == of_type.group_size && w.k > w.group_size
-           && w.k % block_elements(w.compact) == 0 && !w.has_zero_points && w.without_sums;
+    return compact_section_bytes(w.compact) != 0 && w.section == of_type.section && w.group_size == of_type.group_size && w.k > w.group_size
+           && w.k % block_elements(w.compact) == 0;
 }
 
 /// packed_weights_view::product of weights that were packed from W.
@@ -169,6 +165,8 @@ inline void find_product(packed_weights_view& w) noexcept
     }
 }
 
+NIBBLE_INLINE std::ptrdiff_t panel_count(std::ptrdiff_t n) noexcept { return n / panel_columns + (n % panel_columns != 0); }
+
 /// Fills the derived fields; the sizes are checked for overflow.
 inline status lay_out(packed_weights_view& w) noexcept
 {
@@ -181,23 +179,17 @@ inline status lay_out(packed_weights_view& w) noexcept
         return status::size_overflow;
     w.groups = w.k / w.group_size + (w.k % w.group_size != 0);
     const std::ptrdiff_t whole = w.k / w.group_size, last = w.k % w.group_size;
-    const std::ptrdiff_t padded_group = (w.group_size + 7) / 8 * 8;
-    if (!(4096 * shape_extent(whole, padded_group)).fits())
+    if (!(4096 * shape_extent(whole, padded_codes(w.group_size))).fits())
         return status::size_overflow;
-    w.padded_k = w.quantized() ? whole * padded_group + (last + 7) / 8 * 8 : w.k;
+    w.padded_k = w.quantized() ? whole * padded_codes(w.group_size) + padded_codes(last) : w.k;
     std::ptrdiff_t bytes = 0;
-    if (w.compact != not_compact) {
+    if (w.compact != not_compact)
         bytes = w.k / block_elements(w.compact) * compact_section_bytes(w.compact);
-    } else if (w.quantized()) {
-        const std::ptrdiff_t section = (w.half_scales ? 2 : 4) * (w.has_minimums ? 32 : 16)
-                                       + (w.type == weight_type::s8 && !w.without_sums ? 64 : 0)
-                                       + (w.has_zero_points ? (w.type == weight_type::s8 ? 64 : 16) : 0);
-        bytes = w.groups * section + w.padded_k * (w.type == weight_type::s8 ? 16 : 8);
-    } else {
-        bytes = w.k * (w.type == weight_type::f32 ? 64 : 32);
-    }
-    const std::ptrdiff_t panels = w.n / 16 + (w.n % 16 != 0);
-    if (!(shape_extent(panels, bytes) + sizeof(packed_header)).fits())
+    else if (w.quantized())
+        bytes = w.groups * section_layout(w.section, 0).codes + section_layout::code_bytes(w.section.bits, w.padded_k);
+    else
+        bytes = w.k * panel_columns * (w.type == weight_type::f32 ? 4 : 2);
+    if (!(shape_extent(panel_count(w.n), bytes) + sizeof(packed_header)).fits())
         return status::size_overflow;
     w.panel_bytes = static_cast<std::size_t>(bytes);
     return status::ok;
@@ -205,7 +197,7 @@ inline status lay_out(packed_weights_view& w) noexcept
 
 NIBBLE_INLINE std::size_t total_bytes(const packed_weights_view& w) noexcept
 {
-    return sizeof(packed_header) + static_cast<std::size_t>(w.n / 16 + (w.n % 16 != 0)) * w.panel_bytes;
+    return sizeof(packed_header) + static_cast<std::size_t>(panel_count(w.n)) * w.panel_bytes;
 }
 
 template <class W>
@@ -217,8 +209,8 @@ inline packed_weights_view describe(
     w.n = n;
     w.k = k;
     w.group_size = !w.quantized() || group_size == 0 ? (k > 0 ? k : 1) : group_size;
-    w.half_scales = w.quantized() && options.half_scales;
-    w.has_zero_points = w.quantized() && zero_points;
+    if (w.quantized())
+        w.section = {w.type == weight_type::s8 ? 8 : 4, options.half_scales, false, zero_points, false};
     return w;
 }
 
@@ -233,70 +225,58 @@ inline status begin_packed(packed_weights_view& view, span<std::byte> out) noexc
     std::memcpy(header.mark, "nibblepw", 8);
     header.layout = packed_layout;
     header.type = view.type;
-    header.half_scales = view.half_scales;
-    header.has_zero_points = view.has_zero_points;
-    header.has_minimums = view.has_minimums;
+    header.half_scales = view.section.half_scales;
+    header.has_zero_points = view.section.has_zero_points;
+    header.has_minimums = view.section.has_minimums;
     header.n = view.n;
     header.k = view.k;
     header.group_size = view.group_size;
-    header.without_sums = view.without_sums;
+    header.without_sums = view.section.without_sums;
     header.compact = static_cast<std::uint8_t>(view.compact);
     std::memcpy(out.data(), &header, sizeof header);
     std::memset(out.data() + sizeof header, 0, total_bytes(view) - sizeof header);
     return status::ok;
 }
 
-/// Where the parts of a group's section are. Parts that the view says are not there have no bytes.
-struct packed_section {
-    std::byte *scales, *minimums, *sums, *zero_points, *codes;
-};
-NIBBLE_INLINE packed_section section_at(const packed_weights_view& w, std::byte* at) noexcept
-{
-    const bool wide = w.type == weight_type::s8;
-    const std::ptrdiff_t scales = (w.half_scales ? 2 : 4) * packed_panel;
-    packed_section s {};
-    s.scales = at;
-    s.minimums = s.scales + scales;
-    s.sums = s.minimums + (w.has_minimums ? scales : 0);
-    s.zero_points = s.sums + (wide && !w.without_sums ? 4 * packed_panel : 0);
-    s.codes = s.zero_points + (w.has_zero_points ? (wide ? 4 : 1) * packed_panel : 0);
-    return s;
-}
-
 /// A scale or a minimum of channel c.
-NIBBLE_INLINE void store_packed(const packed_weights_view& w, std::byte* to, std::ptrdiff_t c, float value) noexcept
+NIBBLE_INLINE void store_scale(const section_layout& at, std::byte* scales, std::ptrdiff_t c, float value) noexcept
 {
-    if (w.half_scales) {
+    if (at.scale_bytes == 2) {
         const half h = to_half(value);
-        std::memcpy(to + 2 * c, &h, 2);
+        std::memcpy(scales + 2 * c, &h, 2);
     } else {
-        std::memcpy(to + 4 * c, &value, 4);
+        std::memcpy(scales + 4 * c, &value, 4);
     }
 }
 
 /// The codes of channel c; returns their sum. code(i): as it is stored; the section's bytes are zero before.
-template <bool Wide, class Code>
-NIBBLE_INLINE std::uint32_t store_packed_codes(const packed_section& to, std::ptrdiff_t c, std::ptrdiff_t length, Code code) noexcept
+template <int Bits, class Code>
+NIBBLE_INLINE std::uint32_t store_codes(std::byte* codes, std::ptrdiff_t c, std::ptrdiff_t length, Code code) noexcept
 {
     std::uint32_t sum = 0;
     for (std::ptrdiff_t i = 0; i < length; ++i) {
         const std::int32_t q = code(i);
         sum += static_cast<std::uint32_t>(q);
-        if constexpr (Wide)
-            to.codes[i / 4 * 64 + c * 4 + i % 4] = static_cast<std::byte>(q);
+        std::byte& at = codes[section_layout::code_at(Bits, i, c)];
+        if constexpr (Bits == 8)
+            at = static_cast<std::byte>(q);
         else
-            to.codes[i / 8 * 64 + c * 4 + i % 4] |= static_cast<std::byte>(i % 8 < 4 ? q : q << 4);
+            at |= static_cast<std::byte>(i % 8 < 4 ? q : q << 4);
     }
     return sum;
 }
 
+/// What is taken from codes and zero points: those of 4 bits are stored from 0 on.
 template <class W>
-NIBBLE_INLINE std::int32_t code_at(const W* row, std::ptrdiff_t k) noexcept
+inline constexpr std::int32_t first_code = std::is_same_v<W, std::int8_t> ? 0 : code_traits<W>::qmin;
+
+template <class W>
+NIBBLE_INLINE std::int32_t stored_code(const W* row, std::ptrdiff_t k) noexcept
 {
     if constexpr (std::is_same_v<W, std::int8_t>)
         return row[k];
     else
-        return (k % 2 == 0 ? row[k / 2].first() : row[k / 2].second()) - code_traits<W>::qmin;
+        return (k % 2 == 0 ? row[k / 2].first() : row[k / 2].second()) - first_code<W>;
 }
 
 } // namespace detail
@@ -332,17 +312,18 @@ inline result<packed_weights_view> read_packed(span<const std::byte> bytes) noex
         return status::packed_damaged;
     packed_weights_view w;
     w.type = header.type;
-    w.half_scales = header.half_scales != 0;
-    w.has_zero_points = header.has_zero_points != 0;
-    w.has_minimums = header.has_minimums != 0;
+    w.section.half_scales = header.half_scales != 0;
+    w.section.has_zero_points = header.has_zero_points != 0;
+    w.section.has_minimums = header.has_minimums != 0;
+    w.section.without_sums = header.without_sums != 0;
+    w.section.bits = !w.quantized() ? 0 : header.type == weight_type::s8 ? 8 : 4;
     w.n = header.n;
     w.k = header.k;
     w.group_size = header.group_size;
-    w.without_sums = header.without_sums != 0;
     w.compact = static_cast<ggml_type>(header.compact);
     if (w.compact != not_compact && !detail::is_compact(w))
         return status::packed_damaged;
-    if (detail::lay_out(w) != status::ok || (w.without_sums && w.groups < 2))
+    if (detail::lay_out(w) != status::ok || (w.section.without_sums && w.groups < 2))
         return status::packed_damaged;
     if (bytes.size() < detail::total_bytes(w))
         return status::buffer_too_small;
@@ -390,31 +371,27 @@ inline status pack(
         return s;
     if (w.empty())
         return status::ok;
-    std::byte* at = out.data() + sizeof(packed_header);
-
-    constexpr bool wide = std::is_same_v<W, std::int8_t>;
+    constexpr int bits = std::is_same_v<W, std::int8_t> ? 8 : 4;
+    const section_layout layout(view.section, view.group_size);
     const params_steps steps = steps_of(params.kind, k, params.group_size);
-    for (std::ptrdiff_t panel = 0; panel < n; panel += packed_panel) {
-        const std::ptrdiff_t channels = n - panel < packed_panel ? n - panel : packed_panel;
-        for (std::ptrdiff_t g = 0; g < view.groups; ++g) {
+    std::byte* panel = out.data() + sizeof(packed_header);
+    for (std::ptrdiff_t first = 0; first < n; first += panel_columns, panel += view.panel_bytes) {
+        const std::ptrdiff_t channels = n - first < panel_columns ? n - first : panel_columns;
+        std::byte* section = panel;
+        for (std::ptrdiff_t g = 0; g < view.groups; ++g, section += layout.bytes) {
             const std::ptrdiff_t begin = g * view.group_size, length = k - begin < view.group_size ? k - begin : view.group_size;
-            const detail::packed_section to = detail::section_at(view, at);
             for (std::ptrdiff_t c = 0; c < channels; ++c) {
-                const std::size_t param = static_cast<std::size_t>((panel + c) * steps.row + g * steps.group);
-                detail::store_packed(view, to.scales, c, params.scales[param]);
-                if (view.has_zero_points) {
-                    const std::int32_t zero_point = params.zero_points.empty() ? 0 : params.zero_points[param];
-                    if constexpr (wide)
-                        std::memcpy(to.zero_points + 4 * c, &zero_point, 4);
-                    else
-                        to.zero_points[c] = static_cast<std::byte>(zero_point - code_traits<W>::qmin);
+                const std::size_t param = static_cast<std::size_t>((first + c) * steps.row + g * steps.group);
+                detail::store_scale(layout, section, c, params.scales[param]);
+                if (view.section.has_zero_points) {
+                    const std::int32_t zero_point = (params.zero_points.empty() ? 0 : params.zero_points[param]) - detail::first_code<W>;
+                    std::memcpy(section + layout.zero_points + layout.zero_point_bytes * c, &zero_point, bits == 8 ? 4 : 1);
                 }
-                const std::uint32_t sum = detail::store_packed_codes<wide>(
-                    to, c, length, [&](std::ptrdiff_t i) noexcept { return detail::code_at(w.row(panel + c), begin + i); });
-                if (wide)
-                    std::memcpy(to.sums + 4 * c, &sum, 4);
+                const std::uint32_t sum = detail::store_codes<bits>(section + layout.codes, c, length,
+                    [&](std::ptrdiff_t i) noexcept { return detail::stored_code(w.row(first + c), begin + i); });
+                if (bits == 8)
+                    std::memcpy(section + layout.sums + 4 * c, &sum, 4);
             }
-            at = to.codes + (length + 7) / 8 * 8 * (wide ? 16 : 8);
         }
     }
     return status::ok;
@@ -432,10 +409,10 @@ inline status pack(matrix_view<const W> w, span<std::byte> out) noexcept
     if (w.empty())
         return status::ok;
     std::byte* at = out.data() + sizeof(packed_header);
-    for (std::ptrdiff_t panel = 0; panel < w.rows; panel += packed_panel, at += view.panel_bytes)
-        for (std::ptrdiff_t c = 0; c < packed_panel && panel + c < w.rows; ++c)
+    for (std::ptrdiff_t panel = 0; panel < w.rows; panel += panel_columns, at += view.panel_bytes)
+        for (std::ptrdiff_t c = 0; c < panel_columns && panel + c < w.rows; ++c)
             for (std::ptrdiff_t i = 0; i < w.cols; ++i)
-                std::memcpy(at + (i * packed_panel + c) * static_cast<std::ptrdiff_t>(sizeof(W)), w.row(panel + c) + i, sizeof(W));
+                std::memcpy(at + (i * panel_columns + c) * static_cast<std::ptrdiff_t>(sizeof(W)), w.row(panel + c) + i, sizeof(W));
     return status::ok;
 }
 

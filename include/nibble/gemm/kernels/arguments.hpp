@@ -7,6 +7,7 @@
 #include "../../blocks/ggml_type.hpp"
 #include "../../core/options.hpp"
 #include "../../quantize/kernels/arguments.hpp"
+#include "../section_layout.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -54,9 +55,9 @@ struct gemm_args {
     const std::byte* panels;
     std::size_t panel_bytes;
     std::ptrdiff_t n, k, group_size, groups, padded_k;
-    bool half_scales, has_zero_points, has_minimums, without_sums;
-    ggml_type compact; // of gemm_blocks_w4 and _w8: the blocks' type
-    bool one_row;      // of gemm_blocks_w4 and _w8: one row of float activations, packed as for 4 bits
+    section_format section; // its bits are those of the kernel
+    ggml_type compact;      // of gemm_blocks_w4 and _w8: the blocks' type
+    bool one_row;           // of gemm_blocks_w4 and _w8: one row of float activations, packed as for 4 bits
 
     void* c;
     std::ptrdiff_t c_stride;
