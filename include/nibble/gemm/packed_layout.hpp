@@ -3,13 +3,7 @@
 //
 //   64-byte header     packed_header below
 //   panels             ceil(n / 16) panels of 16 channels; channels beyond n are zero, their scales are zero
-//   int8, 4 bits       a panel holds one section a group, groups in ascending k:
-//                        16 scales (float, or half); with minimums: 16 of them, stored as the scales are; int8 only, unless the header
-//                        says that there are none: 16 int32 sums of the codes; with zero points: 16 of int32 (int8) or uint8 (4 bits);
-//                        then the codes, k padded with zeros to a multiple of 8:
-//                        int8    for every 4 k: 16 channels x 4 codes
-//                        4 bits  for every 8 k: 16 channels x 4 bytes, k ... k + 3 in the low halves, k + 4 ... k + 7 in the high ones;
-//                                stored as code - qmin, so int4 as q + 8 with zero point 8 unless zero points or minimums are given
+//   int8, 4 bits       a panel holds one section a group (section_layout.hpp), groups in ascending k
 //   float, half, bfloat16   for every k: 16 values
 //   compact            ggml's blocks: blocks/compact.hpp
 //

@@ -1,5 +1,13 @@
-// Where the parts of a packed section lie: the scales, minimums, sums, zero points and codes of one group of 16 channels. Packing and the
-// kernels take every size and place from here; docs/layouts.md has them for the usual formats.
+// A section of a packed panel: one group of k of 16 channels. Its parts, in this order:
+//   scales        16 floats, or halves
+//   minimums      as many, stored as the scales are; only where a weight is code * scale + minimum
+//   sums          16 int32, of the codes of each channel; int8 only, and not there if the format says so
+//   zero points   16 int32 (int8) or uint8 (4 bits); only where there are any
+//   codes         k padded with zeros to a multiple of 8
+//                   int8     for every 4 k: 16 channels x 4 codes
+//                   4 bits   for every 8 k: 16 channels x 4 bytes, k ... k + 3 in the low halves, k + 4 ... k + 7 in the high ones; stored
+//                            as code - qmin, so int4 as q + 8 with zero point 8 unless zero points or minimums are given
+// Packing and the kernels take every size and place from here; docs/layouts.md has those of the usual formats.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +19,13 @@ NIBBLE_BEGIN_TYPES
 /// Output channels (rows of weights, columns of a product) that are packed side by side.
 inline constexpr std::ptrdiff_t panel_columns = 16;
 
-/// Four codes of each channel lie together: of k ... k + 3 or, of 4 bits, two of them in a byte, of k ... k + 7.
+/// 4 bytes of codes of each channel.
 inline constexpr std::ptrdiff_t quad_bytes = 4 * panel_columns;
 
 /// k as the codes of a group are padded with zeros: kernels take 8 at a time.
 NIBBLE_INLINE constexpr std::ptrdiff_t padded_codes(std::ptrdiff_t k) noexcept { return (k + 7) / 8 * 8; }
 
-/// What a section holds beside scales and codes.
+/// Which parts a section has.
 struct section_format {
     int bits;          // of a code: 8 or 4
     bool half_scales;  // scales and minimums are half, not float
