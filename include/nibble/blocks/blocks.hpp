@@ -138,8 +138,8 @@ inline status check_blocks(ggml_type type, span<const std::byte> blocks) noexcep
             detail::decode_steps(block, d);
             constexpr int groups = block_traits<decltype(block)>::elements / block_group<decltype(block)>;
             finite = finite && detail::all_finite(d.steps, groups);
-            if constexpr (has_offset<decltype(block)>)
-                finite = finite && detail::all_finite(d.offsets, groups);
+            if constexpr (has_minimum<decltype(block)>)
+                finite = finite && detail::all_finite(d.minimums, groups);
         }
     });
     return finite ? status::ok : status::not_finite;

@@ -315,8 +315,8 @@ inline void dequantize_block(const Block& b, float* x) noexcept
     for (int i = 0; i < block_traits<Block>::elements; ++i) {
         const int j = i / block_group<Block>;
         x[i] = product(static_cast<float>(d.integers[i]), d.steps[j]);
-        if constexpr (has_offset<Block>)
-            x[i] += d.offsets[j];
+        if constexpr (has_minimum<Block>)
+            x[i] += d.minimums[j];
     }
 }
 

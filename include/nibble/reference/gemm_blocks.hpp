@@ -1,6 +1,6 @@
 // The definition of products with ggml's blocks: for each group of columns, in ascending order,
 //   sum = fma(float(exact sum of a * integer), step, sum)
-//   sum = fma(float(exact sum of a), offset, sum)              in types with a minimum
+//   sum = fma(float(exact sum of a), minimum, sum)             in types with a minimum
 #pragma once
 
 #include "../gemm/pack_blocks.hpp"
@@ -33,8 +33,8 @@ inline void gemm_blocks(matrix_view<const A> a, span<const float> row_scales, st
                             activations += a(i, b + l) - s.zero_point;
                         }
                         sum = strict_math::fma(static_cast<float>(products), d.steps[g], sum);
-                        if constexpr (has_offset<decltype(block)>)
-                            sum = strict_math::fma(static_cast<float>(activations), d.offsets[g], sum);
+                        if constexpr (has_minimum<decltype(block)>)
+                            sum = strict_math::fma(static_cast<float>(activations), d.minimums[g], sum);
                     }
                 }
                 c(i, j) = finish<C>(sum, row_scales.empty() ? s.scale : row_scales[static_cast<std::size_t>(i)] * s.scale, e, j);

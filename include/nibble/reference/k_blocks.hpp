@@ -77,7 +77,7 @@ inline void quantize_k_affine(const float* x, bool with_importance, const search
     pack(found.codes, out);
     decode(out, again);
     for (int j = 0; j < groups; ++j)
-        encode_again(x + n * j, n, again.steps[j], -again.offsets[j], 0, search_levels<Block>, 0, found.codes + n * j);
+        encode_again(x + n * j, n, again.steps[j], -again.minimums[j], 0, search_levels<Block>, 0, found.codes + n * j);
     pack(found.codes, out);
 }
 

@@ -56,7 +56,7 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
         return status::ok;
 
     const std::ptrdiff_t pixels = y.batch * y.height * y.width, tiles = (pixels + conv_tile - 1) / conv_tile;
-    const std::ptrdiff_t in = x.channels / w.groups(), out = y.channels / w.groups(), panels = (out + packed_panel - 1) / packed_panel;
+    const std::ptrdiff_t in = x.channels / w.groups(), out = y.channels / w.groups(), panels = (out + panel_columns - 1) / panel_columns;
     const std::ptrdiff_t room = static_cast<std::ptrdiff_t>((workspace.size() - 64) / scratch.all());
     // Parts of the output channels, each by a thread that gathers the same rows.
     const std::ptrdiff_t wanted = (room + tiles - 1) / tiles, parts = wanted < panels ? wanted : panels;
@@ -76,8 +76,8 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
         const default_fp_mode mode;
         for (std::ptrdiff_t unit = units * t / threads; unit < units * (t + 1) / threads; ++unit) {
             const std::ptrdiff_t first = unit / parts * conv_tile, rows = pixels - first < conv_tile ? pixels - first : conv_tile;
-            const std::ptrdiff_t part = unit % parts, column = panels * part / parts * packed_panel,
-                                 end = panels * (part + 1) / parts * packed_panel;
+            const std::ptrdiff_t part = unit % parts, column = panels * part / parts * panel_columns,
+                                 end = panels * (part + 1) / parts * panel_columns;
             for (std::ptrdiff_t g = 0; g < w.groups(); ++g) {
                 if (in_place) {
                     product.set_rows(scratch, x.data + first * x.channels, rows);
