@@ -38,10 +38,10 @@ inline bool all_finite(const float* x, std::ptrdiff_t n) noexcept
 {
     std::uint32_t top = 0;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-        const std::uint32_t magnitude = float_bits(x[i]) & 0x7fffffffu;
-        top = magnitude > top ? magnitude : top;
+        const std::uint32_t magnitude = magnitude_bits(x[i]);
+        top = larger(magnitude, top);
     }
-    return top < 0x7f800000u;
+    return top < infinity_bits;
 }
 
 /// 1, or the power of two that brings the greatest importance to about 1: the search's sums of floats must not leave their range.
@@ -49,7 +49,7 @@ inline float importance_unit(span<const float> importance) noexcept
 {
     float most = 0.0f;
     for (const float& x : importance)
-        most = x > most ? x : most;
+        most = larger(x, most);
     const int exponent = exponent_of(most);
     return exponent >= -30 && exponent <= 30 ? 1.0f : static_cast<float>(two_to_the(exponent < -127 ? 127 : -exponent));
 }

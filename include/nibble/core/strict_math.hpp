@@ -49,7 +49,7 @@ NIBBLE_INLINE double fma(double a, double b, double c) noexcept
 NIBBLE_INLINE float moved_average(float average, float x, float rate) noexcept
 {
     const float difference = x - average;
-    if ((float_bits(difference) & 0x7fffffffu) < 0x7f800000u)
+    if (is_finite(difference))
         return average + opaque(rate * difference);
     const double from = static_cast<double>(average);
     return static_cast<float>(fma(static_cast<double>(rate), static_cast<double>(x) - from, from));

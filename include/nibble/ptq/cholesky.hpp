@@ -36,7 +36,7 @@ inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
         executor.parallel_for(static_cast<std::size_t>(strips), [&](std::size_t i) {
             const default_fp_mode task_mode;
             const std::ptrdiff_t column = end + static_cast<std::ptrdiff_t>(i) * block;
-            const std::ptrdiff_t columns = size - column < block ? size - column : block;
+            const std::ptrdiff_t columns = smaller(size - column, block);
             for (std::ptrdiff_t r = begin; r < end; ++r) {
                 add_product({a.row(begin) + r, 0, a.stride, a.row(begin) + column, a.stride, a.row(r) + column, a.stride, 1, columns,
                     r - begin, true});
@@ -47,7 +47,7 @@ inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
         });
         executor.parallel_for(static_cast<std::size_t>(strips), [&](std::size_t i) {
             const default_fp_mode task_mode;
-            const std::ptrdiff_t row = end + static_cast<std::ptrdiff_t>(i) * block, rows = size - row < block ? size - row : block;
+            const std::ptrdiff_t row = end + static_cast<std::ptrdiff_t>(i) * block, rows = smaller(size - row, block);
             add_product({a.row(begin) + row, 1, a.stride, a.row(begin) + row, a.stride, a.row(row) + row, a.stride, rows, size - row,
                 end - begin, true});
         });

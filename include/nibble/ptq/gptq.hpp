@@ -238,9 +238,9 @@ inline status gptq(matrix_view<const float> w, const hessian& h, const weight_fo
     }
     const default_fp_mode mode;
     const bool on_the_way = f.kind == granularity::per_group && !o.static_groups && !o.act_order;
-    const std::ptrdiff_t step = !on_the_way ? detail::f64_block : f.group_size < k ? f.group_size : k;
+    const std::ptrdiff_t step = !on_the_way ? detail::f64_block : smaller(f.group_size, k);
     constexpr std::ptrdiff_t wave = 16;
-    const std::ptrdiff_t strips = (w.rows + detail::f64_block - 1) / detail::f64_block, at_once = strips < wave ? strips : wave;
+    const std::ptrdiff_t strips = (w.rows + detail::f64_block - 1) / detail::f64_block, at_once = smaller(strips, wave);
     const std::size_t strip_doubles = detail::gptq_strip<Q>::doubles(k, step);
     detail::double_matrix factor, scratch, errors;
     aligned_buffer orders;
@@ -269,7 +269,7 @@ inline status gptq(matrix_view<const float> w, const hessian& h, const weight_fo
     for (std::ptrdiff_t first = 0; first < strips; first += at_once) {
         if (!report_progress(0.3 + 0.7 * static_cast<double>(first) / static_cast<double>(strips)))
             return status::cancelled;
-        executor.parallel_for(static_cast<std::size_t>(strips - first < at_once ? strips - first : at_once), [&](std::size_t i) {
+        executor.parallel_for(static_cast<std::size_t>(smaller(strips - first, at_once)), [&](std::size_t i) {
             const default_fp_mode task_mode;
             const std::ptrdiff_t strip = first + static_cast<std::ptrdiff_t>(i), row = strip * detail::f64_block;
             double* const d = scratch.row(static_cast<std::ptrdiff_t>(i));
@@ -277,7 +277,7 @@ inline status gptq(matrix_view<const float> w, const hessian& h, const weight_fo
             double* const group = change + step * detail::f64_block;
             std::ptrdiff_t nearest_rows = 0;
             errors(0, strip) = detail::gptq_strip<Q> {w, f, q, factor.view(), order, importance, step, on_the_way, row,
-                w.rows - row < detail::f64_block ? w.rows - row : detail::f64_block, d, sums, change, reinterpret_cast<float*>(group),
+                smaller(w.rows - row, detail::f64_block), d, sums, change, reinterpret_cast<float*>(group),
                 reinterpret_cast<std::uint8_t*>(group + step)}
                                    .run(nearest_rows);
             errors(1, strip) = static_cast<double>(nearest_rows);

@@ -85,11 +85,11 @@ public:
         }
         for (std::ptrdiff_t r = 0; r < x.rows; ++r)
             for (std::ptrdiff_t c = 0; c < k; ++c)
-                if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
+                if (!is_finite(x(r, c)))
                     return status::not_finite;
         const kernel<product_f64_args> add_product = kernels::product_f64();
         for (std::ptrdiff_t begin = 0; begin < x.rows; begin += chunk_rows) {
-            const std::ptrdiff_t count = x.rows - begin < chunk_rows ? x.rows - begin : chunk_rows;
+            const std::ptrdiff_t count = smaller(x.rows - begin, chunk_rows);
             for (std::ptrdiff_t r = 0; r < count; ++r)
                 for (std::ptrdiff_t c = 0; c < k; ++c)
                     chunk_(r, c) = static_cast<double>(x(begin + r, c));
@@ -98,7 +98,7 @@ public:
             executor.parallel_for(static_cast<std::size_t>(blocks), [&](std::size_t i) {
                 const default_fp_mode mode;
                 const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i) * detail::f64_block;
-                const std::ptrdiff_t rows = k - row < detail::f64_block ? k - row : detail::f64_block;
+                const std::ptrdiff_t rows = smaller(k - row, detail::f64_block);
                 add_product({chunk_.row(0) + row, 1, k, chunk_.row(0) + row, k, values_.row(row) + row, k, rows, k - row, count, false});
             });
         }
@@ -187,7 +187,7 @@ inline status row_errors(const hessian& h, std::ptrdiff_t begin, std::ptrdiff_t 
     if (const status s = full.resize(k, k); s != status::ok)
         return s;
     constexpr std::ptrdiff_t wave = 16;
-    const std::ptrdiff_t all = (rows + f64_block - 1) / f64_block, at_once = all < wave ? all : wave;
+    const std::ptrdiff_t all = (rows + f64_block - 1) / f64_block, at_once = smaller(all, wave);
     if (const status s = strips.resize(2 * at_once * k, f64_block); s != status::ok)
         return s;
     for (std::ptrdiff_t i = 0; i < k; ++i)
@@ -195,10 +195,10 @@ inline status row_errors(const hessian& h, std::ptrdiff_t begin, std::ptrdiff_t 
             full(i, j) = h(begin + i, begin + j);
     const kernel<product_f64_args> add_product = kernels::product_f64();
     for (std::ptrdiff_t first = 0; first < all; first += at_once)
-        executor.parallel_for(static_cast<std::size_t>(all - first < at_once ? all - first : at_once), [&](std::size_t task) {
+        executor.parallel_for(static_cast<std::size_t>(smaller(all - first, at_once)), [&](std::size_t task) {
             const default_fp_mode mode;
             const std::ptrdiff_t row = (first + static_cast<std::ptrdiff_t>(task)) * f64_block;
-            const std::ptrdiff_t count = rows - row < f64_block ? rows - row : f64_block;
+            const std::ptrdiff_t count = smaller(rows - row, f64_block);
             double* const d = strips.row(2 * static_cast<std::ptrdiff_t>(task) * k);
             double* const product = d + k * f64_block;
             std::memset(d, 0, static_cast<std::size_t>(2 * k * f64_block) * sizeof(double));

@@ -50,10 +50,10 @@ inline result<outlier_statistics> find_outlier_columns(span<const float> column_
     if (column_max.empty())
         return s;
     for (std::size_t c = 0; c < column_max.size(); ++c) {
-        if (float_bits(column_max[c]) >= 0x7f800000u)
+        if (float_bits(column_max[c]) >= infinity_bits)
             return status::not_finite;
         columns[c] = static_cast<std::int32_t>(c);
-        s.most = column_max[c] > s.most ? column_max[c] : s.most;
+        s.most = larger(column_max[c], s.most);
     }
     std::int32_t* const middle = columns.begin() + (column_max.size() - 1) / 2;
     std::nth_element(columns.begin(), middle, columns.begin() + column_max.size(),

@@ -22,7 +22,7 @@ struct prelu_multipliers {
 inline result<prelu_multipliers> prelu_params(float x_scale, float alpha_scale, float y_scale) noexcept
 {
     for (const float scale : {x_scale, alpha_scale, y_scale})
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     const default_fp_mode mode;
     const auto identity = encode_multiplier(static_cast<double>(x_scale / y_scale)),
@@ -38,10 +38,10 @@ inline result<code_table> leaky_relu_table(quantization x, quantization y, float
     for (const status s : {check(x), check(y)})
         if (s != status::ok)
             return s;
-    if ((float_bits(alpha) & 0x7fffffffu) >= 0x7f800000u)
+    if (!is_finite(alpha))
         return status::option_invalid;
     const default_fp_mode mode;
-    const float magnitude = float_from_bits(float_bits(alpha) & 0x7fffffffu);
+    const float magnitude = magnitude_of(alpha);
     const auto identity = encode_multiplier(static_cast<double>(x.scale / y.scale));
     auto slope = encode_multiplier(static_cast<double>(opaque(x.scale * magnitude) / y.scale));
     if (!identity || !slope)

@@ -49,7 +49,7 @@ namespace detail {
 template <class X>
 inline status check_params(const quantization& q) noexcept
 {
-    if (!valid_scale(float_bits(q.scale)))
+    if (!is_positive_finite(q.scale))
         return status::scale_invalid;
     const bool fits
         = q.zero_point >= std::int64_t {std::numeric_limits<X>::min()} && q.zero_point <= std::int64_t {std::numeric_limits<X>::max()};
@@ -66,7 +66,7 @@ inline status check_spans(span<const X> x, span<Y> y) noexcept
 
 NIBBLE_INLINE std::int32_t saturated_to(std::int64_t x, std::int32_t low, std::int32_t high) noexcept
 {
-    return x < low ? low : x > high ? high : static_cast<std::int32_t>(x);
+    return static_cast<std::int32_t>(clamped(x, low, high));
 }
 
 /// x * multiplier * 2^(shift - 31) by double rounding, as requantize.hpp has it. m.multiplier > INT32_MIN, m.shift in [-31, 31].
@@ -140,7 +140,7 @@ inline status concatenate(span<const concatenation_input_16> inputs, float y_sca
         return status::null_pointer;
     if (const status s = nibble::check(y); s != status::ok)
         return s;
-    if (!valid_scale(float_bits(y_scale)))
+    if (!is_positive_finite(y_scale))
         return status::scale_invalid;
     std::ptrdiff_t cols = 0;
     for (const concatenation_input_16& input : inputs) {
@@ -148,7 +148,7 @@ inline status concatenate(span<const concatenation_input_16> inputs, float y_sca
             return s;
         if (input.x.rows != y.rows || input.x.cols > y.cols - cols)
             return status::shape_mismatch;
-        if (!valid_scale(float_bits(input.scale)))
+        if (!is_positive_finite(input.scale))
             return status::scale_invalid;
         if (const auto m = detail::multiplier_of_ratio(input.scale, y_scale); !m)
             return m.error();

@@ -12,7 +12,7 @@ namespace detail {
 /// before the shift to the right.
 NIBBLE_INLINE std::int32_t rescaled(requantize_mode mode, std::int32_t x, fixed_multiplier m) noexcept
 {
-    const std::int32_t up = shifted_up(x, m.shift > 0 ? m.shift : 0), right = m.shift < 0 ? -m.shift : 0;
+    const std::int32_t up = shifted_up(x, larger(m.shift, 0)), right = m.shift < 0 ? -m.shift : 0;
     if (mode == requantize_mode::single_rounding)
         return static_cast<std::int32_t>(
             (static_cast<std::int64_t>(up) * m.multiplier + (std::int64_t {1} << (30 + right))) >> (31 + right));
@@ -22,7 +22,7 @@ NIBBLE_INLINE std::int32_t rescaled(requantize_mode mode, std::int32_t x, fixed_
 
 NIBBLE_INLINE constexpr bool valid(fixed_multiplier m) noexcept { return m.multiplier >= 0 && m.shift >= -31 && m.shift <= 31; }
 
-NIBBLE_INLINE std::int8_t to_s8(std::int32_t q) noexcept { return static_cast<std::int8_t>(q < -128 ? -128 : q > 127 ? 127 : q); }
+NIBBLE_INLINE std::int8_t to_s8(std::int32_t q) noexcept { return static_cast<std::int8_t>(clamped(q, -128, 127)); }
 
 /// The zero point, then within the codes: what follows a product that fits 32 bits.
 NIBBLE_INLINE std::int8_t with_zero_point(std::int32_t product, std::int32_t zero_point) noexcept

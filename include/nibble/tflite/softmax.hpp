@@ -72,12 +72,12 @@ struct softmax_scale {
 
 inline result<softmax_scale> softmax_params(float x_scale, float beta = 1.0f) noexcept
 {
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(beta))
         return status::scale_invalid;
     const default_fp_mode mode;
     const float scale = pinned(x_scale), factor = pinned(beta);
     const double real = pinned(static_cast<double>(factor) * static_cast<double>(scale) * static_cast<double>(1 << 26));
-    const auto m = encode_multiplier(real < 2147483647.0 ? real : 2147483647.0);
+    const auto m = encode_multiplier(smaller(real, 2147483647.0));
     if (!m)
         return m.error();
     // Below 1 the differences of codes are below 2^-18: TFLite refuses such scales.
@@ -109,7 +109,7 @@ inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& 
         const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i);
         std::int32_t top = -128;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = x(row, c) > top ? x(row, c) : top;
+            top = larger(x(row, c), top);
         const auto exp_of = [&](std::int32_t code) {
             return exp_of_negative(reference::multiply_double_rounding(code - top, s.multiplier.multiplier, s.multiplier.shift));
         };
@@ -128,7 +128,7 @@ inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& 
             std::int32_t q = qmin;
             if (x(row, c) - top >= s.least)
                 q = divided(fixed_product(reciprocal, exp_of(x(row, c))), units + 31 - 8 * static_cast<int>(sizeof(Y))) + qmin;
-            y(row, c) = static_cast<Y>(q > -1 - qmin ? -1 - qmin : q);
+            y(row, c) = static_cast<Y>(smaller(q, -1 - qmin));
         }
     });
     return status::ok;

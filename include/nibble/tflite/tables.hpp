@@ -48,7 +48,7 @@ inline result<code_limits> bounds_of(fused_activation f, quantization y) noexcep
     const auto code = [&](float bound) {
         const float steps = reference::clamp(strict_math::round(pinned(bound / pinned(y.scale))), -1e6f, 1e6f);
         const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
-        return q < qmin ? qmin : q > qmax ? qmax : q;
+        return clamped(q, qmin, qmax);
     };
     switch (f) {
     case fused_activation::none: break;
@@ -103,7 +103,7 @@ inline result<code_table> function_table(table_function f, quantization x, quant
         const float ratio = pinned(image * steps_of_one), number = strict_math::choose(reference::is_nan(ratio), 0.0f, ratio);
         const float steps = reference::clamp(strict_math::round(number), -1e6f, 1e6f);
         const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
-        table.at[code + 128] = static_cast<std::int8_t>(q < -128 ? -128 : q > 127 ? 127 : q);
+        table.at[code + 128] = static_cast<std::int8_t>(clamped(q, -128, 127));
     }
     return table;
 }
