@@ -11,7 +11,7 @@
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
-/// a < b ? a : b, of floats as well: b if either is NaN, and b of two zeros.
+/// a < b ? a : b: b of two zeros. Where floats may be NaN, strict_math has what says which.
 template <class A, class B>
 NIBBLE_INLINE constexpr std::common_type_t<A, B> smaller(A a, B b) noexcept
 {
@@ -19,7 +19,7 @@ NIBBLE_INLINE constexpr std::common_type_t<A, B> smaller(A a, B b) noexcept
     return a < b ? a : b;
 }
 
-/// a > b ? a : b, of floats as well: b if either is NaN, and b of two zeros.
+/// a > b ? a : b: b of two zeros.
 template <class A, class B>
 NIBBLE_INLINE constexpr std::common_type_t<A, B> larger(A a, B b) noexcept
 {
@@ -27,7 +27,7 @@ NIBBLE_INLINE constexpr std::common_type_t<A, B> larger(A a, B b) noexcept
     return a > b ? a : b;
 }
 
-/// x, or the end of [low, high] that it is beyond. low <= high; NaN stays.
+/// x, or the end of [low, high] that it is beyond; low <= high. Of floats that may be NaN: strict_math::clamp.
 template <class T>
 NIBBLE_INLINE constexpr T clamped(T x, std::common_type_t<T> low, std::common_type_t<T> high) noexcept
 {

@@ -18,6 +18,9 @@ namespace strict_math {
 /// c ? a : b
 NIBBLE_INLINE float choose(bool c, float a, float b) noexcept { return float_from_bits(c ? float_bits(a) : float_bits(b)); }
 
+/// x, or the end of [low, high] that it is beyond; NaN stays.
+NIBBLE_INLINE float clamp(float x, float low, float high) noexcept { return choose(x < low, low, choose(high < x, high, x)); }
+
 /// a * b + c with one rounding
 NIBBLE_INLINE float fma(float a, float b, float c) noexcept
 {

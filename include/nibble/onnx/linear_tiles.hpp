@@ -200,7 +200,7 @@ NIBBLE_INLINE Q quantize_16(float x, float scale, std::int32_t zero_point) noexc
 {
     const float t = x / scale, low = static_cast<float>(code_traits<Q>::qmin - zero_point),
                 high = static_cast<float>(code_traits<Q>::qmax - zero_point);
-    const float bounded = strict_math::choose(is_nan(t), 0.0f, strict_math::choose(t < low, low, strict_math::choose(high < t, high, t)));
+    const float bounded = strict_math::choose(is_nan(t), 0.0f, strict_math::clamp(t, low, high));
     return static_cast<Q>(static_cast<std::int32_t>(strict_math::nearbyint(bounded)) + zero_point);
 }
 

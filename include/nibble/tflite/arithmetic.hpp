@@ -8,7 +8,8 @@
 // Each product with a multiplier is rounded by the requantization's mode. TFLite's own arithmetic in the mode double_rounding.
 #pragma once
 
-#include "rescale.hpp"
+#include "elementwise.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN

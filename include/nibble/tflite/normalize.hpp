@@ -6,7 +6,7 @@
 // Products are rounded twice. Plain C++, the same on every backend.
 #pragma once
 
-#include "rescale.hpp"
+#include "softmax.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
@@ -142,7 +142,7 @@ inline status l2_normalization(
             sum += (from[c] - x_zero_point) * (from[c] - x_zero_point);
         const fixed_multiplier root = detail::inverse_root(sum), m {root.multiplier, root.shift + 7};
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            to[c] = detail::to_s8(detail::rescaled(requantize_mode::double_rounding, from[c] - x_zero_point, m));
+            to[c] = detail::to_s8(detail::times(from[c] - x_zero_point, m));
     });
     return status::ok;
 }
@@ -170,15 +170,14 @@ inline status log_softmax(
         std::int32_t top = -128;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             top = larger(from[c], top);
-        const auto difference
-            = [&](std::int32_t code) noexcept { return detail::rescaled(requantize_mode::double_rounding, code - top, s.multiplier); };
+        const auto difference = [&](std::int32_t code) noexcept { return detail::times(code - top, s.multiplier); };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if (from[c] - top >= s.least)
                 sum += detail::divided(detail::exp_of_negative(difference(from[c])), 12);
         const std::int32_t log = detail::log_of_sum(sum);
         // At and below this, a difference less the logarithm does not fit 5 integer bits.
-        const std::int32_t fits = detail::rescaled(requantize_mode::double_rounding, log + INT32_MIN, s.inverse);
+        const std::int32_t fits = detail::times(log + INT32_MIN, s.inverse);
         const std::int32_t beyond = larger(fits, s.least - 1);
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             to[c] = from[c] - top > beyond ? detail::to_s8(detail::divided(difference(from[c]) - log, 22) + 127) : std::int8_t {-128};

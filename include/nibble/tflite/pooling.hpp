@@ -9,8 +9,8 @@
 
 #include "../core/fp_mode.hpp"
 #include "../core/executor.hpp"
-#include "../reference/requantize.hpp"
 #include "elementwise.hpp"
+#include "fixed_point.hpp"
 #include "images.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -143,7 +143,7 @@ inline status mean(detail::pooled_images<Q> x, quantization x_params, quantizati
             std::int32_t sum = -count * x_params.zero_point;
             for (std::ptrdiff_t i = 0; i < count; ++i)
                 sum += x.data[(n * count + i) * x.channels + c];
-            y(n, c) = static_cast<Q>(reference::requantize(sum, r, 0, codes_of<Q>(code_range::full)));
+            y(n, c) = static_cast<Q>(detail::requantized_sum(sum, r, codes_of<Q>(code_range::full)));
         }
     return status::ok;
 }

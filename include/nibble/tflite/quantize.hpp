@@ -9,8 +9,8 @@
 
 #include "../calibrate/observer.hpp"
 #include "../quantize/quantize.hpp"
-#include "../reference/requantize.hpp"
 #include "elementwise.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -60,7 +60,7 @@ inline status quantize_bias(span<const float> bias, float x_scale, span<const fl
         // Whole halves, so that nothing is added to what was rounded.
         const double bounded = clamped(steps, -2147483648.0, 2147483647.0);
         const std::int64_t twice = static_cast<std::int64_t>(bounded * 2.0);
-        codes[i] = reference::saturated((twice + (twice > 0) - (twice < 0)) / 2);
+        codes[i] = detail::saturated((twice + (twice > 0) - (twice < 0)) / 2);
     }
     return status::ok;
 }

@@ -52,11 +52,9 @@ namespace detail {
 
 NIBBLE_INLINE std::int16_t quantized_16(float x, float scale) noexcept
 {
-    const std::uint32_t magnitude = magnitude_bits(x);
-    const float steps = opaque(strict_math::choose(magnitude > infinity_bits, 0.0f, x) / scale);
+    const float steps = opaque(strict_math::choose(is_nan(x), 0.0f, x) / scale);
     // Before the conversion to an integer: what is larger need not fit one.
-    const float bounded = strict_math::choose(steps < -32768.0f, -32768.0f, strict_math::choose(steps > 32767.0f, 32767.0f, steps));
-    return static_cast<std::int16_t>(strict_math::round(bounded));
+    return static_cast<std::int16_t>(strict_math::round(strict_math::clamp(steps, -32768.0f, 32767.0f)));
 }
 
 } // namespace detail

@@ -9,8 +9,8 @@
 #pragma once
 
 #include "../core/fp_mode.hpp"
+#include "fixed_point.hpp"
 #include "pooling.hpp"
-#include "rescale.hpp"
 #include "tensor.hpp"
 
 NIBBLE_BEGIN

@@ -8,29 +8,12 @@
 
 #include "../core/executor.hpp"
 #include "../core/fp_mode.hpp"
-#include "../reference/requantize.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
 
 namespace detail {
-
-/// The product of two fixed-point numbers: floor((a b + 2^30) / 2^31). a and b are not both INT32_MIN here.
-NIBBLE_INLINE std::int32_t fixed_product(std::int32_t a, std::int32_t b) noexcept
-{
-    return static_cast<std::int32_t>((static_cast<std::int64_t>(a) * b + (std::int64_t {1} << 30)) >> 31);
-}
-/// x / 2^n, half away from zero, n >= 1.
-NIBBLE_INLINE std::int32_t divided(std::int32_t x, std::int32_t n) noexcept
-{
-    const std::int64_t half = std::int64_t {1} << (n - 1), magnitude = x < 0 ? -static_cast<std::int64_t>(x) : x;
-    const std::int64_t q = (magnitude + half) >> n;
-    return static_cast<std::int32_t>(x < 0 ? -q : q);
-}
-NIBBLE_INLINE std::int32_t shifted_up(std::int32_t x, int n) noexcept
-{
-    return reference::saturated(static_cast<std::int64_t>(x) * (std::int64_t {1} << n));
-}
 
 /// e^a of a in [-32, 0] with 5 integer bits, as a number without integer bits: a Taylor polynomial of 4th degree around -1/8 for what is
 /// left of a modulo 1/4, then e^-(2^i) for each further bit of a.
@@ -110,9 +93,7 @@ inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& 
         std::int32_t top = -128;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             top = larger(x(row, c), top);
-        const auto exp_of = [&](std::int32_t code) {
-            return exp_of_negative(reference::multiply_double_rounding(code - top, s.multiplier.multiplier, s.multiplier.shift));
-        };
+        const auto exp_of = [&](std::int32_t code) { return exp_of_negative(times(code - top, s.multiplier)); };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if (x(row, c) - top >= s.least)
