@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <nibble/nibble.hpp>
+#include <nibble/reference/reference.hpp>
 
 using namespace nibble;
 

@@ -24,7 +24,7 @@ NIBBLE_INLINE constexpr std::int32_t shifted_up(std::int32_t x, std::int32_t n) 
     return saturated(std::int64_t {x} * (std::int64_t {1} << n));
 }
 
-/// x / 2^n, half away from zero; n in [1, 31].
+/// x / 2^n, half away from zero; n in [1, 61].
 NIBBLE_INLINE constexpr std::int32_t divided(std::int32_t x, std::int32_t n) noexcept
 {
     const std::int64_t half = std::int64_t {1} << (n - 1), magnitude = x < 0 ? -std::int64_t {x} : x;
