@@ -18,7 +18,7 @@ struct decoded_block {
 
 /// Columns that share a step.
 template <class Block>
-inline constexpr int block_group = block_traits<Block>::elements > 32 ? 32 : block_traits<Block>::elements;
+inline constexpr int block_group = smaller<int>(block_traits<Block>::elements, 32);
 template <>
 inline constexpr int block_group<block_nvfp4> = 16;
 template <>

@@ -234,20 +234,6 @@ inline void dequantize_row(const std::byte* in, std::ptrdiff_t n, float* x) noex
     }
 }
 
-/// f32, f16 and bf16.
-inline void widen_row(ggml_type type, const std::byte* in, std::ptrdiff_t n, float* x) noexcept
-{
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-        std::uint16_t bits = 0;
-        if (type == ggml_type::f32)
-            std::memcpy(x + i, in + 4 * i, 4);
-        else {
-            std::memcpy(&bits, in + 2 * i, 2);
-            x[i] = type == ggml_type::f16 ? to_float(half {bits}) : to_float(bfloat16 {bits});
-        }
-    }
-}
-
 } // namespace reference
 NIBBLE_END
 NIBBLE_STRICT_END
