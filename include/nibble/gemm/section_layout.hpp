@@ -54,11 +54,8 @@ struct section_layout {
     {
     }
 
-    /// Bytes of the codes of `padded` k.
-    NIBBLE_INLINE static constexpr std::ptrdiff_t code_bytes(int bits, std::ptrdiff_t padded) noexcept
-    {
-        return padded * bits / 8 * panel_columns;
-    }
+    /// Bytes of the codes of k columns.
+    NIBBLE_INLINE static constexpr std::ptrdiff_t code_bytes(int bits, std::ptrdiff_t k) noexcept { return k * panel_columns * bits / 8; }
 
     /// The byte of code i of channel c, from the first code on. Of 4 bits it holds code i + 4 as well, in its high half, where i % 8 < 4.
     NIBBLE_INLINE static constexpr std::ptrdiff_t code_at(int bits, std::ptrdiff_t i, std::ptrdiff_t c) noexcept
