@@ -136,7 +136,7 @@ run_tests() {
   # One by one: not every system that has the others has these. The first holds clang's sanitizers and libFuzzer.
   need libclang-rt-dev
   need libtorch-dev
-  [ ${#which[@]} != 0 ] || need clang-16 clang-19
+  [ ${#which[@]} != 0 ] || need clang-16 clang-19 clang-tidy-14
 
   # Libraries of others that results are held against.
   for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf numpy safetensors libcxx; do

@@ -8,4 +8,5 @@ s#\]\((\.\./)?((examples|tests|cmake|benchmarks)[a-zA-Z0-9_/.]*)\)#](../../../\2
 s#\]\(([a-z_/.]+\.md)?\#([a-z-]+)\)#](@ref \2)#g
 s/^## How fast$/& {#how-fast}/
 s/^## The choice$/& {#the-choice}/
+s/^## Quantization-aware training$/& {#quantization-aware-training}/
 s/^## Compile the kernels once$/& {#compile-the-kernels-once}/

@@ -45,7 +45,7 @@ def speeds():
 def accuracy():
     """Bytes and perplexities of the language model."""
     text = (root / "docs/accuracy.md").read_text()
-    plain = float(re.search(r"of FP32 ([0-9.]+)", text).group(1))
+    plain = float(re.search(r"FP32 has ([0-9]+\.[0-9]+)\)", text).group(1))
     size = {"FP32": int(re.search(r"FP32 has ([0-9]+) bytes", text).group(1))}
     worse = {"FP32": [("", 0.0)]}
     for name, row in (("INT8", "INT8, per channel"), ("INT4", "INT4, groups of 32")):
