@@ -118,7 +118,6 @@ void in_parallel(int threads, std::size_t count, Job job)
 {
     std::atomic<std::size_t> next {0};
     std::vector<std::thread> pool;
-    pool.reserve(static_cast<std::size_t>(threads));
     for (int t = 0; t < threads; ++t)
         pool.emplace_back([&] {
             for (std::size_t i = next++; i < count; i = next++)

@@ -18,7 +18,6 @@ struct four_threads {
                 function(i);
         };
         std::vector<std::thread> threads;
-        threads.reserve(3);
         for (int t = 0; t < 3; ++t)
             threads.emplace_back(work);
         work();
