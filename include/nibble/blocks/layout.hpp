@@ -1,8 +1,8 @@
-// The blocks of ggml's quantized types as they stand in GGUF files: fields in their order, without padding, little-endian. Between a block
-// and plain numbers stand codes, one byte each, in the order of the columns:
-//   pack(codes, block)     stores codes; scales are the quantizer's business
+// The blocks of ggml's quantized types as GGUF files store them: fields in their order, without padding, little-endian. Codes are the form
+// between a block and plain numbers: one byte each, in the order of the columns.
+//   pack(codes, block)     stores codes; the quantizer stores the scales
 //   unpack(block, codes)   the inverse
-// What a code means is in reference/blocks.hpp and reference/k_blocks.hpp. Scales of two parts have their own functions below.
+// reference/blocks.hpp and reference/k_blocks.hpp define what a code means. Scales of two parts have their own functions below.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Errors are values: every function that can refuse its input returns a status that names the broken rule, before it writes anything.
+// Errors are values. A function that can refuse its input returns a status that names the broken rule, and then has written nothing.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Steps through the header of a GGUF file and checks what it steps over; gguf_reader uses it.
+// Reads the header of a GGUF file from front to back and checks everything that it passes. gguf_reader uses it.
 #pragma once
 
 #include "value.hpp"

@@ -1,4 +1,4 @@
-// array: a tensor as a file or another library describes it. What .npy, safetensors and DLPack readers give.
+// array: a tensor as a file or another library describes it. The readers of .npy, safetensors and DLPack return it.
 #pragma once
 
 #include "../core/minifloat.hpp"
