@@ -1,4 +1,4 @@
-// What ONNX's convolutions (conv.hpp) are made of: images from NCHW to NHWC and back, and their outputs in portions.
+// Parts of ONNX's convolutions (conv.hpp): images from NCHW to NHWC and back, and outputs in portions.
 #pragma once
 
 #include "../tflite/conv2d.hpp"
