@@ -1,4 +1,4 @@
-// Products with fixed-point multipliers for the operators that are plain C++; quantize/requantize.hpp states the modes.
+// Products with fixed-point multipliers, for the operators that are plain C++. quantize/requantize.hpp defines the modes.
 #pragma once
 
 #include "elementwise.hpp"
