@@ -138,7 +138,7 @@ run_tests() {
   need libtorch-dev
   [ ${#which[@]} != 0 ] || need clang-16 clang-19 clang-tidy-14
 
-  # Libraries of others that results are held against.
+  # Other libraries to compare results with.
   for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf numpy safetensors libcxx; do
     if tests/peers $peer; then
       runs+=("-DNIBBLE_TEST_${peer^^}=ON")

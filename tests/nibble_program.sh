@@ -2,7 +2,7 @@
 # nibble_program.sh PROGRAM MODEL: what examples/gguf does, and what it leaves behind when it fails.
 set -euo pipefail
 program=$1 original=$2
-[ -x "$program" ] || { echo "NOT RUN: there is no $program (Debian: libcli11-dev)" && exit 77; }
+[ -x "$program" ] || { echo "NOT RUN: $program is missing (Debian: libcli11-dev)" && exit 77; }
 program=$(realpath "$program")
 folder=$(mktemp -d)
 chmod 755 "$folder" # for the user nobody

@@ -47,7 +47,7 @@ inline std::string not_whole_number(const std::string& option, std::int64_t leas
            + (text.empty() ? "nothing" : text);
 }
 
-/// Says on stderr that NIBBLE_BACKEND asks for what cannot be had. For the beginning of main().
+/// Warns on stderr if NIBBLE_BACKEND names a backend that cannot run. For the beginning of main().
 inline void warn_of_backend(const char* program)
 {
     const nibble::status s = nibble::environment_status();
@@ -73,7 +73,7 @@ inline std::string need_folder(const std::string& folder)
     return {};
 }
 
-/// The whole of a file or a pipe. If that cannot be had, or is nothing, `wrong` becomes a sentence about it.
+/// The whole of a file or a pipe. If it cannot be read, or is empty, `wrong` becomes a sentence about it.
 inline std::vector<char> read_file(const std::string& path, std::string& wrong)
 {
     std::vector<char> bytes;

@@ -42,7 +42,7 @@ imatrix_reader open_imatrix(const mapped_file& file)
     return std::move(*opened);
 }
 
-// After the work, so that nothing is told that is not so.
+// After the work, so that it reports only what has happened.
 void tell(const quantize_options& options, const quantized_file& made, std::uint64_t bytes, double seconds)
 {
     using change = quantized_file::change;

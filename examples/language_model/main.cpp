@@ -80,7 +80,7 @@ row measure(model& m, const std::string& name, const std::string& text, std::siz
     return r;
 }
 
-// Text that the model goes on with, sampled at temperature 0.7 by a fixed sequence, so that formats can be compared.
+// The text and what the model adds to it, sampled at temperature 0.7 by a fixed sequence, so that formats can be compared.
 std::string generate(model& m, std::string text, std::size_t count)
 {
     std::uint64_t state = 1611;

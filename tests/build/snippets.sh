@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # snippets.sh COMPILER: every C++ and C example in README.md and docs compiles, and the README's first program runs. A snippet without functions or
-# types of its own stands in one, after snippets.hpp, which declares what the texts take as given.
+# types of its own is put into a function, after snippets.hpp, which declares the names that the texts assume.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -137,7 +137,7 @@ NIBBLE_BLOCKS
 
 /// The values of IQ4_NL's and IQ4_XS's codes.
 inline constexpr std::int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-/// Twice the values of MXFP4's and NVFP4's codes; code 8, the negative zero, is written by nobody.
+/// Twice the values of MXFP4's and NVFP4's codes; code 8 (negative zero) is never written.
 inline constexpr std::int8_t fp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 NIBBLE_END_TYPES

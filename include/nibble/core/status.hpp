@@ -17,7 +17,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     size_overflow,           ///< the number of bytes does not fit std::ptrdiff_t; core/checked_size.hpp
     element_type_mismatch,   ///< an array holds elements of another type than the one asked for
     layout_unsupported,      ///< the elements of a row do not stand next to each other, in the order of the inputs, in the CPU's memory
-    misaligned,              ///< an array's address is no multiple of its elements' alignment
+    misaligned,              ///< an array's address is not a multiple of its elements' alignment
     group_size_invalid,      ///< a group size is below 1, or odd for 4-bit codes, which are stored in pairs
     granularity_unsupported, ///< this operation does not support this granularity
     params_count_mismatch,   ///< the number of scales, zero points, multipliers, bias values or weights of importance does not fit
@@ -44,7 +44,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     out_of_memory,           ///< an allocation failed
     ggml_type_unknown,       ///< ggml has no such tensor type, or has given it up
     ggml_type_unsupported,   ///< nibble knows this tensor type's size only
-    cols_not_whole_blocks,   ///< the number of columns is no multiple of the type's block
+    cols_not_whole_blocks,   ///< the number of columns is not a multiple of the type's block
     recipe_unknown,          ///< no quantization recipe has this name or number
     file_not_gguf,           ///< the bytes do not start with GGUF
     file_not_npy,            ///< the bytes do not start with the mark of a .npy file

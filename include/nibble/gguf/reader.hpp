@@ -57,7 +57,7 @@ public:
         return p;
     }
 
-    /// In the file's order. Without data, if that is not all there or the type is unknown.
+    /// In the file's order. Without data if the data is incomplete or the type is unknown.
     gguf_tensor tensor(std::size_t i) const noexcept { return tensor_at(entries()[pairs_ + i].position); }
 
     result<gguf_value> find(std::string_view key) const noexcept

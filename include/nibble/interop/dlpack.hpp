@@ -61,7 +61,7 @@ inline result<matrix_view<T>> from_dlpack(const DLTensor& tensor) noexcept
     return m;
 }
 
-/// A DLTensor of a matrix; it points into shape and strides, which must outlive it. DLPack has no constants: nobody may write through
+/// A DLTensor of a matrix; it points into shape and strides, which must outlive it. DLPack has no constants: do not write through
 /// the tensor of a matrix of them.
 template <class DLTensor, class T>
 inline DLTensor to_dlpack(matrix_view<T> m, std::int64_t (&shape)[2], std::int64_t (&strides)[2]) noexcept

@@ -81,7 +81,7 @@ inline bool any_zero_point(span<const std::int32_t> zero_points) noexcept
     return any;
 }
 
-/// The rules of both operators but for scales, before the first write. Matrices stand below each other.
+/// The rules of both operators, except those for scales, before the first write. Matrices are stacked below each other.
 template <class A, class B, class Y>
 inline status check_matmul(const matmul_shape& s, matrix_view<const A> a, span<const std::int32_t> a_zero_point, matrix_view<const B> b,
     span<const std::int32_t> b_zero_point, matrix_view<Y> y) noexcept
