@@ -399,6 +399,25 @@ inline void test_chunks(const primitives_test& t) noexcept
         t, "zero_shorts", [&](const ints(&)[chunk_vectors]) NIBBLE_UNROLLED { return narrow(zero_shorts()); },
         [](std::int32_t) { return 0; }, t.bytes);
 
+    // One lane alone.
+    for (std::ptrdiff_t j = 0; j < chunk; ++j) {
+        std::int32_t whole[chunk] = {};
+        float real[chunk] = {};
+        std::uint8_t codes[chunk] = {};
+        whole[j] = -40000;
+        real[j] = float_from_bits(0xff800001u);
+        codes[j] = 0x84;
+        ints v[chunk_vectors];
+        floats x[chunk_vectors];
+        load_chunk(whole, v);
+        load_chunk(real, x);
+        expect(t, "any_least of one", j, any_least(lowest(zero_shorts(), to_shorts(v))), true);
+        expect(t, "any_least of none", j, any_least(shifted(to_shorts(v), 1)), false);
+        expect(t, "any_nan of one", j, any_nan(x), true);
+        expect(t, "any_code_above of one", j, any_code_above(codes, 3), true);
+        expect(t, "any_code_above of none", j, any_code_above(codes, 4), false);
+    }
+
     for (std::ptrdiff_t i = 0; i < t.count; i += chunk) {
         floats x[chunk_vectors];
         load_chunk(t.any[0] + i, x);

@@ -285,13 +285,6 @@ inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
 {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), codes);
 }
-// Finished here: left to itself GCC does all products of a step first and all additions after, for which 16 registers are too
-// few (6 rows x 16 columns of int8: 134 GOP/s instead of 172).
-inline vector kept(vector v) noexcept
-{
-    __asm__("" : "+x"(v));
-    return v;
-}
 template <int Count, int Mask>
 inline vector bits_of(vector v) noexcept
 {

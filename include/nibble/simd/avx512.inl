@@ -261,12 +261,6 @@ inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
 {
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), codes);
 }
-// Finished here, as in avx2.inl.
-inline vector kept(vector v) noexcept
-{
-    __asm__("" : "+v"(v));
-    return v;
-}
 template <int Count, int Mask>
 inline vector bits_of(vector v) noexcept
 {

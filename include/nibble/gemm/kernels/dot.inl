@@ -15,6 +15,7 @@
 //                                    acc + the products of at most chain_quads quads: where sums wait in int16, 8 * 2 * 15 * 128 = 30720
 //                                    fits. Larger weights make shorter chains (gemv_blocks.inl)
 //   dot_wide(acc, a, w)              acc + the products of activations and weights in [-127, 127], which are bytes plus weight_offset8
+//   kept(v)                          on x86: v, which the compiler finishes before it goes on
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif

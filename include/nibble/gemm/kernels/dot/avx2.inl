@@ -2,6 +2,14 @@
 NIBBLE_BEGIN
 namespace avx2 {
 
+// Finished here: left to itself GCC does all products of a step first and all additions after, for which 16 registers are too
+// few (6 rows x 16 columns of int8: 134 GOP/s instead of 172).
+inline vector kept(vector v) noexcept
+{
+    __asm__("" : "+x"(v));
+    return v;
+}
+
 // vpmaddwd multiplies int16 and adds neighbours. A 16-bit half of a column's quad holds (k0, k1) or (k2, k3) as bytes, so the even k and the
 // odd k make two operands.
 using activation8 = std::int16_t;

@@ -2,6 +2,13 @@
 NIBBLE_BEGIN
 namespace avx512 {
 
+// Finished here, as in avx2.inl.
+inline vector kept(vector v) noexcept
+{
+    __asm__("" : "+v"(v));
+    return v;
+}
+
 // vpmaddwd multiplies int16 and adds neighbours. A 16-bit half of a column's quad holds (k0, k1) or (k2, k3) as bytes, so the even k and the
 // odd k make two operands.
 using activation8 = std::int16_t;
