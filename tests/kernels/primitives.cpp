@@ -25,6 +25,8 @@ void note(const char* primitive, std::ptrdiff_t at, double got, double wanted)
             += std::string(primitive) + " at " + std::to_string(at) + ": " + std::to_string(got) + ", not " + std::to_string(wanted) + "\n";
 }
 
+bool is_number(float x) { return (float_bits(x) & 0x7fffffffu) <= 0x7f800000u; }
+
 // Zeros, infinities, NaNs, ends of types, halves of what is rounded, and their neighbours.
 std::vector<float> special_floats()
 {
@@ -90,14 +92,14 @@ TEST_CASE("every primitive does what its contract says, on every backend", "[cho
     };
     const auto number = [&] {
         const float x = any_float();
-        return x == x ? x : 3.0f;
+        return is_number(x) ? x : 3.0f;
     };
     const auto any_int = [&] { return static_cast<std::int32_t>(random.bits()) >> random.integer(0, 31); };
     std::vector<float> numbers, small_floats;
     for (const float x : floats) {
-        if (x == x)
+        if (is_number(x))
             numbers.push_back(x);
-        if (x >= -2147483648.0f && x < 2147483648.0f)
+        if (is_number(x) && x >= -2147483648.0f && x < 2147483648.0f)
             small_floats.push_back(x);
     }
     const auto in_int32
@@ -108,8 +110,8 @@ TEST_CASE("every primitive does what its contract says, on every backend", "[cho
     const auto s = pairs(small_floats, in_int32);
     const auto z = pairs(ints, any_int);
     const auto real = [&](std::ptrdiff_t) { return static_cast<double>(random.real()) * static_cast<double>(random.real()); };
-    const auto between = [&](auto type, std::int32_t low, std::int32_t high) {
-        return [&random, type, low, high](std::ptrdiff_t) {
+    const auto between = [&]([[maybe_unused]] auto type, std::int32_t low, std::int32_t high) {
+        return [&random, low, high](std::ptrdiff_t) {
             const std::int32_t end = random.integer(0, 7);
             return static_cast<decltype(type)>(end == 0 ? low : end == 1 ? high : random.integer(low, high));
         };

@@ -331,6 +331,7 @@ inline void test_float8(const primitives_test& t) noexcept
     }
 }
 
+// Called by its full name: neon_dotprod has chunk_shorts from neon, whose own function would be as good a match.
 // The int16 of a chunk in order: how far each reaches into every window of 255 numbers, as an int8, and the sum of that.
 inline void read_shorts(const chunk_shorts& s, std::int32_t (&out)[chunk]) noexcept
 {
@@ -353,7 +354,7 @@ inline void test_exponents(const primitives_test& t) noexcept
             from[j] = t.codes[i + j] << 23 | within(t.codes[i + j + 1024], 0, (255 - t.codes[i + j]) << FractionBits);
         ints v[chunk_vectors];
         load_chunk(from, v);
-        read_shorts(exponent_and_low<FractionBits>(v), got);
+        NIBBLE_BACKEND_NAME::read_shorts(exponent_and_low<FractionBits>(v), got);
         for (std::ptrdiff_t j = 0; j < chunk; ++j)
             expect(t, "exponent_and_low", i + j, got[j], (from[j] >> 23 << FractionBits) + (from[j] & 255));
     }
@@ -466,8 +467,8 @@ inline void test_chunks(const primitives_test& t) noexcept
         load_chunk(t.ints[0] + i, v);
         const std::int32_t by = to_short(t.ints[1][i]);
         std::int32_t as_they_are[chunk], moved[chunk];
-        read_shorts(to_shorts(v), as_they_are);
-        read_shorts(shifted(to_shorts(v), by), moved);
+        NIBBLE_BACKEND_NAME::read_shorts(to_shorts(v), as_they_are);
+        NIBBLE_BACKEND_NAME::read_shorts(shifted(to_shorts(v), by), moved);
         for (std::ptrdiff_t j = 0; j < chunk; ++j) {
             expect(t, "to_shorts", i + j, as_they_are[j], to_short(t.ints[0][i + j]));
             expect(t, "shifted", i + j, moved[j], to_short(to_short(t.ints[0][i + j]) + by));
@@ -479,7 +480,7 @@ inline void test_chunks(const primitives_test& t) noexcept
         floats x[chunk_vectors];
         load_chunk(t.any[0] + i, x);
         std::int32_t rounded[chunk], truncated[chunk], away[chunk];
-        read_shorts(round_to_shorts(x), rounded);
+        NIBBLE_BACKEND_NAME::read_shorts(round_to_shorts(x), rounded);
         ints down[chunk_vectors], up[chunk_vectors], even[chunk_vectors];
         for (std::size_t v = 0; v < chunk_vectors; ++v) {
             const floats y = within_shorts(x[v]);
@@ -487,10 +488,10 @@ inline void test_chunks(const primitives_test& t) noexcept
             up[v] = round_half_away_to_int(y);
             even[v] = round_to_int(y);
         }
-        read_shorts(to_shorts(down), truncated);
-        read_shorts(to_shorts(up), away);
+        NIBBLE_BACKEND_NAME::read_shorts(to_shorts(down), truncated);
+        NIBBLE_BACKEND_NAME::read_shorts(to_shorts(up), away);
         std::int32_t to_even[chunk];
-        read_shorts(to_shorts(even), to_even);
+        NIBBLE_BACKEND_NAME::read_shorts(to_shorts(even), to_even);
         for (std::ptrdiff_t j = 0; j < chunk; ++j) {
             const float number = t.any[0][i + j];
             const double nearest = static_cast<double>(strict_math::nearbyint(number));
