@@ -279,7 +279,6 @@ inline void store_sums(ints low, ints high, std::int32_t* out) noexcept
 using vector = __m256i;
 inline vector load_vector(const std::byte* p) noexcept { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 inline void store_vector(vector v, std::byte* p) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
-inline vector and_vector(vector a, vector b) noexcept { return _mm256_and_si256(a, b); }
 inline vector or_vector(vector a, vector b) noexcept { return _mm256_or_si256(a, b); }
 inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
 {
@@ -294,7 +293,7 @@ inline vector bits_of(vector v) noexcept
         v = _mm256_srli_epi16(v, Count);
     else if constexpr (Count < 0)
         v = _mm256_slli_epi16(v, -Count);
-    return and_vector(v, _mm256_set1_epi8(static_cast<char>(Mask)));
+    return _mm256_and_si256(v, _mm256_set1_epi8(static_cast<char>(Mask)));
 }
 inline vector add_bytes(vector v, int by) noexcept { return _mm256_add_epi8(v, _mm256_set1_epi8(static_cast<char>(by))); }
 

@@ -255,7 +255,6 @@ inline void store_sums(ints low, ints high, std::int32_t* out) noexcept
 using vector = __m512i;
 inline vector load_vector(const std::byte* p) noexcept { return _mm512_loadu_si512(p); }
 inline void store_vector(vector v, std::byte* p) noexcept { _mm512_storeu_si512(p, v); }
-inline vector and_vector(vector a, vector b) noexcept { return _mm512_and_si512(a, b); }
 inline vector or_vector(vector a, vector b) noexcept { return _mm512_or_si512(a, b); }
 inline vector look_up(const std::int8_t (&table)[16], vector codes) noexcept
 {
@@ -270,7 +269,7 @@ inline vector bits_of(vector v) noexcept
         v = _mm512_srli_epi16(v, Count);
     else if constexpr (Count < 0)
         v = _mm512_slli_epi16(v, -Count);
-    return and_vector(v, _mm512_set1_epi8(static_cast<char>(Mask)));
+    return _mm512_and_si512(v, _mm512_set1_epi8(static_cast<char>(Mask)));
 }
 inline vector add_bytes(vector v, int by) noexcept { return _mm512_add_epi8(v, _mm512_set1_epi8(static_cast<char>(by))); }
 
