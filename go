@@ -101,7 +101,7 @@ run_tests() {
     shift
   fi
   need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev meson libdlpack-dev \
-    python3
+    libtbb-dev python3
   # One by one: not every system that has the others has these. The first holds clang's sanitizers and libFuzzer.
   need libclang-rt-dev
   need libtorch-dev

@@ -55,11 +55,11 @@ struct counts {
 counts count(const matrix& m)
 {
     counts c;
-    for (std::ptrdiff_t panel = 0; panel < m.n; panel += nibble::packed_panel) {
+    for (std::ptrdiff_t panel = 0; panel < m.n; panel += nibble::panel_columns) {
         // The greatest sum of positive or of negative weights in an int16 lane that `quads` quads from k = i on have in any channel.
         const auto greatest = [&](std::ptrdiff_t i, std::ptrdiff_t quads) {
             int most = 0;
-            for (std::ptrdiff_t j = panel; j < std::min(m.n, panel + nibble::packed_panel); ++j)
+            for (std::ptrdiff_t j = panel; j < std::min(m.n, panel + nibble::panel_columns); ++j)
                 for (std::ptrdiff_t lane = 0; lane < 2; ++lane) {
                     int positive = 0, negative = 0;
                     for (std::ptrdiff_t q = 0; q < quads; ++q)

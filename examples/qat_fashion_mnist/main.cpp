@@ -107,7 +107,8 @@ int main(int argc, char** argv)
     for (std::size_t s = 0; s < seeds; ++s)
         trained.emplace_back(std::vector<std::ptrdiff_t> {pixels, 256, 128, 10}, static_cast<unsigned>(s + 1));
     std::vector<double> floats(seeds);
-    in_parallel(o.threads, seeds, [&](std::size_t s) {
+    nibble::thread_pool pool(static_cast<std::size_t>(o.threads));
+    pool.parallel_for(seeds, [&](std::size_t s) {
         const double loss = train(trained[s], training, o.float_epochs, float_rate, static_cast<unsigned>(s + 100), shown);
         floats[s] = accuracy(trained[s], test);
         char line[100];
@@ -120,7 +121,7 @@ int main(int argc, char** argv)
     std::vector<double> longer(seeds);
     std::vector<std::vector<double>> ptq(setting_count, std::vector<double>(seeds)), mse = ptq, gptq = ptq, qat = ptq,
                                                                                      simulation_error = ptq;
-    in_parallel(o.threads, seeds * (setting_count + 1), [&](std::size_t i) {
+    pool.parallel_for(seeds * (setting_count + 1), [&](std::size_t i) {
         const std::size_t s = i / (setting_count + 1), at = i % (setting_count + 1);
         const unsigned seed = static_cast<unsigned>(s + 200);
         network net = trained[s];

@@ -4,26 +4,10 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <thread>
 
 using namespace nibble;
 
 namespace {
-
-struct thread_executor {
-    template <class Function>
-    void parallel_for(std::size_t count, Function function) const
-    {
-        std::vector<std::thread> threads;
-        for (std::size_t t = 0; t < 3; ++t)
-            threads.emplace_back([&, t] {
-                for (std::size_t i = t; i < count; i += 3)
-                    function(i);
-            });
-        for (std::thread& thread : threads)
-            thread.join();
-    }
-};
 
 struct weights {
     std::vector<float> scales;
@@ -135,7 +119,7 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
     check_everywhere<C>(expected, m, n, gemm_workspace(m, placed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const float> rows(a.data(), m, k, a_stride);
         const auto product = [&](auto activations) {
-            return threaded ? gemm(rows, activations, placed, e, c, workspace, thread_executor {})
+            return threaded ? gemm(rows, activations, placed, e, c, workspace, test::three_threads())
                             : gemm(rows, activations, placed, e, c, workspace);
         };
         return reduced    ? product(reduced_range(dynamic_activations {}))
@@ -165,7 +149,7 @@ void compare_static(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::i
     check_everywhere<C>(expected, m, n, gemm_workspace(m, *packed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const A> rows(a.data(), m, k);
         const auto product = [&](auto activations) {
-            return threaded ? gemm(rows, activations, *packed, e, c, workspace, thread_executor {})
+            return threaded ? gemm(rows, activations, *packed, e, c, workspace, test::three_threads())
                             : gemm(rows, activations, *packed, e, c, workspace);
         };
         return reduced ? product(reduced_range(s)) : product(s);
@@ -197,7 +181,7 @@ void compare_float(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, const e
     reference::gemm<W, float>({a.data(), m, k}, view, e, matrix_view<float>(expected.data(), m, n));
     check_everywhere<float>(expected, m, n, 0, [&](matrix_view<float> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const float> rows(a.data(), m, k);
-        return threaded ? gemm(rows, placed, e, c, workspace, thread_executor {}) : gemm(rows, placed, e, c, workspace);
+        return threaded ? gemm(rows, placed, e, c, workspace, test::three_threads()) : gemm(rows, placed, e, c, workspace);
     });
 }
 

@@ -45,7 +45,7 @@ namespace detail {
 inline double reach_of(const min_max_observer& o) noexcept
 {
     const value_range r = o.range();
-    return static_cast<double>(r.high > -r.low ? r.high : -r.low);
+    return static_cast<double>(larger(r.high, -r.low));
 }
 
 inline double growth_of(const min_max_observer& calibration, const min_max_observer& now) noexcept
@@ -77,7 +77,7 @@ inline drift compare(const histogram_observer& calibration, const histogram_obse
         below_before += before.count(i);
         below_after += after.count(i);
         const double apart = std::fabs(static_cast<double>(below_before) / n - static_cast<double>(below_after) / m);
-        d.distance = apart > d.distance ? apart : d.distance;
+        d.distance = larger(apart, d.distance);
         if (before.bin_begin(i + 1) <= static_cast<double>(before.values().low)
             || before.bin_begin(i) > static_cast<double>(before.values().high))
             outside += after.count(i);

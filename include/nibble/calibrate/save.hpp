@@ -65,7 +65,7 @@ struct saved_observer<min_max_observer> {
         at.take(ends, 2);
         at.take(counts, 3);
         const min_max_observer empty;
-        if (magnitude_bits(ends[0]) >= 0x7f800000u || magnitude_bits(ends[1]) >= 0x7f800000u)
+        if (!is_finite(ends[0]) || !is_finite(ends[1]))
             return status::observers_damaged;
         // Sums of three loads of 2^62 values still fit 64 bits.
         for (const std::uint64_t count : counts)

@@ -32,7 +32,7 @@ enum class [[nodiscard]] status : std::uint8_t {
     not_packed_weights,      ///< the bytes do not start with the packed-weights mark
     packed_version,          ///< the weights were packed by a version with another layout
     packed_damaged,          ///< the header of packed weights contradicts itself or its size
-    grouped_weights,         ///< exact sums need weights with one scale per channel, not groups or offsets
+    grouped_weights,         ///< exact sums need weights with one scale per channel, not groups or minimums
     activation_out_of_range, ///< activations of reduced range hold a code of more than 7 bits
     weight_type_mismatch,    ///< this operation does not take weights of this type
     weights_missing,         ///< packed weights were never made: an empty view, such as that of a failed make()
@@ -127,7 +127,7 @@ constexpr const char* to_string(status s) noexcept
     case status::packed_version: return "these weights were packed by a version with another layout: pack them again";
     case status::packed_damaged: return "the header of these packed weights contradicts itself or its size";
     case status::grouped_weights:
-        return "exact sums, of int32 output or a requantization, need weights with one scale per channel, not groups or offsets";
+        return "exact sums, of int32 output or a requantization, need weights with one scale per channel, not groups or minimums";
     case status::activation_out_of_range:
         return "activations of reduced range are in [-64, 63], or [0, 127] if uint8: quantize them with code_range::reduced";
     case status::weight_type_mismatch: return "this operation does not take weights of this type";

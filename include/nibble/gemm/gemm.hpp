@@ -123,7 +123,7 @@ inline status check_gemm(
     if ((!float_a || Reduced) && w.type != weight_type::s8)
         return status::weight_type_mismatch;
     if (std::is_same_v<C, std::int32_t>) {
-        if (w.groups > 1 || w.has_offsets)
+        if (w.groups > 1 || w.section.has_minimums)
             return status::grouped_weights;
         constexpr std::uint32_t infinity = 0x7f800000u, one = 0x3f800000u;
         if (!e.bias.empty() || !e.scale.empty() || e.function != activation::none || float_bits(e.clamp_high) != infinity
@@ -153,7 +153,7 @@ inline status check_gemm(
             return status::zero_point_out_of_range;
     if (w.quantized()) {
         const std::ptrdiff_t in_a_sum = w.k < w.group_size ? w.k : w.group_size;
-        if (in_a_sum > max_k(std::is_same_v<A, std::uint8_t>, s.zero_point != 0, w.has_zero_points))
+        if (in_a_sum > max_k(std::is_same_v<A, std::uint8_t>, s.zero_point != 0, w.section.has_zero_points))
             return status::k_too_large;
     }
     return status::ok;
@@ -172,10 +172,7 @@ inline gemm_args describe_product(
     args.group_size = w.group_size;
     args.groups = w.groups;
     args.padded_k = w.padded_k;
-    args.half_scales = w.half_scales;
-    args.has_zero_points = w.has_zero_points;
-    args.has_offsets = w.has_offsets;
-    args.without_sums = w.without_sums;
+    args.section = w.section;
     args.compact = w.compact;
     args.c = c.data;
     args.c_stride = c.stride;
@@ -232,7 +229,7 @@ inline status pack_activations(
     pack.row_scales = reinterpret_cast<float*>(first + plan.row_scales.value());
     pack.rows = m;
     pack.group_sums = reinterpret_cast<std::int32_t*>(first + plan.group_sums.value());
-    pack.without_sums = !w.has_zero_points && !w.has_offsets;
+    pack.without_sums = !w.section.has_zero_points && !w.section.has_minimums;
     const kernel<pack_activations_args> run = packing_kernel<A>(b);
     executor.parallel_for(static_cast<std::size_t>((m + task_rows - 1) / task_rows), [&](std::size_t i) {
         pack_activations_args part = pack;
@@ -258,7 +255,7 @@ inline void run_tasks(kernel<gemm_args> run, const gemm_args& args, std::ptrdiff
 {
     constexpr std::ptrdiff_t task_panels = 8;
     constexpr std::size_t second_level_cache = std::size_t {2} << 20;
-    const std::ptrdiff_t panels = (args.n + packed_panel - 1) / packed_panel;
+    const std::ptrdiff_t panels = (args.n + panel_columns - 1) / panel_columns;
     const std::ptrdiff_t together = static_cast<std::size_t>(panels) * args.panel_bytes > second_level_cache ? 3 : 1;
     const std::ptrdiff_t row_tasks = (m + product_rows - 1) / product_rows, panel_tasks = (panels + task_panels - 1) / task_panels;
     executor.parallel_for(static_cast<std::size_t>(row_tasks * panel_tasks), [&](std::size_t i) {
@@ -348,7 +345,7 @@ inline status gemm(matrix_view<const A> a, std::int32_t a_zero_point, packed_wei
     span<std::byte> workspace, Executor&& executor = Executor {})
 {
     static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
-    if (w.groups > 1 || w.has_offsets)
+    if (w.groups > 1 || w.section.has_minimums)
         return status::grouped_weights;
     requantize_params params {};
     if (const status s = detail::check_requantization<C>(r, w.n, params); s != status::ok)

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <new>
 
+#include "../core/bits.hpp"
 #include "../core/memory.hpp"
 #include "cursor.hpp"
 
@@ -98,7 +99,7 @@ private:
     status read(const gguf_options& options) noexcept
     {
         detail::gguf_cursor at {bytes_, 0, options};
-        const std::size_t marked = bytes_.size() < 4 ? bytes_.size() : 4;
+        const std::size_t marked = smaller(bytes_.size(), std::size_t {4});
         if (marked != 0 && std::memcmp(bytes_.data(), "GGUF", marked) != 0)
             return status::file_not_gguf;
         char mark[4] = {};

@@ -6,6 +6,7 @@
 // count)   that returns false if it could not take them; gguf_memory is one.
 #pragma once
 
+#include "../core/bits.hpp"
 #include "value.hpp"
 
 NIBBLE_BEGIN_TYPES
@@ -138,8 +139,8 @@ struct gguf_stream {
     void zeros(std::uint64_t count) noexcept
     {
         static constexpr std::byte none[64] = {};
-        for (; count > 0; count -= count < 64 ? count : 64)
-            bytes(none, std::size_t {count < 64 ? count : 64});
+        for (; count > 0; count -= smaller(count, std::size_t {64}))
+            bytes(none, smaller(count, std::size_t {64}));
     }
     void value(const gguf_value& v) noexcept
     {

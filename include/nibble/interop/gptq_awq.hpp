@@ -114,7 +114,7 @@ inline status check_checkpoint(const checkpoint_layer& l, checkpoint_codes forma
 inline status check_scales(span<const std::byte> scales) noexcept
 {
     for (std::size_t i = 0; i < scales.size() / 2; ++i)
-        if (!valid_scale(float_bits(to_float(load_from<half>(scales, static_cast<std::ptrdiff_t>(i))))))
+        if (!is_positive_finite(to_float(load_from<half>(scales, static_cast<std::ptrdiff_t>(i)))))
             return status::scale_invalid;
     return status::ok;
 }
@@ -185,7 +185,7 @@ inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::pt
         for (std::ptrdiff_t i = 0; i < k; ++i)
             ++next[group_of(i)];
         for (std::ptrdiff_t g = 0; g < groups; ++g) {
-            const std::ptrdiff_t wanted = k - g * group_size < group_size ? k - g * group_size : group_size;
+            const std::ptrdiff_t wanted = smaller(k - g * group_size, group_size);
             if (next[g] != wanted)
                 return status::group_index_invalid;
             next[g] = static_cast<std::int32_t>(g * group_size);

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "../core/bits.hpp"
 #include "array.hpp"
 
 NIBBLE_BEGIN
@@ -24,7 +25,7 @@ struct npy_text {
     void skip_spaces() noexcept
     {
         const std::size_t spaces = text.find_first_not_of(" \t\n\r\f");
-        text.remove_prefix(spaces < text.size() ? spaces : text.size());
+        text.remove_prefix(smaller(spaces, text.size()));
     }
     bool accept(std::string_view token) noexcept
     {
@@ -134,7 +135,7 @@ inline result<npy_file> parse_npy(span<const std::byte> bytes) noexcept
     static constexpr char mark[] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
     if (check(bytes) != status::ok)
         return status::null_pointer;
-    const std::size_t marked = bytes.size() < sizeof mark ? bytes.size() : sizeof mark;
+    const std::size_t marked = smaller(bytes.size(), sizeof mark);
     if (marked != 0 && std::memcmp(bytes.data(), mark, marked) != 0)
         return status::file_not_npy;
     if (bytes.size() < 8)

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "../core/bits.hpp"
 #include "../gguf/value.hpp"
 #include "array.hpp"
 
@@ -197,7 +198,7 @@ struct safetensors_text {
         const std::size_t end = text.find_first_not_of("0123456789");
         if (end == 0 || text.empty())
             fail(status::file_damaged);
-        text.remove_prefix(end < text.size() ? end : text.size());
+        text.remove_prefix(smaller(end, text.size()));
     }
     /// A number, true, false or null.
     void skip_word() noexcept

@@ -29,7 +29,7 @@ inline std::size_t qlinear_conv_workspace(const conv_filter& w, const tflite::wi
         || !(256 * shape_extent(batch, out_height, out_width, w.out_channels())).fits())
         return SIZE_MAX;
     const detail::conv_parts parts(w, batch * height * width * w.in_channels(), batch * out_height * out_width * w.out_channels(), 1);
-    return (checked_size(parts.fixed()) + parts.thread() * checked_size(threads < 1 ? 1 : threads)).value();
+    return (checked_size(parts.fixed()) + parts.thread() * checked_size(larger(threads, 1))).value();
 }
 /// And for conv_integer.
 inline std::size_t conv_integer_workspace(const conv_filter& w, const tflite::window& at, std::ptrdiff_t batch, std::ptrdiff_t height,
@@ -40,7 +40,7 @@ inline std::size_t conv_integer_workspace(const conv_filter& w, const tflite::wi
         || !(256 * shape_extent(batch, out_height, out_width, w.out_channels())).fits())
         return SIZE_MAX;
     const detail::conv_parts parts(w, batch * height * width * w.in_channels(), batch * out_height * out_width * w.out_channels(), 4);
-    return (checked_size(parts.fixed()) + parts.thread() * checked_size(threads < 1 ? 1 : threads)).value();
+    return (checked_size(parts.fixed()) + parts.thread() * checked_size(larger(threads, 1))).value();
 }
 
 /// y: batch x output channels x output_height(at, x.height) x output_width(at, x.width). Work is divided among as many threads as the

@@ -91,12 +91,12 @@ inline void for_each_pixels(std::ptrdiff_t pixels, const conv_parts& parts, span
 {
     constexpr std::ptrdiff_t tile = tflite::detail::conv_tile;
     const std::ptrdiff_t tiles = (pixels + tile - 1) / tile, room = static_cast<std::ptrdiff_t>(scratch.size() / parts.thread()),
-                         threads = room < tiles ? room : tiles;
+                         threads = smaller(room, tiles);
     executor.parallel_for(static_cast<std::size_t>(threads), [&](std::size_t thread) {
         const std::ptrdiff_t t = static_cast<std::ptrdiff_t>(thread);
         for (std::ptrdiff_t unit = tiles * t / threads; unit < tiles * (t + 1) / threads; ++unit) {
             const std::ptrdiff_t first = unit * tile;
-            run(scratch.data() + thread * parts.thread(), first, pixels - first < tile ? pixels - first : tile);
+            run(scratch.data() + thread * parts.thread(), first, smaller(pixels - first, tile));
         }
     });
 }

@@ -181,7 +181,7 @@ inline void for_each_tile(const axis_shape& s, std::ptrdiff_t block_size, span<c
         const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(i) * task, end = s.count - begin < task ? s.count : begin + task;
         const default_fp_mode mode;
         for (std::ptrdiff_t first = begin; first < end; first += linear_tile) {
-            const std::ptrdiff_t count = end - first < linear_tile ? end - first : linear_tile;
+            const std::ptrdiff_t count = smaller(end - first, linear_tile);
             if (first == begin || s.kind != granularity::per_tensor)
                 for (std::ptrdiff_t j = 0; j < count; ++j) {
                     const std::size_t at = param_of(s, block_size, first + j);
@@ -200,8 +200,7 @@ NIBBLE_INLINE Q quantize_16(float x, float scale, std::int32_t zero_point) noexc
 {
     const float t = x / scale, low = static_cast<float>(code_traits<Q>::qmin - zero_point),
                 high = static_cast<float>(code_traits<Q>::qmax - zero_point);
-    const bool is_nan = (float_bits(t) & 0x7fffffffu) > 0x7f800000u;
-    const float bounded = strict_math::choose(is_nan, 0.0f, strict_math::choose(t < low, low, strict_math::choose(high < t, high, t)));
+    const float bounded = strict_math::choose(is_nan(t), 0.0f, strict_math::clamp(t, low, high));
     return static_cast<Q>(static_cast<std::int32_t>(strict_math::nearbyint(bounded)) + zero_point);
 }
 

@@ -1,6 +1,7 @@
 // The shapes of ONNX's matrix products (matmul.hpp): those of numpy.matmul.
 #pragma once
 
+#include "../core/bits.hpp"
 #include "../core/view.hpp"
 
 NIBBLE_BEGIN
@@ -61,7 +62,7 @@ inline result<matmul_shape> describe_matmul(span<const std::ptrdiff_t> a, span<c
         return true;
     };
     bool fits = grow(s.m) && grow(s.k) && grow(s.n);
-    for (std::size_t i = 0; i + 2 < (a_rank > b_rank ? a_rank : b_rank); ++i) {
+    for (std::size_t i = 0; i + 2 < larger(a_rank, b_rank); ++i) {
         const std::ptrdiff_t of_a = matmul_shape::batch(a, i), of_b = matmul_shape::batch(b, i);
         if (of_a != of_b && of_a != 1 && of_b != 1)
             return status::shape_mismatch;

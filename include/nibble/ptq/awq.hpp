@@ -8,7 +8,7 @@
 
 #include "hessian.hpp"
 #include "smooth_quant.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -61,7 +61,7 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
     const default_fp_mode mode;
     float greatest = 0.0f;
     for (const float& x : magnitude)
-        greatest = x > greatest ? x : greatest;
+        greatest = larger(x, greatest);
     const int shift = 9 - exponent_of(greatest);
     awq_report done;
     for (int step = 0; step < steps; ++step) {
@@ -70,9 +70,9 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
         const double ratio = static_cast<double>(step) / steps;
         double most = 0, least = HUGE_VAL;
         for (std::size_t c = 0; c < columns; ++c) {
-            const double power = portable_pow(std::ldexp(static_cast<double>(magnitude[c]), shift), ratio), s = power > 1e-4 ? power : 1e-4;
-            most = s > most ? s : most;
-            least = s < least ? s : least;
+            const double power = portable_pow(std::ldexp(static_cast<double>(magnitude[c]), shift), ratio), s = larger(power, 1e-4);
+            most = larger(s, most);
+            least = smaller(s, least);
             tried[c] = static_cast<float>(s);
         }
         const double middle = std::sqrt(most) * std::sqrt(least);
@@ -137,7 +137,7 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
     const params_steps layout = steps_of(f.kind, k, f.group_size);
     const int tries = 1 + static_cast<int>(depth * steps);
     for (std::ptrdiff_t begin = 0; begin < k; begin += layout.group_size) {
-        const std::ptrdiff_t size = k - begin < layout.group_size ? k - begin : layout.group_size;
+        const std::ptrdiff_t size = smaller(k - begin, layout.group_size);
         for (int step = 0; step < tries; ++step) {
             if (!report_progress((static_cast<double>(begin) + static_cast<double>(size) * step / tries) / static_cast<double>(k)))
                 return status::cancelled;
@@ -146,8 +146,8 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
             for (std::ptrdiff_t r = 0; r < n; ++r) {
                 float low = 0.0f, high = 0.0f;
                 for (std::ptrdiff_t c = begin; c < begin + size; ++c) {
-                    low = w(r, c) < low ? w(r, c) : low;
-                    high = w(r, c) > high ? w(r, c) : high;
+                    low = smaller(w(r, c), low);
+                    high = larger(w(r, c), high);
                 }
                 tried[r] = grid.params(low * part, high * part);
             }

@@ -11,7 +11,7 @@
 #include "../core/progress.hpp"
 #include "../core/strict_math.hpp"
 #include "../core/executor.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -52,8 +52,8 @@ inline scale_and_zero_point half_quadratic(
     float most = 0.0f;
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)
         for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
-            const float magnitude = float_from_bits(float_bits(w(r, c)) & 0x7fffffffu);
-            most = magnitude > most ? magnitude : most;
+            const float magnitude = magnitude_of(w(r, c));
+            most = larger(magnitude, most);
         }
     const double unit = two_to_the(-exponent_of(most) - 1);
     scale_and_zero_point p = grid.best(w, nullptr, f), found = p;
@@ -107,7 +107,7 @@ inline status hqq(matrix_view<const float> w, const weight_format& f, const quan
     for (std::ptrdiff_t first = 0; first < w.rows; first += task_rows * wave) {
         if (!report_progress(static_cast<double>(first) / static_cast<double>(w.rows)))
             return status::cancelled;
-        const std::ptrdiff_t rows = w.rows - first < task_rows * wave ? w.rows - first : task_rows * wave;
+        const std::ptrdiff_t rows = smaller(w.rows - first, task_rows * wave);
         executor.parallel_for(static_cast<std::size_t>((rows + task_rows - 1) / task_rows), [&](std::size_t task) {
             const default_fp_mode mode;
             const std::ptrdiff_t begin = first + static_cast<std::ptrdiff_t>(task) * task_rows;

@@ -57,7 +57,7 @@ inline status start_params(matrix_view<const float> x, params_start from, params
         kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
     }
     for (std::size_t i = 0; i < count; ++i)
-        if ((float_bits(low[i]) & 0x7fffffffu) > 0x7f800000u)
+        if (is_nan(low[i]))
             return status::not_finite;
     const auto shrunk
         = [&](std::size_t i, float fraction) noexcept { return params_of_range(low[i] * fraction, high[i] * fraction, rule, codes); };
@@ -115,7 +115,7 @@ inline void bound_scales(span<float> scales, float least = 1.17549435e-38f) noex
     if (check(scales) != status::ok)
         return;
     for (float& scale : scales)
-        if (!valid_scale(float_bits(scale)) || scale < least)
+        if (!is_positive_finite(scale) || scale < least)
             scale = least;
 }
 
@@ -129,7 +129,7 @@ inline status round_zero_points(span<const float> learned, code_limits codes, sp
     const default_fp_mode mode;
     for (std::size_t i = 0; i < learned.size(); ++i) {
         const float low = static_cast<float>(codes.qmin), high = static_cast<float>(codes.qmax), z = learned[i];
-        zero_points[i] = static_cast<std::int32_t>(std::nearbyint(z > low ? (z < high ? z : high) : low));
+        zero_points[i] = static_cast<std::int32_t>(std::nearbyint(z > low ? smaller(z, high) : low));
     }
     return status::ok;
 }

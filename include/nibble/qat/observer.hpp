@@ -25,14 +25,14 @@ public:
         const default_fp_mode mode;
         float low = 0.0f, high = 0.0f;
         kernels::range_f32()({x.data, x.stride, x.rows, x.cols, x.rows, x.cols, &low, &high});
-        if ((float_bits(low) & 0x7fffffffu) > 0x7f800000u)
+        if (is_nan(low))
             return status::not_finite;
         if (batches_ == 0) {
             low_ = low;
             high_ = high;
         } else if (rate_ == 0.0f) {
-            low_ = low < low_ ? low : low_;
-            high_ = high > high_ ? high : high_;
+            low_ = smaller(low, low_);
+            high_ = larger(high, high_);
         } else {
             low_ = strict_math::moved_average(low_, low, rate_);
             high_ = strict_math::moved_average(high_, high, rate_);

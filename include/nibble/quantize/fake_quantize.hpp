@@ -159,7 +159,7 @@ inline void finish_gradients(const float* sums, std::ptrdiff_t rows, std::ptrdif
                 total += static_cast<double>(sums[r * groups + g]);
             const double scaled = total * static_cast<double>(factor);
             const float gradient = static_cast<float>(scales != nullptr ? scaled * -static_cast<double>(scales[at]) : scaled);
-            out[at] = (float_bits(gradient) & 0x7fffffffu) > 0x7f800000u ? float_from_bits(0x7fc00000u) : gradient;
+            out[at] = is_nan(gradient) ? quiet_nan() : gradient;
         }
 }
 

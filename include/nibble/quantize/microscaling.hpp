@@ -48,11 +48,7 @@ inline status check_blocks(
     return status::ok;
 }
 
-inline status check_tensor_scale(float scale) noexcept
-{
-    const std::uint32_t bits = float_bits(scale);
-    return bits == 0 || bits >= 0x7f800000u ? status::scale_invalid : status::ok;
-}
+inline status check_tensor_scale(float scale) noexcept { return is_positive_finite(scale) ? status::ok : status::scale_invalid; }
 
 template <class Q>
 inline auto* bytes_of(Q* p) noexcept

@@ -193,7 +193,7 @@ inline status choose_params(matrix_view<const float> x, params_rule rule, granul
         kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
     }
     for (std::size_t i = 0; i < count; ++i)
-        if ((float_bits(low[i]) & 0x7fffffffu) > 0x7f800000u)
+        if (is_nan(low[i]))
             return status::not_finite;
     for (std::size_t i = 0; i < count; ++i) {
         const scale_and_zero_point chosen = params_of_range(low[i], high[i], rule, codes_of<Q>(rule.range));

@@ -89,11 +89,21 @@ inline void fake_quantize_backward(matrix_view<const float> x, matrix_view<const
     }
     const bool all_rows = f.params.kind == granularity::per_tensor || f.params.kind == granularity::per_column;
     const std::ptrdiff_t block_rows = all_rows ? x.rows : steps.block_rows;
-    if (!out.scale.empty())
-        detail::finish_gradients(scratch.data(), x.rows, groups, block_rows, how.factor, nullptr, out.scale);
-    if (!out.zero_point.empty())
-        detail::finish_gradients(
-            scratch.data() + x.rows * groups, x.rows, groups, block_rows, how.factor, f.params.scales.data(), out.zero_point);
+    if (x.rows == 0 || x.cols == 0)
+        return;
+    // Parameter i is that of column group i % groups in the i / groups-th block of rows.
+    const auto gradient_of = [&](std::size_t i, const float* sums, double sign_and_scale) {
+        const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(i) / groups, group = static_cast<std::ptrdiff_t>(i) % groups;
+        double total = 0.0;
+        for (std::ptrdiff_t first = block * block_rows, r = first; r < x.rows && r - first < block_rows; ++r)
+            total += static_cast<double>(sums[r * groups + group]);
+        const float gradient = static_cast<float>(total * static_cast<double>(how.factor) * sign_and_scale);
+        return strict_math::choose(is_nan(gradient), quiet_nan(), gradient);
+    };
+    for (std::size_t i = 0; i < out.scale.size(); ++i)
+        out.scale[i] = gradient_of(i, scratch.data(), 1.0);
+    for (std::size_t i = 0; i < out.zero_point.size(); ++i)
+        out.zero_point[i] = gradient_of(i, scratch.data() + x.rows * groups, -static_cast<double>(f.params.scales[i]));
 }
 
 /// A linear layer in fake quantization whose sums are exact: x and w are values that fake_quantize gave, fx (one scale) and fw (of the rows

@@ -33,7 +33,7 @@ struct sigmoid_steps {
 /// largest_power: 2^-12 ... 2^(largest_power - 12) are powers of two of their own.
 inline result<sigmoid_steps> make_sigmoid_steps(float x_scale, std::int32_t largest_power) noexcept
 {
-    if (!valid_scale(float_bits(x_scale)))
+    if (!is_positive_finite(x_scale))
         return status::scale_invalid;
     if (float_bits(x_scale) >= 0x402aaaabu) // 8/3: products of codes would leave int32.
         return status::scale_invalid;
@@ -58,12 +58,12 @@ struct leaky_multipliers {
 
 inline result<leaky_multipliers> make_leaky_multipliers(float x_scale, float alpha, float y_scale) noexcept
 {
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(y_scale))
         return status::scale_invalid;
-    if ((float_bits(alpha) & 0x7fffffffu) >= 0x7f800000u)
+    if (!is_finite(alpha))
         return status::option_invalid;
     const default_fp_mode mode;
-    const float from = pinned(x_scale), slope = pinned(float_from_bits(float_bits(alpha) & 0x7fffffffu)), to = pinned(y_scale);
+    const float from = pinned(x_scale), slope = pinned(magnitude_of(alpha)), to = pinned(y_scale);
     const auto identity = encode_multiplier(pinned(static_cast<double>(from / to)));
     const auto product = encode_multiplier(pinned(static_cast<double>(from * slope / to)));
     if (!identity || !product)
@@ -92,7 +92,7 @@ NIBBLE_INLINE std::int32_t sigmoid_of(std::int32_t steps, int bits) noexcept
 /// 2^15 where the points end, which is no code: 2^15 - 1.
 NIBBLE_INLINE std::int16_t logistic_of(std::int32_t steps) noexcept
 {
-    const std::int32_t q = (sigmoid_of(steps < 0 ? -steps : steps, 9) + 512) >> 10, positive = q > 32767 ? 32767 : q;
+    const std::int32_t q = (sigmoid_of(steps < 0 ? -steps : steps, 9) + 512) >> 10, positive = smaller(q, 32767);
     return static_cast<std::int16_t>(steps < 0 ? 32768 - positive : positive);
 }
 
@@ -138,7 +138,7 @@ inline status relu(
     if (const status s = detail::check_spans(x, y); s != status::ok)
         return s;
     const auto bounds = bounds_of<std::int16_t>(f, {y_scale, 0});
-    if (!bounds || !valid_scale(float_bits(x_scale)))
+    if (!bounds || !is_positive_finite(x_scale))
         return status::scale_invalid;
     const auto m = detail::multiplier_of_float_ratio(x_scale, y_scale);
     if (!m)

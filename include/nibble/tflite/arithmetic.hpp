@@ -8,7 +8,8 @@
 // Each product with a multiplier is rounded by the requantization's mode. TFLite's own arithmetic in the mode double_rounding.
 #pragma once
 
-#include "rescale.hpp"
+#include "elementwise.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -18,10 +19,10 @@ namespace tflite {
 inline result<add_multipliers> squared_difference_params(float a_scale, float b_scale, float y_scale) noexcept
 {
     for (const float scale : {a_scale, b_scale, y_scale})
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     const default_fp_mode mode;
-    const double twice = 2.0 * static_cast<double>(a_scale > b_scale ? a_scale : b_scale);
+    const double twice = 2.0 * static_cast<double>(larger(a_scale, b_scale));
     const auto a = encode_multiplier(static_cast<double>(a_scale) / twice), b = encode_multiplier(static_cast<double>(b_scale) / twice),
                square = encode_multiplier(twice * twice / (16384.0 * static_cast<double>(y_scale)));
     if (!square)

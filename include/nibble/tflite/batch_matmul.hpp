@@ -15,7 +15,7 @@ namespace tflite {
 inline result<fixed_multiplier> batch_matmul_multiplier(float a_scale, float b_scale, float y_scale) noexcept
 {
     for (const float scale : {a_scale, b_scale, y_scale})
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     const default_fp_mode mode;
     return encode_multiplier(static_cast<double>(opaque(a_scale * b_scale)) / static_cast<double>(y_scale));
@@ -45,7 +45,7 @@ struct batch_matmul_scratch {
             return s;
         if (m < 0)
             return status::negative_size;
-        if (!(64 * (checked_size(m > n ? m : n) + 1) * (checked_size(w.padded_k) + 256)).fits())
+        if (!(64 * (checked_size(larger(m, n)) + 1) * (checked_size(w.padded_k) + 256)).fits())
             return status::size_overflow;
         const auto rounded = [](std::ptrdiff_t codes) noexcept { return (static_cast<std::size_t>(codes) + 63) / 64 * 64; };
         a = (nibble::detail::total_bytes(w) + 63) / 64 * 64;
@@ -70,8 +70,8 @@ struct batches {
 
     status set(span<const std::ptrdiff_t> a_shape, span<const std::ptrdiff_t> b_shape, span<const std::ptrdiff_t> y_shape) noexcept
     {
-        const std::size_t rank = y_shape.size(), larger = a_shape.size() > b_shape.size() ? a_shape.size() : b_shape.size();
-        if (a_shape.size() < 2 || b_shape.size() < 2 || rank != larger)
+        const std::size_t rank = y_shape.size(), most = larger(a_shape.size(), b_shape.size());
+        if (a_shape.size() < 2 || b_shape.size() < 2 || rank != most)
             return status::shape_mismatch;
         std::ptrdiff_t a_step = 1, b_step = 1;
         for (std::size_t i = 2; i < rank; ++i) {

@@ -56,11 +56,11 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
         return status::ok;
 
     const std::ptrdiff_t pixels = y.batch * y.height * y.width, tiles = (pixels + conv_tile - 1) / conv_tile;
-    const std::ptrdiff_t in = x.channels / w.groups(), out = y.channels / w.groups(), panels = (out + packed_panel - 1) / packed_panel;
+    const std::ptrdiff_t in = x.channels / w.groups(), out = y.channels / w.groups(), panels = (out + panel_columns - 1) / panel_columns;
     const std::ptrdiff_t room = static_cast<std::ptrdiff_t>((workspace.size() - 64) / scratch.all());
     // Parts of the output channels, each by a thread that gathers the same rows.
-    const std::ptrdiff_t wanted = (room + tiles - 1) / tiles, parts = wanted < panels ? wanted : panels;
-    const std::ptrdiff_t units = tiles * parts, threads = room < units ? room : units;
+    const std::ptrdiff_t wanted = (room + tiles - 1) / tiles, parts = smaller(wanted, panels);
+    const std::ptrdiff_t units = tiles * parts, threads = smaller(room, units);
     std::byte* const base = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
     const std::ptrdiff_t stride = conv_stride(w.k());
     // A pointwise convolution's rows are the image's pixels; in place, if gathering would not place them further apart.
@@ -75,9 +75,9 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
         const std::ptrdiff_t t = static_cast<std::ptrdiff_t>(thread);
         const default_fp_mode mode;
         for (std::ptrdiff_t unit = units * t / threads; unit < units * (t + 1) / threads; ++unit) {
-            const std::ptrdiff_t first = unit / parts * conv_tile, rows = pixels - first < conv_tile ? pixels - first : conv_tile;
-            const std::ptrdiff_t part = unit % parts, column = panels * part / parts * packed_panel,
-                                 end = panels * (part + 1) / parts * packed_panel;
+            const std::ptrdiff_t first = unit / parts * conv_tile, rows = smaller(pixels - first, conv_tile);
+            const std::ptrdiff_t part = unit % parts, column = panels * part / parts * panel_columns,
+                                 end = panels * (part + 1) / parts * panel_columns;
             for (std::ptrdiff_t g = 0; g < w.groups(); ++g) {
                 if (in_place) {
                     product.set_rows(scratch, x.data + first * x.channels, rows);
@@ -95,7 +95,7 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
                     }
                     product.set_rows(scratch, gathered, rows);
                 }
-                product.run(scratch, w.group(g), g * out, column, end < out ? end : out, y.data + first * y.channels + g * out, y.channels);
+                product.run(scratch, w.group(g), g * out, column, smaller(end, out), y.data + first * y.channels + g * out, y.channels);
             }
         }
     });
@@ -131,7 +131,7 @@ inline status transpose_conv2d(images_view<const X> x, std::int32_t x_zero_point
 template <class X = std::int8_t>
 inline std::size_t conv2d_workspace(const packed_filter& w, std::ptrdiff_t threads = 1) noexcept
 {
-    return (detail::conv_scratch<X>(w).all() * checked_size(threads < 1 ? 1 : threads) + 64).value();
+    return (detail::conv_scratch<X>(w).all() * checked_size(larger(threads, 1)) + 64).value();
 }
 
 /// y: batch x output_height(at, x.height) x output_width(at, x.width) x output channels. r: one multiplier or scale, or one an output

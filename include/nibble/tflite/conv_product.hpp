@@ -168,9 +168,9 @@ private:
         product.rows = product.row_end = rows_;
         product.zero_point = zero_point;
         product.signed_activations = true;
-        product.panels = filter.panels + static_cast<std::size_t>(first / packed_panel) * filter.panel_bytes;
+        product.panels = filter.panels + static_cast<std::size_t>(first / panel_columns) * filter.panel_bytes;
         product.panel_bytes = filter.panel_bytes;
-        product.panel_end = (last - first + packed_panel - 1) / packed_panel;
+        product.panel_end = (last - first + panel_columns - 1) / panel_columns;
         product.n = last - first;
         product.k = product.group_size = k_;
         product.groups = 1;

@@ -35,7 +35,7 @@ struct add_multipliers {
 /// -128 ... 127 are zero points, scales are finite and above zero.
 inline status check(const quantization& q) noexcept
 {
-    if (!valid_scale(float_bits(q.scale)))
+    if (!is_positive_finite(q.scale))
         return status::scale_invalid;
     return q.zero_point < -128 || q.zero_point > 127 ? status::zero_point_out_of_range : status::ok;
 }
@@ -45,11 +45,10 @@ template <class X = std::int8_t>
 inline result<add_multipliers> add_params(float a_scale, float b_scale, float y_scale) noexcept
 {
     for (const float scale : {a_scale, b_scale, y_scale})
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     const default_fp_mode mode;
-    const double of_a = static_cast<double>(pinned(a_scale)), of_b = static_cast<double>(pinned(b_scale)),
-                 twice = 2.0 * (of_a > of_b ? of_a : of_b);
+    const double of_a = static_cast<double>(pinned(a_scale)), of_b = static_cast<double>(pinned(b_scale)), twice = 2.0 * larger(of_a, of_b);
     const double of_sum = static_cast<double>(1 << add_headroom<X>) * static_cast<double>(pinned(y_scale));
     const auto a = encode_multiplier(pinned(of_a / twice)), b = encode_multiplier(pinned(of_b / twice)),
                sum = encode_multiplier(pinned(twice / of_sum));

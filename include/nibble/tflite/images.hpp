@@ -4,6 +4,7 @@
 // These never divide by zero or overflow: a window that check() refuses has no outputs and is padded by nothing.
 #pragma once
 
+#include "../core/bits.hpp"
 #include "../core/view.hpp"
 
 NIBBLE_BEGIN
@@ -108,7 +109,7 @@ NIBBLE_INLINE constexpr window same_padding(window w, std::ptrdiff_t height, std
         return w;
     const auto padding = [](std::ptrdiff_t size, std::ptrdiff_t kernel, std::ptrdiff_t stride, std::ptrdiff_t dilation) {
         const std::ptrdiff_t outputs = (size + stride - 1) / stride, needed = (outputs - 1) * stride + (kernel - 1) * dilation + 1 - size;
-        return needed < 0 ? 0 : needed;
+        return larger(needed, 0);
     };
     const std::ptrdiff_t vertical = padding(height, w.kernel_height, w.stride_height, w.dilation_height);
     const std::ptrdiff_t horizontal = padding(width, w.kernel_width, w.stride_width, w.dilation_width);

@@ -50,7 +50,7 @@ inline status check_output(const requantization_16x8& r, std::ptrdiff_t channels
     for (const std::int64_t bias : r.bias)
         if (bias < -largest || bias > largest)
             return status::bias_too_large;
-    const std::int32_t low = r.low < -32768 ? -32768 : r.low, high = r.high > 32767 ? 32767 : r.high;
+    const std::int32_t low = larger(r.low, -32768), high = smaller(r.high, 32767);
     if (low > high)
         return status::invalid_clamp;
     wide = {r.multiplier.size() == 1 ? 0 : 1, r.multiplier.data(), r.shift.data(), r.bias.empty() ? nullptr : r.bias.data(), low, high,

@@ -42,7 +42,7 @@ NIBBLE_INLINE std::int32_t between_points(const std::int16_t (&points)[513], std
 template <class Function>
 inline result<code_table_16> interpolation_table(Function&& f, float x_scale, float y_scale)
 {
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(y_scale))
         return status::scale_invalid;
     const default_fp_mode mode;
     const double from = static_cast<double>(pinned(x_scale)), low = from * -32768.0, high = from * 32767.0;
@@ -57,7 +57,7 @@ inline result<code_table_16> interpolation_table(Function&& f, float x_scale, fl
             numbers = false;
             return 0.0;
         }
-        return v < -1e15 ? -1e15 : v > 1e15 ? 1e15 : v;
+        return clamped(v, -1e15, 1e15);
     };
     code_table_16 table {};
     for (int i = 0; i <= 512 && numbers; ++i) {
@@ -69,7 +69,7 @@ inline result<code_table_16> interpolation_table(Function&& f, float x_scale, fl
             point = first - detail::nearest_whole((line - detail::nearest_whole(middle)) / 2.0);
         }
         point = pinned(point);
-        table.at[i] = static_cast<std::int16_t>(point < -32768.0 ? -32768.0 : point > 32767.0 ? 32767.0 : point);
+        table.at[i] = static_cast<std::int16_t>(clamped(point, -32768.0, 32767.0));
     }
     if (!numbers)
         return status::not_finite;

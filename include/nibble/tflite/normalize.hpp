@@ -6,7 +6,7 @@
 // Products are rounded twice. Plain C++, the same on every backend.
 #pragma once
 
-#include "rescale.hpp"
+#include "softmax.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
@@ -53,10 +53,10 @@ inline std::int32_t log_of_sum(std::int32_t x) noexcept
     const int zeros = leading_zeros(x);
     const std::int32_t low = shifted_up(fixed_product(shifted_up(x, zeros - 1), root_of_half), 1);
     const int zeros_of_product = leading_zeros(fixed_product(x, root_of_half)) - 1;
-    const std::int32_t high = shifted_up(x, zeros_of_product), r = low < high ? low : high;
+    const std::int32_t high = shifted_up(x, zeros_of_product), r = smaller(low, high);
     // Powers of two have 6 integer bits, since one more than fits 5 is added to.
     const std::int32_t low_power = (12 - zeros) * (1 << 25) + quarter, high_power = (12 - zeros_of_product) * (1 << 25) - quarter;
-    const std::int32_t power = low_power > high_power ? low_power : high_power;
+    const std::int32_t power = larger(low_power, high_power);
 
     const std::int64_t sum = static_cast<std::int64_t>(r) + root_of_root_of_half;
     const std::int32_t p = static_cast<std::int32_t>((sum + 1) / 2), q = 2 * (r - root_of_root_of_half), square = fixed_product(q, q);
@@ -142,7 +142,7 @@ inline status l2_normalization(
             sum += (from[c] - x_zero_point) * (from[c] - x_zero_point);
         const fixed_multiplier root = detail::inverse_root(sum), m {root.multiplier, root.shift + 7};
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            to[c] = detail::to_s8(detail::rescaled(requantize_mode::double_rounding, from[c] - x_zero_point, m));
+            to[c] = detail::to_s8(detail::times(from[c] - x_zero_point, m));
     });
     return status::ok;
 }
@@ -169,17 +169,16 @@ inline status log_softmax(
         std::int8_t* const to = y.row(row);
         std::int32_t top = -128;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = from[c] > top ? from[c] : top;
-        const auto difference
-            = [&](std::int32_t code) noexcept { return detail::rescaled(requantize_mode::double_rounding, code - top, s.multiplier); };
+            top = larger(from[c], top);
+        const auto difference = [&](std::int32_t code) noexcept { return detail::times(code - top, s.multiplier); };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if (from[c] - top >= s.least)
                 sum += detail::divided(detail::exp_of_negative(difference(from[c])), 12);
         const std::int32_t log = detail::log_of_sum(sum);
         // At and below this, a difference less the logarithm does not fit 5 integer bits.
-        const std::int32_t fits = detail::rescaled(requantize_mode::double_rounding, log + INT32_MIN, s.inverse);
-        const std::int32_t beyond = fits > s.least - 1 ? fits : s.least - 1;
+        const std::int32_t fits = detail::times(log + INT32_MIN, s.inverse);
+        const std::int32_t beyond = larger(fits, s.least - 1);
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             to[c] = from[c] - top > beyond ? detail::to_s8(detail::divided(difference(from[c]) - log, 22) + 127) : std::int8_t {-128};
     });

@@ -9,8 +9,8 @@
 #pragma once
 
 #include "../core/fp_mode.hpp"
+#include "fixed_point.hpp"
 #include "pooling.hpp"
-#include "rescale.hpp"
 #include "tensor.hpp"
 
 NIBBLE_BEGIN
@@ -103,7 +103,7 @@ inline void reduce(
         const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(task) * together;
         for (std::ptrdiff_t block = begin; block < blocks && block < begin + together; ++block) {
             const std::ptrdiff_t in_run = block % per_run * reduction_block, first = block / per_run * inner + in_run;
-            const std::ptrdiff_t count = inner - in_run < reduction_block ? inner - in_run : reduction_block;
+            const std::ptrdiff_t count = smaller(inner - in_run, reduction_block);
             std::int32_t found[reduction_block];
             for (std::ptrdiff_t c = 0; c < count; ++c)
                 found[c] = initial;
@@ -162,7 +162,7 @@ inline status sum_or_mean(tensor_view<const std::int8_t> x, span<const std::ptrd
         const default_fp_mode fp_mode;
         scale = x_params.scale / (Mean ? y_params.scale * static_cast<float>(count) : y_params.scale);
         const auto encoded = encode_multiplier(static_cast<double>(x_params.scale) / static_cast<double>(y_params.scale));
-        if (!encoded || !valid_scale(float_bits(scale)))
+        if (!encoded || !is_positive_finite(scale))
             return status::scale_invalid;
         m = Mean ? mean_multiplier(*encoded, count) : *encoded;
     }

@@ -11,8 +11,8 @@
 
 #include "../core/fp_mode.hpp"
 #include "../core/executor.hpp"
-#include "../quantize/requantize.hpp"
 #include "elementwise.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -49,7 +49,7 @@ namespace detail {
 template <class X>
 inline status check_params(const quantization& q) noexcept
 {
-    if (!valid_scale(float_bits(q.scale)))
+    if (!is_positive_finite(q.scale))
         return status::scale_invalid;
     const bool fits
         = q.zero_point >= std::int64_t {std::numeric_limits<X>::min()} && q.zero_point <= std::int64_t {std::numeric_limits<X>::max()};
@@ -64,22 +64,6 @@ inline status check_spans(span<const X> x, span<Y> y) noexcept
     return x.size() == y.size() ? status::ok : status::shape_mismatch;
 }
 
-NIBBLE_INLINE std::int32_t saturated_to(std::int64_t x, std::int32_t low, std::int32_t high) noexcept
-{
-    return x < low ? low : x > high ? high : static_cast<std::int32_t>(x);
-}
-
-/// x * multiplier * 2^(shift - 31) by double rounding, as requantize.hpp has it. m.multiplier > INT32_MIN, m.shift in [-31, 31].
-NIBBLE_INLINE std::int32_t times(std::int32_t x, fixed_multiplier m) noexcept
-{
-    const std::int64_t up = m.shift > 0 ? std::int64_t {x} * (std::int64_t {1} << m.shift) : x;
-    const std::int64_t high = (saturated_to(up, INT32_MIN, INT32_MAX) * std::int64_t {m.multiplier} + (std::int64_t {1} << 30)) >> 31;
-    if (m.shift >= 0)
-        return static_cast<std::int32_t>(high);
-    const std::int64_t half = std::int64_t {1} << (-m.shift - 1), magnitude = ((high < 0 ? -high : high) + half) >> -m.shift;
-    return static_cast<std::int32_t>(high < 0 ? -magnitude : magnitude);
-}
-
 /// function(i) for every i < count, in tasks of neighbours, in the default floating-point mode.
 template <class Executor, class Function>
 inline void for_each_code(std::size_t count, Executor&& executor, Function function)
@@ -87,7 +71,7 @@ inline void for_each_code(std::size_t count, Executor&& executor, Function funct
     constexpr std::size_t task = 65536;
     executor.parallel_for((count + task - 1) / task, [&](std::size_t i) {
         const default_fp_mode mode;
-        const std::size_t end = count - i * task < task ? count : (i + 1) * task;
+        const std::size_t end = smaller(count, (i + 1) * task);
         for (std::size_t j = i * task; j < end; ++j)
             function(j);
     });
@@ -140,7 +124,7 @@ inline status concatenate(span<const concatenation_input_16> inputs, float y_sca
         return status::null_pointer;
     if (const status s = nibble::check(y); s != status::ok)
         return s;
-    if (!valid_scale(float_bits(y_scale)))
+    if (!is_positive_finite(y_scale))
         return status::scale_invalid;
     std::ptrdiff_t cols = 0;
     for (const concatenation_input_16& input : inputs) {
@@ -148,7 +132,7 @@ inline status concatenate(span<const concatenation_input_16> inputs, float y_sca
             return s;
         if (input.x.rows != y.rows || input.x.cols > y.cols - cols)
             return status::shape_mismatch;
-        if (!valid_scale(float_bits(input.scale)))
+        if (!is_positive_finite(input.scale))
             return status::scale_invalid;
         if (const auto m = detail::multiplier_of_ratio(input.scale, y_scale); !m)
             return m.error();

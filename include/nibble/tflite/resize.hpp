@@ -75,7 +75,7 @@ inline std::ptrdiff_t nearest(std::ptrdiff_t out, std::ptrdiff_t from, std::ptrd
     const float scale = static_cast<float>(corners ? from - 1 : from) / static_cast<float>(corners ? to - 1 : to);
     const float at = opaque((static_cast<float>(out) + (o.half_pixel_centers ? 0.5f : 0.0f)) * scale);
     const std::ptrdiff_t pixel = static_cast<std::ptrdiff_t>(o.align_corners ? strict_math::round(at) : strict_math::floor(at));
-    return pixel < from - 1 ? pixel : from - 1;
+    return smaller(pixel, from - 1);
 }
 
 } // namespace detail

@@ -8,29 +8,12 @@
 
 #include "../core/executor.hpp"
 #include "../core/fp_mode.hpp"
-#include "../reference/requantize.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
 
 namespace detail {
-
-/// The product of two fixed-point numbers: floor((a b + 2^30) / 2^31). a and b are not both INT32_MIN here.
-NIBBLE_INLINE std::int32_t fixed_product(std::int32_t a, std::int32_t b) noexcept
-{
-    return static_cast<std::int32_t>((static_cast<std::int64_t>(a) * b + (std::int64_t {1} << 30)) >> 31);
-}
-/// x / 2^n, half away from zero, n >= 1.
-NIBBLE_INLINE std::int32_t divided(std::int32_t x, std::int32_t n) noexcept
-{
-    const std::int64_t half = std::int64_t {1} << (n - 1), magnitude = x < 0 ? -static_cast<std::int64_t>(x) : x;
-    const std::int64_t q = (magnitude + half) >> n;
-    return static_cast<std::int32_t>(x < 0 ? -q : q);
-}
-NIBBLE_INLINE std::int32_t shifted_up(std::int32_t x, int n) noexcept
-{
-    return reference::saturated(static_cast<std::int64_t>(x) * (std::int64_t {1} << n));
-}
 
 /// e^a of a in [-32, 0] with 5 integer bits, as a number without integer bits: a Taylor polynomial of 4th degree around -1/8 for what is
 /// left of a modulo 1/4, then e^-(2^i) for each further bit of a.
@@ -72,12 +55,12 @@ struct softmax_scale {
 
 inline result<softmax_scale> softmax_params(float x_scale, float beta = 1.0f) noexcept
 {
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(beta))
         return status::scale_invalid;
     const default_fp_mode mode;
     const float scale = pinned(x_scale), factor = pinned(beta);
     const double real = pinned(static_cast<double>(factor) * static_cast<double>(scale) * static_cast<double>(1 << 26));
-    const auto m = encode_multiplier(real < 2147483647.0 ? real : 2147483647.0);
+    const auto m = encode_multiplier(smaller(real, 2147483647.0));
     if (!m)
         return m.error();
     // Below 1 the differences of codes are below 2^-18: TFLite refuses such scales.
@@ -109,10 +92,8 @@ inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& 
         const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i);
         std::int32_t top = -128;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = x(row, c) > top ? x(row, c) : top;
-        const auto exp_of = [&](std::int32_t code) {
-            return exp_of_negative(reference::multiply_double_rounding(code - top, s.multiplier.multiplier, s.multiplier.shift));
-        };
+            top = larger(x(row, c), top);
+        const auto exp_of = [&](std::int32_t code) { return exp_of_negative(times(code - top, s.multiplier)); };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if (x(row, c) - top >= s.least)
@@ -128,7 +109,7 @@ inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& 
             std::int32_t q = qmin;
             if (x(row, c) - top >= s.least)
                 q = divided(fixed_product(reciprocal, exp_of(x(row, c))), units + 31 - 8 * static_cast<int>(sizeof(Y))) + qmin;
-            y(row, c) = static_cast<Y>(q > -1 - qmin ? -1 - qmin : q);
+            y(row, c) = static_cast<Y>(smaller(q, -1 - qmin));
         }
     });
     return status::ok;

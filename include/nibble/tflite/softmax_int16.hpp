@@ -30,7 +30,7 @@ template <class X>
 inline result<softmax_scale_16> softmax_params(float x_scale, float beta = 1.0f) noexcept
 {
     static_assert(std::is_same_v<X, std::int16_t>, "int16; int8 has softmax_params(x_scale, beta)");
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(beta))
         return status::scale_invalid;
     const default_fp_mode mode;
     const float scale = pinned(x_scale), factor = pinned(beta);
@@ -67,7 +67,7 @@ inline status softmax(
         const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i);
         std::int32_t top = -32768;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = x(row, c) > top ? x(row, c) : top;
+            top = larger(x(row, c), top);
         std::int32_t sum = 0; // at most 65536 * 32767
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
             const std::int64_t place = std::int64_t {detail::times(x(row, c) - top, s.multiplier)} + 32767;
@@ -84,7 +84,7 @@ inline status softmax(
         const std::int64_t reciprocal = detail::between_points(detail::reciprocal_points, a);
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
             const std::int64_t q = (y(row, c) * reciprocal + (std::int64_t {1} << (digits - 2))) >> (digits - 1);
-            y(row, c) = static_cast<std::int16_t>(q > 32767 ? 32767 : q);
+            y(row, c) = static_cast<std::int16_t>(smaller(q, 32767));
         }
     });
     return status::ok;

@@ -87,7 +87,7 @@ inline status check_scales(const quantized_tensor& t) noexcept
     if (t.scales.empty() || (!t.zero_points.empty() && t.zero_points.size() != t.scales.size()))
         return status::params_count_mismatch;
     for (const float& scale : t.scales)
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     return status::ok;
 }

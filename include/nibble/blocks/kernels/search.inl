@@ -22,7 +22,7 @@ struct lane_groups {
     {
         size = args.size;
         for (std::ptrdiff_t lane = 0; lane < width; ++lane) {
-            const std::ptrdiff_t group = first + lane < args.groups ? first + lane : args.groups - 1;
+            const std::ptrdiff_t group = smaller(first + lane, args.groups - 1);
             for (std::ptrdiff_t i = 0; i < size; ++i)
                 x[i * width + lane] = args.x[group * size + i];
             if (args.weights != nullptr)
@@ -39,7 +39,7 @@ inline floats bounded_code(floats x, std::int32_t low, std::int32_t high) noexce
     return to_float(max(ints(low), min(nearest_code(x), ints(high))));
 }
 
-inline floats magnitude(floats x) noexcept { return as_floats(as_ints(x) & ints(0x7fffffff)); }
+inline floats magnitude(floats x) noexcept { return as_floats(as_ints(x) & ints(magnitude_mask)); }
 inline floats negative(floats x) noexcept { return as_floats(as_ints(x) ^ ints(INT32_MIN)); }
 
 inline floats first_extreme(const lane_groups& groups) noexcept
@@ -77,7 +77,7 @@ inline void for_lane_groups(const block_search_args& args, Step step) noexcept
     lane_groups groups;
     for (std::ptrdiff_t first = 0; first < args.groups; first += width) {
         groups.gather(args, first);
-        step(groups, args.groups - first < width ? args.groups - first : width, first);
+        step(groups, smaller(args.groups - first, width), first);
     }
 }
 

@@ -25,7 +25,7 @@ inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begi
         });
     };
     for (std::ptrdiff_t i = 0; i < count; i += chunk) {
-        const std::ptrdiff_t part = count - i < chunk ? count - i : chunk;
+        const std::ptrdiff_t part = smaller(count - i, chunk);
         if constexpr (PerColumn)
             for (std::ptrdiff_t lane = 0; lane < chunk; ++lane) {
                 const std::ptrdiff_t at = lane < part ? (i + lane) * step : 0;
@@ -87,7 +87,7 @@ inline void dequantize_matrix(const dequantize_args& args) noexcept
             chunks(0, at, 0, 1);
         }
         for (; begin < args.cols; begin += args.group_size, at += args.group_step) {
-            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+            const std::ptrdiff_t count = smaller(args.cols - begin, args.group_size);
             const std::ptrdiff_t whole = count / chunk * chunk;
             chunks(begin, count / chunk, at, 0);
             if (whole < count)

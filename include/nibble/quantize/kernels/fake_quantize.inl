@@ -71,8 +71,7 @@ inline void for_each_group(const quantize_args& args, std::ptrdiff_t r, Visit vi
     const bool plain = how.round == rounding::ties_to_even && !how.divide && !how.zero_point_first;
     std::ptrdiff_t group = 0;
     for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size, ++group) {
-        const std::ptrdiff_t at = group * args.group_step,
-                             count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+        const std::ptrdiff_t at = group * args.group_step, count = smaller(args.cols - begin, args.group_size);
         const std::int32_t zero_point = zero_points ? zero_points[at] : 0;
         const chunk_params<false> params(scales + at, zero_points ? zero_points + at : nullptr, 0);
         if (plain) {
@@ -216,7 +215,7 @@ inline void fake_quantize_backward_f32(const fake_quantize_backward_args& args) 
             gradient_lanes<per_column> sums;
             const std::ptrdiff_t end = begin + count;
             for (std::ptrdiff_t column = begin; column < end; column += chunk) {
-                const std::ptrdiff_t part = end - column < chunk ? end - column : chunk;
+                const std::ptrdiff_t part = smaller(end - column, chunk);
                 rule.prepare(column, part);
                 params.prepare(column, part);
                 if (part == chunk) {

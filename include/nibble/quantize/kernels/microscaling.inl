@@ -27,7 +27,7 @@ inline std::int32_t shared_scale(std::int32_t top, scale_rule rule) noexcept
     const std::int32_t normal = top >= 0x800000 ? top : top >= 0x400000 ? 2 * top - 0x800000 : 0;
     const std::int32_t scale
         = static_cast<std::int32_t>(static_cast<std::uint32_t>(normal + scale_rounding<F>(rule)) >> 23) - F::max_exponent;
-    return scale < 0 ? 0 : scale > 254 ? 254 : scale;
+    return clamped(scale, 0, 254);
 }
 template <class F>
 inline ints shared_scales(ints top, scale_rule rule) noexcept
@@ -41,7 +41,7 @@ inline ints shared_scales(ints top, scale_rule rule) noexcept
 template <class F, bool Ggml>
 inline ints encode_element(floats x) noexcept
 {
-    const ints bits = as_ints(x), code = min(encode_magnitude<F, Ggml>(bits & ints(0x7fffffff)), ints(F::max_code));
+    const ints bits = as_ints(x), code = min(encode_magnitude<F, Ggml>(bits & ints(magnitude_mask)), ints(F::max_code));
     if constexpr (std::is_same_v<F, int8_magnitude>) {
         return select(bits < ints(0), ints(0) - code, code);
     } else {
@@ -115,7 +115,7 @@ template <class F>
 inline bool quantize_mx_blocks(const float* x, std::uint8_t* q, std::uint8_t* scales, scale_rule rule) noexcept
 {
     const ints top = greatest_magnitudes(x);
-    if (highest_lane(select(top == ints(0), ints(0x7f800000), top)) >= 0x7f800000)
+    if (highest_lane(select(top == ints(0), ints(infinity_bits), top)) >= infinity_bits)
         return false;
     const ints code = shared_scales<F>(top, rule);
     store_low_bytes(code, scales);
@@ -135,7 +135,7 @@ template <class F, bool Ggml>
 inline void quantize_mx_block(const float* x, std::uint8_t* q, std::ptrdiff_t count, std::uint8_t* scale, scale_rule rule) noexcept
 {
     const std::int32_t top = greatest_magnitude(x, count);
-    const bool empty = top >= 0x7f800000 || top == 0;
+    const bool empty = top >= infinity_bits || top == 0;
     const std::int32_t code = empty ? (top == 0 ? 0 : 255) : shared_scale<F>(top, rule);
     *scale = static_cast<std::uint8_t>(code);
     const std::uint32_t inverse = code >= 254 ? 0x400000u : static_cast<std::uint32_t>(254 - code) << 23;
@@ -163,8 +163,7 @@ inline void quantize_mx_rows(const quantize_blocks_args& args) noexcept
             }
             for (std::ptrdiff_t b = 0; !done && b < blocks; ++b) {
                 const std::ptrdiff_t at = b * mx_block;
-                quantize_mx_block<F, Ggml>(
-                    x + begin + at, q + packed_bytes<F>(at), left - at < mx_block ? left - at : mx_block, scale + b, args.rule);
+                quantize_mx_block<F, Ggml>(x + begin + at, q + packed_bytes<F>(at), smaller(left - at, mx_block), scale + b, args.rule);
             }
             begin += blocks * mx_block;
             q += packed_bytes<F>(blocks * mx_block);
@@ -262,7 +261,7 @@ inline void dequantize_mx_as(const dequantize_blocks_args& args) noexcept
         for (std::ptrdiff_t begin = 0; begin < args.cols; begin += mx_block, q += packed_bytes<F>(mx_block), ++scale) {
             const float value = to_float(float8_e8m0 {*scale});
             if (args.cols - begin < mx_block || *scale == 255) {
-                const std::ptrdiff_t count = args.cols - begin < mx_block ? args.cols - begin : mx_block;
+                const std::ptrdiff_t count = smaller(args.cols - begin, mx_block);
                 if (*scale == 255) // not a product: which NaN that gives differs from CPU to CPU
                     fill(x + begin, count, value);
                 else
@@ -294,10 +293,10 @@ inline void quantize_nvfp4(const quantize_blocks_args& args) noexcept
         const float* x = args.x + r * args.x_stride;
         std::uint8_t *q = args.q + r * args.q_stride, *scale = args.scales + r * args.scale_stride;
         for (std::ptrdiff_t begin = 0; begin < args.cols; begin += nvfp4_block, q += nvfp4_block / 2, ++scale) {
-            const std::ptrdiff_t count = args.cols - begin < nvfp4_block ? args.cols - begin : nvfp4_block;
+            const std::ptrdiff_t count = smaller(args.cols - begin, nvfp4_block);
             const std::int32_t top = greatest_magnitude(x + begin, count);
             const float amax = float_from_bits(static_cast<std::uint32_t>(top));
-            const float8_e4m3 code = top >= 0x7f800000 ? float8_e4m3 {0x7f} : to_minifloat<float8_e4m3>(amax / 6.0f / args.tensor_scale);
+            const float8_e4m3 code = top >= infinity_bits ? float8_e4m3 {0x7f} : to_minifloat<float8_e4m3>(amax / 6.0f / args.tensor_scale);
             const float step = to_float(code) * args.tensor_scale;
             *scale = code.bits;
             divided_element<true> ggml {step};
@@ -317,9 +316,9 @@ inline void dequantize_nvfp4(const dequantize_blocks_args& args) noexcept
         const std::uint8_t *q = args.q + r * args.q_stride, *scale = args.scales + r * args.scale_stride;
         float* x = args.x + r * args.x_stride;
         for (std::ptrdiff_t begin = 0; begin < args.cols; begin += nvfp4_block, q += nvfp4_block / 2, ++scale) {
-            const std::ptrdiff_t count = args.cols - begin < nvfp4_block ? args.cols - begin : nvfp4_block;
+            const std::ptrdiff_t count = smaller(args.cols - begin, nvfp4_block);
             if ((*scale & 0x7f) == 0x7f) {
-                fill(x + begin, count, float_from_bits(0x7fc00000u));
+                fill(x + begin, count, quiet_nan());
                 continue;
             }
             const float step = to_float(float8_e4m3 {*scale}) * args.tensor_scale;

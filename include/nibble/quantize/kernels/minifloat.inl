@@ -32,11 +32,11 @@ inline ints encode_magnitude(ints magnitude) noexcept
 template <class F>
 inline ints encode(floats x, overflow rule) noexcept
 {
-    const ints bits = as_ints(x), magnitude = bits & ints(0x7fffffff);
+    const ints bits = as_ints(x), magnitude = bits & ints(magnitude_mask);
     const ints limit(rule == overflow::saturate ? F::max_code : F::max_code + 1);
     const ints code = min(encode_magnitude<F, false>(magnitude), limit);
     const ints sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & ints(F::sign_bit);
-    return select(ints(0x7f800000) < magnitude, ints(0x7f), code) | sign;
+    return select(ints(infinity_bits) < magnitude, ints(0x7f), code) | sign;
 }
 
 // The magnitudes' codes of a chunk, ties to even, not above the limit; anything for NaN. Added to a power of two with the exponent of x and
@@ -47,8 +47,8 @@ inline chunk_bytes encode_magnitudes(const floats (&x)[chunk_vectors], const chu
     constexpr int drop = 23 - F::fraction_bits;
     ints sums[chunk_vectors];
     unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
-        const ints bits = as_ints(x[i]), power = max(bits & ints(0x7f800000), ints((128 - F::bias) << 23));
-        sums[i] = as_ints(fused(as_floats(power), floats(static_cast<float>(1 << drop)), as_floats(bits & ints(0x7fffffff))));
+        const ints bits = as_ints(x[i]), power = max(bits & ints(infinity_bits), ints((128 - F::bias) << 23));
+        sums[i] = as_ints(fused(as_floats(power), floats(static_cast<float>(1 << drop)), as_floats(bits & ints(magnitude_mask))));
     });
     const chunk_shorts codes = shifted(exponent_and_low<F::fraction_bits>(sums), -((128 - F::bias + drop) << F::fraction_bits));
     return bounded(narrow(codes), all_bytes(0), limit);
@@ -71,9 +71,9 @@ inline floats decode(ints code) noexcept
     const floats below = to_float(magnitude) * as_floats(ints((128 - F::bias - F::fraction_bits) << 23));
     ints v = select(magnitude < ints(1 << F::fraction_bits), as_ints(below), normal);
     if constexpr (F::has_nan)
-        v = select(ints(F::max_code) < magnitude, ints(0x7fc00000), v);
+        v = select(ints(F::max_code) < magnitude, ints(quiet_nan_bits), v);
     if constexpr (F::has_infinity)
-        v = select(magnitude == ints(F::max_code + 1), ints(0x7f800000), v);
+        v = select(magnitude == ints(F::max_code + 1), ints(infinity_bits), v);
     return as_floats(v | sign);
 }
 

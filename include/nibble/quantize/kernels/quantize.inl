@@ -400,7 +400,7 @@ inline void quantize_matrix(const quantize_args& args) noexcept
             for (; begin + width * chunk <= args.cols; begin += width * chunk, at += width)
                 row.groups(begin, at);
         for (; begin < args.cols; begin += args.group_size, at += args.group_step)
-            row.group(begin, args.cols - begin < args.group_size ? args.cols - begin : args.group_size, at);
+            row.group(begin, smaller(args.cols - begin, args.group_size), at);
     }
 }
 

@@ -29,7 +29,7 @@ inline void store_columns(ints v, std::int32_t* p, std::ptrdiff_t count) noexcep
 inline ints shift_left_saturating(ints x, ints n) noexcept
 {
     const ints shifted = shift_left_by(x, n);
-    return select(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ ints(0x7fffffff));
+    return select(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ ints(INT32_MAX));
 }
 
 // x / 2^n, half away from zero.
@@ -193,11 +193,11 @@ inline void requantize_16x8_narrow(const requantize_16x8_args& args) noexcept
     p.bias = nullptr; // is in the sums
     for (std::ptrdiff_t r = 0; r < args.rows; ++r)
         for (std::ptrdiff_t j = 0; j < args.columns; j += block) {
-            const std::ptrdiff_t count = args.columns - j < block ? args.columns - j : block, column = args.column + j;
+            const std::ptrdiff_t count = smaller(args.columns - j, block), column = args.column + j;
             std::int32_t sums[block];
             for (std::ptrdiff_t i = 0; i < count; ++i) {
                 const std::int64_t sum = sum_16x8(args, r, j + i) + (bias ? bias[column + i] : 0);
-                sums[i] = static_cast<std::int32_t>(sum < INT32_MIN ? INT32_MIN : sum > INT32_MAX ? INT32_MAX : sum);
+                sums[i] = static_cast<std::int32_t>(clamped(sum, INT32_MIN, INT32_MAX));
             }
             requantize_block(p, sums, 0, 1, column, count, args.y + r * args.y_stride + j, 0);
         }
@@ -218,7 +218,7 @@ inline void requantize_16x8(const requantize_16x8_args& args) noexcept
             const std::int32_t multiplier = p.multiplier[column * p.step], down = 15 - p.shift[column * p.step];
             const std::int64_t reduced = multiplier < 0x7fff0000 ? (multiplier + (1 << 15)) >> 16 : 0x7fff;
             const std::int64_t q = (sum * reduced + (std::int64_t {1} << (down - 1))) >> down;
-            args.y[r * args.y_stride + j] = static_cast<std::int16_t>(q < p.low ? p.low : q > p.high ? p.high : q);
+            args.y[r * args.y_stride + j] = static_cast<std::int16_t>(clamped(q, p.low, p.high));
         }
 }
 

@@ -152,10 +152,9 @@ inline void depthwise_by_vectors(const depthwise_args& args, std::ptrdiff_t pixe
     depthwise_part<X> part {table, 0, 0, taps, 0};
     for (; part.first_channel < args.channels; part.first_channel += depthwise_channels)
         for (part.pixel = pixel_begin; part.pixel < pixel_end; part.pixel += part.pixels) {
-            part.pixels = pixel_end - part.pixel < together ? pixel_end - part.pixel : together;
+            part.pixels = smaller(pixel_end - part.pixel, together);
             fill_table(args, part.pixel, part.pixels, part.first_channel, outside, table);
-            const std::ptrdiff_t rest = args.channels - part.first_channel,
-                                 channels = rest < depthwise_channels ? rest : depthwise_channels;
+            const std::ptrdiff_t rest = args.channels - part.first_channel, channels = smaller(rest, depthwise_channels);
             std::ptrdiff_t channel = 0;
             for (; channels - channel >= 2 * short_lanes; channel += 2 * short_lanes)
                 depthwise_block<X, 2, true>(args, part, channel, 2 * short_lanes);
@@ -175,7 +174,7 @@ inline void depthwise_plain(const depthwise_args& args, std::ptrdiff_t pixel_beg
     const std::ptrdiff_t out_channels = args.channels * args.multiplier;
     for (std::ptrdiff_t pixel = pixel_begin; pixel < pixel_end; ++pixel)
         for (std::ptrdiff_t channel = 0; channel < out_channels; channel += block) {
-            const std::ptrdiff_t count = out_channels - channel < block ? out_channels - channel : block;
+            const std::ptrdiff_t count = smaller(out_channels - channel, block);
             std::int32_t sums[block] = {};
             for_taps<X>(args, pixel_at(args, pixel), [&](std::ptrdiff_t tap, const X* at) noexcept {
                 for (std::ptrdiff_t i = 0; at != nullptr && i < count; ++i)
