@@ -25,8 +25,6 @@ void note(const char* primitive, std::ptrdiff_t at, double got, double wanted)
             += std::string(primitive) + " at " + std::to_string(at) + ": " + std::to_string(got) + ", not " + std::to_string(wanted) + "\n";
 }
 
-bool is_number(float x) { return (float_bits(x) & 0x7fffffffu) <= 0x7f800000u; }
-
 // Zeros, infinities, NaNs, ends of types, halves of what is rounded, and their neighbours.
 std::vector<float> special_floats()
 {
@@ -92,14 +90,14 @@ TEST_CASE("every primitive does what its contract says, on every backend", "[cho
     };
     const auto number = [&] {
         const float x = any_float();
-        return is_number(x) ? x : 3.0f;
+        return is_nan(x) ? 3.0f : x;
     };
     const auto any_int = [&] { return static_cast<std::int32_t>(random.bits()) >> random.integer(0, 31); };
     std::vector<float> numbers, small_floats;
     for (const float x : floats) {
-        if (is_number(x))
+        if (!is_nan(x))
             numbers.push_back(x);
-        if (is_number(x) && x >= -2147483648.0f && x < 2147483648.0f)
+        if (!is_nan(x) && x >= -2147483648.0f && x < 2147483648.0f)
             small_floats.push_back(x);
     }
     const auto in_int32

@@ -11,8 +11,6 @@ namespace NIBBLE_BACKEND_NAME {
 template <class T>
 using lanes_of = std::conditional_t<std::is_same_v<T, float>, floats, std::conditional_t<std::is_same_v<T, double>, doubles, ints>>;
 
-inline bool is_nan(float x) noexcept { return (float_bits(x) & 0x7fffffffu) > 0x7f800000u; }
-
 // Bits count, but for those of NaN.
 template <class T>
 inline void expect(const primitives_test& t, const char* name, std::ptrdiff_t at, T got, T wanted) noexcept
@@ -91,8 +89,7 @@ inline void chunks(const primitives_test& t, const char* name, Step step, Plain 
     }
 }
 
-inline std::int32_t within(std::int32_t x, std::int32_t low, std::int32_t high) noexcept { return x < low ? low : x > high ? high : x; }
-inline std::int32_t to_short(std::int32_t x) noexcept { return within(x, -32768, 32767); }
+inline std::int32_t to_short(std::int32_t x) noexcept { return clamped(x, -32768, 32767); }
 inline std::int32_t wrapped(std::int64_t x) noexcept { return static_cast<std::int32_t>(static_cast<std::uint32_t>(x)); }
 inline std::int32_t bits_of_float(float x) noexcept { return static_cast<std::int32_t>(float_bits(x)); }
 // Bits of a code in a row of them.
@@ -351,7 +348,7 @@ inline void test_exponents(const primitives_test& t) noexcept
     for (std::ptrdiff_t i = 0; i < 1024; i += chunk) {
         std::int32_t from[chunk], got[chunk];
         for (std::ptrdiff_t j = 0; j < chunk; ++j)
-            from[j] = t.codes[i + j] << 23 | within(t.codes[i + j + 1024], 0, (255 - t.codes[i + j]) << FractionBits);
+            from[j] = t.codes[i + j] << 23 | clamped<std::int32_t>(t.codes[i + j + 1024], 0, (255 - t.codes[i + j]) << FractionBits);
         ints v[chunk_vectors];
         load_chunk(from, v);
         NIBBLE_BACKEND_NAME::read_shorts(exponent_and_low<FractionBits>(v), got);
@@ -389,7 +386,7 @@ inline void test_chunks(const primitives_test& t) noexcept
     chunks(
         t, "bounded, all_bytes",
         [&](const ints(&v)[chunk_vectors]) NIBBLE_UNROLLED { return bounded(narrow(v), all_bytes(-100), all_bytes(17)); },
-        [](std::int32_t a) { return within(static_cast<std::int8_t>(a), -100, 17); }, t.bytes);
+        [](std::int32_t a) { return clamped<std::int32_t>(static_cast<std::int8_t>(a), -100, 17); }, t.bytes);
     chunks(
         t, "exclusive_or", [&](const ints(&v)[chunk_vectors]) NIBBLE_UNROLLED { return exclusive_or(narrow(v), all_bytes(0xa5)); },
         [](std::int32_t a) { return a ^ 0xa5; }, t.bytes);
@@ -442,7 +439,7 @@ inline void test_chunks(const primitives_test& t) noexcept
         store_bytes<8>(narrow(lowest(to_shorts(v), to_shorts(w))), low);
         for (std::ptrdiff_t j = 0; j < chunk; ++j) {
             const std::int32_t a = t.bytes[i + j], b = to_short(t.words[i + j]);
-            expect(t, "lowest", i + j, low[j], static_cast<std::uint8_t>(within(a < b ? a : b, -128, 127)));
+            expect(t, "lowest", i + j, low[j], static_cast<std::uint8_t>(clamped(a < b ? a : b, -128, 127)));
         }
         expect(t, "any_least of others", i, any_least(to_shorts(v)), false);
 

@@ -162,7 +162,7 @@ inline chunk_bytes narrow(const chunk_shorts& s) noexcept
 {
     chunk_bytes b;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
-        b.v[i] = static_cast<std::int8_t>(s.v[i] < -128 ? -128 : s.v[i] > 127 ? 127 : s.v[i]);
+        b.v[i] = static_cast<std::int8_t>(clamped<std::int32_t>(s.v[i], -128, 127));
     return b;
 }
 inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
@@ -170,10 +170,9 @@ inline chunk_shorts round_to_shorts(const floats (&t)[chunk_vectors]) noexcept
     chunk_shorts s;
     for (std::ptrdiff_t i = 0; i < chunk; ++i) {
         const float below = t[i].v < 32767.0f ? t[i].v : 32767.0f, bounded = below < -32768.0f ? -32768.0f : below;
-        // A sum with 1.5 * 2^23 rounds to integers, which stand in its last bits. NaN is told by its bits, which -ffast-math leaves alone.
+        // A sum with 1.5 * 2^23 rounds to integers, which stand in its last bits.
         const std::int32_t rounded = static_cast<std::int32_t>(float_bits(bounded + 12582912.0f) - 0x4b400000u);
-        const bool nan = (float_bits(t[i].v) & 0x7fffffffu) > 0x7f800000u;
-        s.v[i] = static_cast<std::int16_t>(nan ? -32768 : rounded);
+        s.v[i] = static_cast<std::int16_t>(is_nan(t[i].v) ? -32768 : rounded);
     }
     return s;
 }
@@ -181,7 +180,7 @@ inline chunk_shorts to_shorts(const ints (&v)[chunk_vectors]) noexcept
 {
     chunk_shorts s;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
-        s.v[i] = static_cast<std::int16_t>(v[i].v < -32768 ? -32768 : v[i].v > 32767 ? 32767 : v[i].v);
+        s.v[i] = static_cast<std::int16_t>(clamped(v[i].v, -32768, 32767));
     return s;
 }
 inline chunk_shorts zero_shorts() noexcept { return {}; }
@@ -189,7 +188,7 @@ inline chunk_shorts lowest(const chunk_shorts& a, const chunk_shorts& b) noexcep
 {
     chunk_shorts s;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
-        s.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i];
+        s.v[i] = smaller(a.v[i], b.v[i]);
     return s;
 }
 inline bool any_least(const chunk_shorts& s) noexcept
@@ -203,8 +202,7 @@ inline chunk_shorts shifted(const chunk_shorts& a, std::int32_t by) noexcept
 {
     chunk_shorts s;
     for (std::ptrdiff_t i = 0; i < chunk; ++i) {
-        const std::int32_t sum = a.v[i] + by;
-        s.v[i] = static_cast<std::int16_t>(sum < -32768 ? -32768 : sum > 32767 ? 32767 : sum);
+        s.v[i] = static_cast<std::int16_t>(clamped(a.v[i] + by, -32768, 32767));
     }
     return s;
 }
@@ -219,7 +217,7 @@ inline chunk_bytes bounded(const chunk_bytes& a, const chunk_bytes& low, const c
 {
     chunk_bytes b;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
-        b.v[i] = a.v[i] < low.v[i] ? low.v[i] : a.v[i] > high.v[i] ? high.v[i] : a.v[i];
+        b.v[i] = clamped(a.v[i], low.v[i], high.v[i]);
     return b;
 }
 inline chunk_bytes exclusive_or(const chunk_bytes& a, const chunk_bytes& b) noexcept
@@ -266,7 +264,7 @@ inline bool any_nan(const floats (&v)[chunk_vectors]) noexcept
 {
     bool any = false;
     for (std::ptrdiff_t i = 0; i < chunk; ++i)
-        any |= (float_bits(v[i].v) & 0x7fffffffu) > 0x7f800000u;
+        any |= is_nan(v[i].v);
     return any;
 }
 inline void store_shorts(const ints (&v)[chunk_vectors], std::uint16_t* out) noexcept
