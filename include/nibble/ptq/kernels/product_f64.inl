@@ -38,7 +38,7 @@ inline void product_f64_all(const product_f64_args& args) noexcept
 {
     constexpr std::ptrdiff_t lanes = static_cast<std::ptrdiff_t>(doubles::size);
     // Rows x 2 accumulators: twelve of 16 registers, or sixteen of 32. One row alone needs more columns in flight to hide the latency.
-    constexpr int rows = NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_SCALAR ? 6 : 8;
+    constexpr int rows = vector_registers < 32 ? 6 : 8;
     std::ptrdiff_t column = 0;
     for (; column + 2 * lanes <= args.n; column += 2 * lanes)
         for (std::ptrdiff_t row = 0; row + rows <= args.m; row += rows)

@@ -59,7 +59,7 @@ inline bool absmax_scales(const float* x, float qmax, float* scales, float* inve
     if (highest_lane(top) >= infinity_bits)
         return false;
     const ints scale = as_ints(quotient(as_floats(top), floats(qmax)));
-    const floats chosen = as_floats(choose(scale < ints(0x00800000), as_ints(floats(1.0f)), scale));
+    const floats chosen = as_floats(select(scale < ints(0x00800000), as_ints(floats(1.0f)), scale));
     chosen.store_unaligned(scales);
     quotient(floats(1.0f), chosen).store_unaligned(inverse);
     return true;

@@ -64,7 +64,7 @@ inline void f32_to_bfloat16(const convert_args& args) noexcept
         if (any_nan(x))
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
                 const ints u = as_ints(x[i]);
-                rounded[i] = choose(ints(infinity_bits) < (u & ints(magnitude_mask)), shift_right<16>(u) | ints(0x40), rounded[i]);
+                rounded[i] = select(ints(infinity_bits) < (u & ints(magnitude_mask)), shift_right<16>(u) | ints(0x40), rounded[i]);
             });
         store_shorts(rounded, to);
     });

@@ -32,7 +32,7 @@ inline std::int32_t shared_scale(std::int32_t top, scale_rule rule) noexcept
 template <class F>
 inline ints shared_scales(ints top, scale_rule rule) noexcept
 {
-    const ints normal = choose(top < ints(0x800000), max(shift_left<1>(top) - ints(0x800000), ints(0)), top);
+    const ints normal = select(top < ints(0x800000), max(shift_left<1>(top) - ints(0x800000), ints(0)), top);
     const ints scale = shift_right<23>(normal + ints(scale_rounding<F>(rule))) - ints(F::max_exponent);
     return min(max(scale, ints(0)), ints(254));
 }
@@ -43,10 +43,10 @@ inline ints encode_element(floats x) noexcept
 {
     const ints bits = as_ints(x), code = min(encode_magnitude<F, Ggml>(bits & ints(magnitude_mask)), ints(F::max_code));
     if constexpr (std::is_same_v<F, int8_magnitude>) {
-        return choose(bits < ints(0), ints(0) - code, code);
+        return select(bits < ints(0), ints(0) - code, code);
     } else {
         const ints sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & ints(F::sign_bit);
-        return Ggml ? choose(code == ints(0), code, code | sign) : code | sign;
+        return Ggml ? select(code == ints(0), code, code | sign) : code | sign;
     }
 }
 
@@ -115,12 +115,12 @@ template <class F>
 inline bool quantize_mx_blocks(const float* x, std::uint8_t* q, std::uint8_t* scales, scale_rule rule) noexcept
 {
     const ints top = greatest_magnitudes(x);
-    if (highest_lane(choose(top == ints(0), ints(infinity_bits), top)) >= infinity_bits)
+    if (highest_lane(select(top == ints(0), ints(infinity_bits), top)) >= infinity_bits)
         return false;
     const ints code = shared_scales<F>(top, rule);
     store_low_bytes(code, scales);
     float inverse[floats::size];
-    as_floats(choose(ints(253) < code, ints(0x400000), shift_left<23>(ints(254) - code))).store_unaligned(inverse);
+    as_floats(select(ints(253) < code, ints(0x400000), shift_left<23>(ints(254) - code))).store_unaligned(inverse);
     for (std::ptrdiff_t block = 0; block < width; ++block, x += mx_block, q += packed_bytes<F>(mx_block)) {
         floats t[chunk_vectors];
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {

@@ -24,9 +24,9 @@ inline ints encode_magnitude(ints magnitude) noexcept
     if constexpr (TiesTowardZero) {
         // Both differences are exact; half a unit above x means that a tie went up.
         const ints above = as_ints((sum - as_floats(ints(anchor))) - x);
-        below = choose(above == ints(least_normal - ((F::fraction_bits + 1) << 23)), below - ints(1), below);
+        below = select(above == ints(least_normal - ((F::fraction_bits + 1) << 23)), below - ints(1), below);
     }
-    return choose(magnitude < ints(least_normal), below, normal);
+    return select(magnitude < ints(least_normal), below, normal);
 }
 
 template <class F>
@@ -36,7 +36,7 @@ inline ints encode(floats x, overflow rule) noexcept
     const ints limit(rule == overflow::saturate ? F::max_code : F::max_code + 1);
     const ints code = min(encode_magnitude<F, false>(magnitude), limit);
     const ints sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & ints(F::sign_bit);
-    return choose(ints(infinity_bits) < magnitude, ints(0x7f), code) | sign;
+    return select(ints(infinity_bits) < magnitude, ints(0x7f), code) | sign;
 }
 
 // The magnitudes' codes of a chunk, ties to even, not above the limit; anything for NaN. Added to a power of two with the exponent of x and
@@ -69,11 +69,11 @@ inline floats decode(ints code) noexcept
     const ints magnitude = code & ints(F::sign_bit - 1);
     const ints normal = shift_left<23 - F::fraction_bits>(magnitude) + ints((127 - F::bias) << 23);
     const floats below = to_float(magnitude) * as_floats(ints((128 - F::bias - F::fraction_bits) << 23));
-    ints v = choose(magnitude < ints(1 << F::fraction_bits), as_ints(below), normal);
+    ints v = select(magnitude < ints(1 << F::fraction_bits), as_ints(below), normal);
     if constexpr (F::has_nan)
-        v = choose(ints(F::max_code) < magnitude, ints(quiet_nan_bits), v);
+        v = select(ints(F::max_code) < magnitude, ints(quiet_nan_bits), v);
     if constexpr (F::has_infinity)
-        v = choose(magnitude == ints(F::max_code + 1), ints(infinity_bits), v);
+        v = select(magnitude == ints(F::max_code + 1), ints(infinity_bits), v);
     return as_floats(v | sign);
 }
 
@@ -99,7 +99,7 @@ template <class F>
 inline void decode_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors]) noexcept
 {
     load_float8<F>(codes, x);
-    if (any_code_above(codes, F::max_code + F::has_infinity))
+    if (!load_float8_is_exact && any_code_above(codes, F::max_code + F::has_infinity))
         unroll<chunk_vectors>(
             [&](std::size_t i) NIBBLE_UNROLLED { x[i] = decode<F>(load_u8(codes + static_cast<std::ptrdiff_t>(i) * width)); });
 }

@@ -7,65 +7,6 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// Lanes [0, count), at most all: loads give zero in the others, stores leave what is there.
-#if NIBBLE_ISA == NIBBLE_ISA_AVX512
-inline __mmask16 lanes_below(std::ptrdiff_t count) noexcept { return static_cast<__mmask16>((std::uint32_t {1} << count) - 1); }
-inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
-{
-    return ints(_mm512_maskz_loadu_epi32(lanes_below(count), p));
-}
-inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm512_maskz_loadu_ps(lanes_below(count), p)); }
-inline void store_part(ints v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_epi32(p, lanes_below(count), v); }
-inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_ps(p, lanes_below(count), v); }
-inline void store_codes_part(ints v, std::uint8_t* p, std::ptrdiff_t count) noexcept
-{
-    _mm512_mask_cvtepi32_storeu_epi8(p, lanes_below(count), v);
-}
-inline void store_codes_part(ints v, std::int16_t* p, std::ptrdiff_t count) noexcept
-{
-    _mm512_mask_cvtepi32_storeu_epi16(p, lanes_below(count), v);
-}
-#else
-#if NIBBLE_ISA == NIBBLE_ISA_AVX2
-inline __m256i lanes_below(std::ptrdiff_t count) noexcept
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return ints(_mm256_maskload_epi32(p, lanes_below(count))); }
-inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm256_maskload_ps(p, lanes_below(count))); }
-inline void store_part(ints v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_epi32(p, lanes_below(count), v); }
-inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_ps(p, lanes_below(count), v); }
-#else
-template <class Vector, class T>
-inline Vector load_lanes(const T* p, std::ptrdiff_t count) noexcept
-{
-    T lanes[Vector::size] = {};
-    std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
-    return Vector::load_unaligned(lanes);
-}
-inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return load_lanes<ints>(p, count); }
-inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return load_lanes<floats>(p, count); }
-template <class Vector, class T>
-inline void store_part(Vector v, T* p, std::ptrdiff_t count) noexcept
-{
-    T lanes[Vector::size];
-    v.store_unaligned(lanes);
-    std::memcpy(p, lanes, static_cast<std::size_t>(count) * sizeof *p);
-}
-#endif
-template <class Q>
-inline void store_codes_part(ints v, Q* p, std::ptrdiff_t count) noexcept
-{
-    Q lanes[ints::size];
-    if constexpr (sizeof(Q) == 1)
-        store_low_bytes(v, lanes);
-    else
-        store_low_shorts(v, lanes);
-    for (std::ptrdiff_t i = 0; i < count; ++i)
-        p[i] = lanes[i];
-}
-#endif
-
 // Lanes p[0 ... count), the rest zero; or p[0] in every lane.
 inline ints load_columns(const std::int32_t* p, std::ptrdiff_t count, bool each) noexcept
 {
@@ -88,7 +29,7 @@ inline void store_columns(ints v, std::int32_t* p, std::ptrdiff_t count) noexcep
 inline ints shift_left_saturating(ints x, ints n) noexcept
 {
     const ints shifted = shift_left_by(x, n);
-    return choose(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ ints(INT32_MAX));
+    return select(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ ints(INT32_MAX));
 }
 
 // x / 2^n, half away from zero.
