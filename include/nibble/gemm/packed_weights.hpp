@@ -393,14 +393,14 @@ inline status pack(
     std::byte* at = out.data() + sizeof(packed_header);
 
     constexpr bool wide = std::is_same_v<W, std::int8_t>;
-    const params_steps steps = steps_of(params.kind, k, params.group_size);
+    const params_strides strides = strides_of(params.kind, k, params.group_size);
     for (std::ptrdiff_t panel = 0; panel < n; panel += packed_panel) {
         const std::ptrdiff_t channels = n - panel < packed_panel ? n - panel : packed_panel;
         for (std::ptrdiff_t g = 0; g < view.groups; ++g) {
             const std::ptrdiff_t begin = g * view.group_size, length = k - begin < view.group_size ? k - begin : view.group_size;
             const detail::packed_section to = detail::section_at(view, at);
             for (std::ptrdiff_t c = 0; c < channels; ++c) {
-                const std::size_t param = static_cast<std::size_t>((panel + c) * steps.row + g * steps.group);
+                const std::size_t param = static_cast<std::size_t>((panel + c) * strides.row + g * strides.group);
                 detail::store_packed(view, to.scales, c, params.scales[param]);
                 if (view.has_zero_points) {
                     const std::int32_t zero_point = params.zero_points.empty() ? 0 : params.zero_points[param];

@@ -138,9 +138,9 @@ public:
         requantize_params columns = narrow_;
         const std::ptrdiff_t from = channel + first;
         columns.bias = columns.bias == nullptr ? nullptr : columns.bias + from;
-        columns.scale += from * columns.step * (columns.scale != nullptr);
-        columns.multiplier += from * columns.step * (columns.multiplier != nullptr);
-        columns.shift += from * columns.step * (columns.shift != nullptr);
+        columns.scale += from * columns.stride * (columns.scale != nullptr);
+        columns.multiplier += from * columns.stride * (columns.multiplier != nullptr);
+        columns.shift += from * columns.stride * (columns.shift != nullptr);
         multiply(0, filter, first, last, zero_point_, y + first, y_stride, &columns);
     }
     void run(const conv_scratch<std::int16_t>& scratch, const packed_weights_view& filter, std::ptrdiff_t channel, std::ptrdiff_t first,

@@ -70,14 +70,14 @@ inline void scatter_codes(ints codes, std::ptrdiff_t i, std::ptrdiff_t size, std
         out[lane * size + i] = lanes[lane];
 }
 
-// step(groups, count, first): for every `width` groups.
-template <class Step>
-inline void for_lane_groups(const block_search_args& args, Step step) noexcept
+// body(groups, count, first): for every `width` groups.
+template <class Body>
+inline void for_lane_groups(const block_search_args& args, Body body) noexcept
 {
     lane_groups groups;
     for (std::ptrdiff_t first = 0; first < args.groups; first += width) {
         groups.gather(args, first);
-        step(groups, smaller(args.groups - first, width), first);
+        body(groups, smaller(args.groups - first, width), first);
     }
 }
 

@@ -297,14 +297,14 @@ inline void quantize_nvfp4(const quantize_blocks_args& args) noexcept
             const std::int32_t top = greatest_magnitude(x + begin, count);
             const float amax = float_from_bits(static_cast<std::uint32_t>(top));
             const float8_e4m3 code = top >= infinity_bits ? float8_e4m3 {0x7f} : to_minifloat<float8_e4m3>(amax / 6.0f / args.tensor_scale);
-            const float step = to_float(code) * args.tensor_scale;
+            const float block_scale = to_float(code) * args.tensor_scale;
             *scale = code.bits;
-            divided_element<true> ggml {step};
-            divided_element<false> even {step};
+            divided_element<true> ggml {block_scale};
+            divided_element<false> even {block_scale};
             if (args.rounding == element_rounding::ggml)
-                quantize_block<float4_e2m1>(x + begin, q, count, step > 0.0f ? &ggml : nullptr);
+                quantize_block<float4_e2m1>(x + begin, q, count, block_scale > 0.0f ? &ggml : nullptr);
             else
-                quantize_block<float4_e2m1>(x + begin, q, count, step > 0.0f ? &even : nullptr);
+                quantize_block<float4_e2m1>(x + begin, q, count, block_scale > 0.0f ? &even : nullptr);
         }
     }
 }
@@ -321,11 +321,11 @@ inline void dequantize_nvfp4(const dequantize_blocks_args& args) noexcept
                 fill(x + begin, count, quiet_nan());
                 continue;
             }
-            const float step = to_float(float8_e4m3 {*scale}) * args.tensor_scale;
+            const float block_scale = to_float(float8_e4m3 {*scale}) * args.tensor_scale;
             if (count == nvfp4_block)
-                expand_block<float4_e2m1>(q, x + begin, nvfp4_block, step);
+                expand_block<float4_e2m1>(q, x + begin, nvfp4_block, block_scale);
             else
-                expand_block<float4_e2m1>(q, x + begin, count, step);
+                expand_block<float4_e2m1>(q, x + begin, count, block_scale);
         }
     }
 }

@@ -103,12 +103,13 @@ class general_quantizer {
 public:
     general_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept : args_(args), keys_(args.rule.seed, row) {}
 
-    void set(std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+    void set(
+        std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
     {
         begin_ = begin;
         const float half = args_.rule.round == rounding::half_up ? 0.5f : 0.0f;
         for (std::ptrdiff_t i = 0; i < chunk; ++i) {
-            const std::ptrdiff_t at = i < count ? i * step : 0;
+            const std::ptrdiff_t at = i < count ? i * stride : 0;
             const std::int32_t zero_point = zero_points ? zero_points[at] : 0, after = args_.rule.zero_point_first ? 0 : zero_point;
             scale_[i] = scales[at];
             add_[i] = static_cast<float>(zero_point - after) + half;
@@ -125,8 +126,8 @@ public:
     void prepare(std::ptrdiff_t column, std::ptrdiff_t count) noexcept
     {
         if (args_.group_size == 1)
-            set(column, count, row_scales_ + column * args_.group_step,
-                row_zero_points_ ? row_zero_points_ + column * args_.group_step : nullptr, args_.group_step);
+            set(column, count, row_scales_ + column * args_.group_stride,
+                row_zero_points_ ? row_zero_points_ + column * args_.group_stride : nullptr, args_.group_stride);
         else
             begin_ = column;
     }
@@ -164,7 +165,7 @@ private:
 template <int Bits, class Rule>
 inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin, std::ptrdiff_t count, Rule& rule) noexcept
 {
-    const auto step = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
+    const auto body = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
         ints codes[chunk_vectors];
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
@@ -175,7 +176,7 @@ inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin,
     std::ptrdiff_t i = 0;
     for (; i + chunk <= count; i += chunk) {
         rule.prepare(begin + i, chunk);
-        step(x + begin + i, q + (begin + i) * Bits / 8, begin + i);
+        body(x + begin + i, q + (begin + i) * Bits / 8, begin + i);
     }
     if (i < count) {
         float from[chunk] = {};
@@ -183,7 +184,7 @@ inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin,
         const std::ptrdiff_t rest = count - i, bits = rest * Bits;
         std::memcpy(from, x + begin + i, static_cast<std::size_t>(rest) * sizeof(float));
         rule.prepare(begin + i, rest);
-        step(from, to, begin + i);
+        body(from, to, begin + i);
         if (bits % 8 != 0)
             to[bits / 8] &= static_cast<std::uint8_t>((1 << bits % 8) - 1);
         std::memcpy(q + (begin + i) * Bits / 8, to, static_cast<std::size_t>((bits + 7) / 8));
@@ -203,20 +204,20 @@ struct as_rounded {
 class with_zero_point {
 public:
     // zero_points: one for each chunk, `step` apart, or null.
-    with_zero_point(std::int32_t low, std::int32_t high, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
-        : zero_points_(zero_points), step_(step), offset_(high > 127 ? 128 : 0), low_(all_bytes(low - offset_)),
+    with_zero_point(std::int32_t low, std::int32_t high, const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
+        : zero_points_(zero_points), stride_(stride), offset_(high > 127 ? 128 : 0), low_(all_bytes(low - offset_)),
           high_(all_bytes(high - offset_)), flip_(all_bytes(offset_))
     {
     }
     chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t c) const noexcept
     {
-        const std::int32_t zero_point = zero_points_ ? zero_points_[c * step_] : 0;
+        const std::int32_t zero_point = zero_points_ ? zero_points_[c * stride_] : 0;
         return exclusive_or(bounded(narrow(shifted(s, zero_point - offset_)), low_, high_), flip_);
     }
 
 private:
     const std::int32_t* zero_points_;
-    std::ptrdiff_t step_;
+    std::ptrdiff_t stride_;
     std::int32_t offset_; // of uint8 codes, which are bounded as int8
     chunk_bytes low_, high_, flip_;
 };
@@ -238,8 +239,8 @@ template <rounding Round>
 class rule_rounding {
 public:
     rule_rounding(
-        bool divide, const stochastic_keys& keys, std::ptrdiff_t begin, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
-        : divide_(divide), begin_(begin), zero_points_(zero_points), step_(step), keys_(keys)
+        bool divide, const stochastic_keys& keys, std::ptrdiff_t begin, const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
+        : divide_(divide), begin_(begin), zero_points_(zero_points), stride_(stride), keys_(keys)
     {
     }
 
@@ -253,7 +254,7 @@ public:
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = load(x, i) * floats(factor); });
         if (zero_points_ || Round == rounding::half_up) {
             const floats add(
-                (zero_points_ ? static_cast<float>(zero_points_[c * step_]) : 0.0f) + (Round == rounding::half_up ? 0.5f : 0.0f));
+                (zero_points_ ? static_cast<float>(zero_points_[c * stride_]) : 0.0f) + (Round == rounding::half_up ? 0.5f : 0.0f));
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = opaque(round_is_exact ? zero_if_nan(t[i]) : t[i]) + add; });
         }
         ints codes[chunk_vectors];
@@ -274,20 +275,20 @@ private:
     bool divide_;
     std::ptrdiff_t begin_;
     const std::int32_t* zero_points_;
-    std::ptrdiff_t step_;
+    std::ptrdiff_t stride_;
     stochastic_keys keys_;
 };
 
-// `count` chunks, chunk c with factors[c * step]. False: some lane may be wrong, being NaN or far outside; never if Known says that all
+// `count` chunks, chunk c with factors[c * stride]. False: some lane may be wrong, being NaN or far outside; never if Known says that all
 // products are finite and small.
 template <int Bits, bool Known, class Round, class Finish>
-inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* factors, std::ptrdiff_t step,
+inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* factors, std::ptrdiff_t stride,
     const Round& round, const Finish& finish) noexcept
 {
     constexpr bool checked = !Known && !round_is_exact;
     chunk_shorts worst = zero_shorts();
     for (std::ptrdiff_t c = 0; c < count; ++c, x += chunk, q += chunk * Bits / 8) {
-        const chunk_shorts codes = round(x, factors[c * step], c);
+        const chunk_shorts codes = round(x, factors[c * stride], c);
         if constexpr (checked)
             worst = lowest(worst, codes);
         store_bytes<Bits>(finish(codes, c), q);
@@ -303,7 +304,7 @@ public:
         : args_(args), row_(row), x_(args.x + row * args.x_stride), q_(static_cast<std::uint8_t*>(args.q) + row * args.q_stride),
           usual_(args.rule.round == rounding::ties_to_even && !args.rule.divide && !args.rule.zero_point_first), keys_(args.rule.seed, row)
     {
-        const std::ptrdiff_t at = row / args.block_rows * args.row_step;
+        const std::ptrdiff_t at = row / args.block_rows * args.row_stride;
         scales_ = args.scales + at;
         zero_points_ = args.zero_points ? args.zero_points + at : nullptr;
     }
@@ -352,28 +353,29 @@ private:
         }
     }
     template <class Round>
-    bool finished(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, const std::int32_t* zero_points, std::ptrdiff_t step,
+    bool finished(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, const std::int32_t* zero_points, std::ptrdiff_t stride,
         const Round& round) const noexcept
     {
         const float* x = x_ + begin;
         std::uint8_t* q = q_ + begin * Bits / 8;
         if constexpr (Bits == 8 && std::is_same_v<Round, usual_rounding>)
             if (!zero_points && args_.qmin == -128)
-                return quantize_chunks<Bits, false>(x, q, count, factors, step, round, as_rounded {});
-        return quantize_chunks<Bits, false>(x, q, count, factors, step, round, with_zero_point(args_.qmin, args_.qmax, zero_points, step));
+                return quantize_chunks<Bits, false>(x, q, count, factors, stride, round, as_rounded {});
+        return quantize_chunks<Bits, false>(
+            x, q, count, factors, stride, round, with_zero_point(args_.qmin, args_.qmax, zero_points, stride));
     }
-    void chunks(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, std::ptrdiff_t at, std::ptrdiff_t step) const noexcept
+    void chunks(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, std::ptrdiff_t at, std::ptrdiff_t stride) const noexcept
     {
         const std::int32_t *zero_points = zero_points_ ? zero_points_ + at : nullptr,
                            *first = args_.rule.zero_point_first ? zero_points : nullptr,
                            *last = args_.rule.zero_point_first ? nullptr : zero_points;
-        const bool right = usual_ ? finished(begin, count, factors, last, step, usual_rounding {})
+        const bool right = usual_ ? finished(begin, count, factors, last, stride, usual_rounding {})
                                   : with_rounding(args_.rule.round, [&](auto round) noexcept {
-                                        return finished(begin, count, factors, last, step,
-                                            rule_rounding<decltype(round)::value>(args_.rule.divide, keys_, begin, first, step));
+                                        return finished(begin, count, factors, last, stride,
+                                            rule_rounding<decltype(round)::value>(args_.rule.divide, keys_, begin, first, stride));
                                     });
         for (std::ptrdiff_t c = 0; !right && c < count; ++c)
-            one_by_one(begin + c * chunk, chunk, at + c * step);
+            one_by_one(begin + c * chunk, chunk, at + c * stride);
     }
 
     const quantize_args& args_;
@@ -396,10 +398,10 @@ inline void quantize_matrix(const quantize_args& args) noexcept
             continue;
         }
         std::ptrdiff_t begin = 0, at = 0;
-        if (args.group_size == chunk && args.group_step == 1)
+        if (args.group_size == chunk && args.group_stride == 1)
             for (; begin + width * chunk <= args.cols; begin += width * chunk, at += width)
                 row.groups(begin, at);
-        for (; begin < args.cols; begin += args.group_size, at += args.group_step)
+        for (; begin < args.cols; begin += args.group_size, at += args.group_stride)
             row.group(begin, smaller(args.cols - begin, args.group_size), at);
     }
 }

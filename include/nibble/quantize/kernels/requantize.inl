@@ -142,13 +142,13 @@ public:
         : bias_(0), multiplier_(0), shift_(0), low_(p.low - p.zero_point), high_(p.high - p.zero_point), zero_point_(p.zero_point),
           scale_(0.0f), before_(0.0f)
     {
-        const std::ptrdiff_t at = column * p.step;
+        const std::ptrdiff_t at = column * p.stride;
         if (p.bias)
             bias_ = load_columns(p.bias + column, count, true);
         if (also)
             bias_ = bias_ + ints::load_unaligned(also);
         if constexpr (Mode == requantize_mode::float_ties_to_even) {
-            scale_ = load_columns(p.scale + at, count, p.step != 0);
+            scale_ = load_columns(p.scale + at, count, p.stride != 0);
             if (p.zero_point_first) {
                 low_ = ints(p.low);
                 high_ = ints(p.high);
@@ -156,8 +156,8 @@ public:
                 before_ = floats(static_cast<float>(p.zero_point));
             }
         } else {
-            multiplier_ = load_columns(p.multiplier + at, count, p.step != 0);
-            shift_ = load_columns(p.shift + at, count, p.step != 0);
+            multiplier_ = load_columns(p.multiplier + at, count, p.stride != 0);
+            shift_ = load_columns(p.shift + at, count, p.stride != 0);
             only_right_ = Mode == requantize_mode::double_rounding && highest_lane(shift_) < 0;
         }
     }
@@ -274,7 +274,7 @@ inline void requantize_16x8(const requantize_16x8_args& args) noexcept
         for (std::ptrdiff_t j = 0; j < args.columns; ++j) {
             const std::ptrdiff_t column = args.column + j;
             const std::int64_t sum = sum_16x8(args, r, j) + (p.bias ? p.bias[column] : 0);
-            const std::int32_t multiplier = p.multiplier[column * p.step], down = 15 - p.shift[column * p.step];
+            const std::int32_t multiplier = p.multiplier[column * p.stride], down = 15 - p.shift[column * p.stride];
             const std::int64_t reduced = multiplier < 0x7fff0000 ? (multiplier + (1 << 15)) >> 16 : 0x7fff;
             const std::int64_t q = (sum * reduced + (std::int64_t {1} << (down - 1))) >> down;
             args.y[r * args.y_stride + j] = static_cast<std::int16_t>(clamped(q, p.low, p.high));

@@ -30,9 +30,9 @@ inline output_pixel pixel_at(const depthwise_args& args, std::ptrdiff_t pixel) n
     return {row / args.out_height, row % args.out_height, pixel % args.out_width};
 }
 
-// step(tap, address or null) for all taps of an output pixel.
-template <class X, class Step>
-inline void for_taps(const depthwise_args& args, output_pixel pixel, Step step) noexcept
+// body(tap, address or null) for all taps of an output pixel.
+template <class X, class Body>
+inline void for_taps(const depthwise_args& args, output_pixel pixel, Body body) noexcept
 {
     const X* const x = static_cast<const X*>(args.x);
     const std::ptrdiff_t top = pixel.oy * args.stride_height - args.pad_top, left = pixel.ox * args.stride_width - args.pad_left;
@@ -42,7 +42,7 @@ inline void for_taps(const depthwise_args& args, output_pixel pixel, Step step) 
         for (std::ptrdiff_t kx = 0; kx < args.kernel_width; ++kx, ++tap) {
             const std::ptrdiff_t ix = left + kx * args.dilation_width;
             const bool inside = iy >= 0 && iy < args.height && ix >= 0 && ix < args.width;
-            step(tap, inside ? x + ((pixel.image * args.height + iy) * args.width + ix) * args.channels : nullptr);
+            body(tap, inside ? x + ((pixel.image * args.height + iy) * args.width + ix) * args.channels : nullptr);
         }
     }
 }
@@ -52,14 +52,14 @@ template <class X>
 inline void fill_table(const depthwise_args& args, std::ptrdiff_t pixel, std::ptrdiff_t pixels, std::ptrdiff_t first_channel,
     const X* outside, const X** table) noexcept
 {
-    const std::ptrdiff_t taps = args.kernel_height * args.kernel_width, step = args.stride_width * args.channels;
+    const std::ptrdiff_t taps = args.kernel_height * args.kernel_width, apart = args.stride_width * args.channels;
     const std::ptrdiff_t reach = (args.kernel_width - 1) * args.dilation_width;
     output_pixel at = pixel_at(args, pixel);
     for (std::ptrdiff_t i = 0; i < pixels; ++i, table += taps) {
         const std::ptrdiff_t left = at.ox * args.stride_width - args.pad_left;
         if (i != 0 && at.ox != 0 && left - args.stride_width >= 0 && left + reach < args.width)
             for (std::ptrdiff_t t = 0; t < taps; ++t)
-                table[t] = table[t - taps] == outside ? outside : table[t - taps] + step;
+                table[t] = table[t - taps] == outside ? outside : table[t - taps] + apart;
         else
             for_taps<X>(
                 args, at, [&](std::ptrdiff_t tap, const X* p) noexcept { table[tap] = p == nullptr ? outside : p + first_channel; });
