@@ -35,7 +35,7 @@ int main()
     std::vector<std::byte> workspace(nibble::gemm_workspace(m, *packed)); // yours, so that gemm allocates nothing
     nibble::epilogue e;
     e.bias = bias;
-    e.function = nibble::activation::relu;
+    e.function = nibble::activation_function::relu;
     const nibble::status s = nibble::gemm<float>({x.data(), m, k}, *packed, e, {y.data(), m, n}, workspace);
 
     double error = 0, power = 0;

@@ -16,7 +16,7 @@ NIBBLE_BEGIN_TYPES
 struct epilogue {
     span<const float> scale {}; ///< one a column, or empty: 1
     span<const float> bias {};  ///< one a column, or empty: none
-    activation function = activation::none;
+    activation_function function = activation_function::none;
     float clamp_low = -std::numeric_limits<float>::infinity();
     float clamp_high = std::numeric_limits<float>::infinity();
     float output_scale = 1.0f;          ///< int8 and uint8 outputs

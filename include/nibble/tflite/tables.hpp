@@ -9,7 +9,7 @@
 #pragma once
 
 #include "../core/fp_mode.hpp"
-#include "../core/activation.hpp"
+#include "../core/activation_function.hpp"
 #include "fixed_point.hpp"
 #include "requantize.hpp"
 
