@@ -53,7 +53,8 @@ inline void copy_run(void* to, const void* from, std::size_t bytes, const void* 
         std::memcpy(to, from, bytes);
 }
 
-/// Where the taps of an output pixel fall.
+/// Where the taps of an output pixel fall. A transposed convolution is seen from its outputs, too: input i adds to output i * stride - pad
+/// + k * dilation, so that an output takes tap k from (out + pad - k * dilation) / stride where that is whole.
 struct conv_geometry {
     window at;
     bool transposed;
@@ -100,7 +101,8 @@ struct conv_geometry {
     }
 };
 
-/// rows x columns of one group: products of gathered rows and some panels of its weights, requantized.
+/// rows x columns of one group: products of gathered rows and some panels of its weights, requantized. int16: x = 256 * upper + lower +
+/// 128, upper and lower signed bytes, so that two int8 products give the exact sum, and the 128 is a zero point of the second.
 template <class X>
 class conv_product {
 public:

@@ -119,8 +119,8 @@ struct concatenation_input_16 {
 
 namespace detail {
 
-/// Inputs side by side in the columns of y. rule_of(input): how its codes become y's, or the status that it has no rule; code_of(rule, code).
-/// All is checked before anything is written.
+/// Inputs side by side in the columns of y. rule_of(input): how its codes become y's, or the status that it has no rule; code_of(rule,
+/// code). All is checked before anything is written.
 template <class Input, class Y, class RuleOf, class CodeOf>
 inline status concatenate_by(span<const Input> inputs, matrix_view<Y> y, RuleOf rule_of, CodeOf code_of) noexcept
 {

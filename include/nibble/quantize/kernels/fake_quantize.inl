@@ -169,7 +169,7 @@ private:
 
 // What is the same for all elements.
 struct gradient_constants {
-    ints qmin, qmax, beyond; // beyond: how far from qmin and qmax the first clipped element is
+    ints qmin, qmax, beyond; // beyond: how far from qmin and qmax the first clipped element is: at them by value, one code further by code
     bool by_value, rounding_error, divide;
 
     explicit gradient_constants(const fake_quantize_backward_args& args) noexcept

@@ -15,8 +15,9 @@ namespace NIBBLE_BACKEND_NAME {
 
 inline floats zero_if_nan(floats t) noexcept { return select(t == t, t, floats(0.0f)); }
 
-// The rule of one scale and zero point that most quantization uses: times 1 / scale, ties to even, then the zero point. Clamping before
-// rounding is the same since both bounds are integers, and keeps the conversion to int in range.
+// The rule of one scale and zero point that most quantization uses: times 1 / scale, ties to even, then the zero point. low and high are
+// the bounds of the codes less the zero point. Clamping before rounding gives the same codes, since both bounds are integers, and keeps the
+// conversion to int in range: out of range its result differs from CPU to CPU.
 struct quantizer {
     float inverse, low, high;
     std::int32_t zero_point;
@@ -98,7 +99,10 @@ inline auto with_rounding(rounding round, Visit visit) noexcept
     return visit(std::integral_constant<rounding, rounding::ties_to_even> {});
 }
 
-// Any rule, and any scales: one for the group, or one a column.
+// Any rule, and any scales. It is set up in one of two ways: by set(), once for a group with one scale; or by set_row() where every column
+// has a scale of its own, and then prepare() loads those of each chunk. Everything is kept for each lane of a chunk, so that operator() is
+// the same for both. add_ is what t gains before it is rounded (the zero point if the rule adds it first, the half of half_up), after_ what
+// the code gains afterwards.
 class general_quantizer {
 public:
     general_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept : args_(args), keys_(args.rule.seed, row) {}
@@ -161,7 +165,8 @@ private:
     std::int32_t after_[chunk];
 };
 
-// Columns [begin, begin + count) of a row, whose first code is at q; begin is at a whole byte of q.
+// Columns [begin, begin + count) of a row, whose first code is at q; begin is at a whole byte of q. The last chunk goes through a copy:
+// nothing is read or written beyond the row, and bits of the last byte that have no column become 0.
 template <int Bits, class Rule>
 inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin, std::ptrdiff_t count, Rule& rule) noexcept
 {
@@ -197,13 +202,14 @@ inline void quantize_bytes(const float* x, std::uint8_t* q, std::ptrdiff_t count
     quantize_span<8>(x, q, 0, count, rule);
 }
 
-// What becomes of a chunk of rounded codes: nothing, or a zero point and bounds.
+// What becomes of a chunk of rounded codes: nothing, or a zero point and bounds. Rounded codes are int16 and saturated, and so is the sum
+// with the zero point: what is beyond the bounds stays beyond them. Codes of uint8 are bounded as int8, 128 less, and flipped at the end.
 struct as_rounded {
     chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t) const noexcept { return narrow(s); }
 };
 class with_zero_point {
 public:
-    // zero_points: one for each chunk, `step` apart, or null.
+    // zero_points: one for each chunk, `stride` apart, or null.
     with_zero_point(std::int32_t low, std::int32_t high, const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
         : zero_points_(zero_points), stride_(stride), offset_(high > 127 ? 128 : 0), low_(all_bytes(low - offset_)),
           high_(all_bytes(high - offset_)), flip_(all_bytes(offset_))
@@ -234,7 +240,7 @@ struct usual_rounding {
     }
 };
 
-// Any rule: times a reciprocal, or over a scale. zero_points, if the rule adds them before it rounds: one for each chunk, `step` apart.
+// Any rule: times a reciprocal, or over a scale. zero_points, if the rule adds them before it rounds: one for each chunk, `stride` apart.
 template <rounding Round>
 class rule_rounding {
 public:
@@ -279,8 +285,10 @@ private:
     stochastic_keys keys_;
 };
 
-// `count` chunks, chunk c with factors[c * stride]. False: some lane may be wrong, being NaN or far outside; never if Known says that all
-// products are finite and small.
+// `count` chunks, chunk c with factors[c * stride]. Optimistic: x86 turns NaN, and what int32 does not hold, into the least int32, which
+// becomes the least int16. So a lane whose rounded code is the least int16 may be wrong. Looking for one at the end costs one minimum a
+// chunk; testing and mending each lane would cost several instructions. False: some lane may be wrong, and the caller does all chunks again
+// by general_quantizer's or quantizer's exact way; never false if Known says that all products are finite and small.
 template <int Bits, bool Known, class Round, class Finish>
 inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* factors, std::ptrdiff_t stride,
     const Round& round, const Finish& finish) noexcept
@@ -296,7 +304,7 @@ inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t coun
     return !checked || !any_least(worst);
 }
 
-// One row, columns [begin, begin + count), all of one group or (step 1) whole chunks with a group each.
+// One row. group() takes columns of one group, groups() whole chunks that are a group each, columns() a row with a scale a column.
 template <int Bits>
 class row_quantizer {
 public:
@@ -337,8 +345,10 @@ public:
     }
 
 private:
-    static constexpr std::ptrdiff_t block = 8; // chunks; if one lane is doubtful, all are done again
+    // Chunks that are tried together: if one lane is doubtful, all are done again. More of them test less often and redo more.
+    static constexpr std::ptrdiff_t block = 8;
 
+    // A vector at a time, without doubt: the ends of groups, and what a try left doubtful.
     void one_by_one(std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at) const noexcept
     {
         const std::int32_t zero_point = zero_points_ ? zero_points_[at] : 0;
@@ -352,6 +362,7 @@ private:
             quantize_span<Bits>(x_, q_, begin, count, rule);
         }
     }
+    // All of a try's chunks, where no lane is doubtful. Whole int8 without zero points needs no bounds: narrowing saturates.
     template <class Round>
     bool finished(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, const std::int32_t* zero_points, std::ptrdiff_t stride,
         const Round& round) const noexcept
