@@ -26,8 +26,8 @@ inline std::size_t linear_parameter(
         i /= size;
         if (d == along && block_size == 0)
             return static_cast<std::size_t>(coordinate);
-        at += step * (d == along ? coordinate / block_size : coordinate);
-        step *= d == along ? (size + block_size - 1) / block_size : size;
+        at += stride * (d == along ? coordinate / block_size : coordinate);
+        stride *= d == along ? (size + block_size - 1) / block_size : size;
     }
     return static_cast<std::size_t>(at);
 }
