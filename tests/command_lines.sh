@@ -32,13 +32,13 @@ demo=examples/language_model/nibble_language_model
 for wrong in -5 0 3x "" 99999999999999999999; do
   refuses "--windows takes a whole number" $demo --windows "$wrong"
 done
-refuses "a folder is needed here" $demo --output "$folder/file"
+refuses ": not a folder" $demo --output "$folder/file"
 refuses "there is no text in $folder/none" $demo --text "$folder/none"
 if command -v bible >/dev/null; then
   refuses "cannot read $folder/read: Is a directory" $demo --model "$folder/read"
   refuses "empty is empty" $demo --model "$folder/empty"
 fi
-refuses "there are --output FOLDER" $demo --what 3
+refuses "options: --output FOLDER" $demo --what 3
 
 refuses "Is a directory" examples/embedding/nibble_embedding "$folder/read"
 refuses "No such file or directory" examples/embedding/nibble_embedding "$folder/none"
@@ -52,7 +52,7 @@ refuses "--epochs takes a whole number" examples/int8_cnn_fashion_mnist/nibble_i
 accuracy=examples/accuracy/nibble_accuracy
 refuses "--windows takes a whole number" $accuracy --windows -1
 refuses "--seeds takes a whole number" $accuracy --seeds 99999999999
-refuses "a folder is needed here" $accuracy --output "$folder/file"
+refuses ": not a folder" $accuracy --output "$folder/file"
 
 bench=benchmarks/nibble_bench
 refuses "--backends avx3: no backend has this name; here are scalar" $bench --backends avx3

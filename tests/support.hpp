@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <nibble/nibble.hpp>
+#include <nibble/reference/reference.hpp>
 #include <nibble/thread_pool.hpp>
 
 #include "random.hpp"

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <nibble/nibble.hpp>
+#include <nibble/reference/reference.hpp>
 #include <nibble/thread_pool.hpp>
 
 using namespace nibble;

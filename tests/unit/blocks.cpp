@@ -298,7 +298,7 @@ TEST_CASE("products with blocks equal the reference on every backend")
                         for (std::size_t j = 0; j < bias.size(); ++j)
                             bias[j] = static_cast<float>(j) * 0.03125f - 2.0f;
                         e.bias = bias;
-                        e.function = activation::silu;
+                        e.function = activation_function::silu;
                     }
                     reference::gemm_blocks<std::int8_t, float>(
                         {q.codes.data(), m, k}, q.scales, {}, type, blocks, e, {expected.data(), m, n});
@@ -507,7 +507,7 @@ TEST_CASE("packing blocks refuses what it cannot do")
     CHECK(pack_blocks(ggml_type::q4_0, blocks, 2, 32, out) == status::not_finite);
     CHECK(out == untouched);
 
-    // One group: still no int32 sums, since the offset is part of the product.
+    // One group: still no int32 sums, since the minimum is part of the product.
     const std::vector<std::byte> one = mixed_blocks(ggml_type::q5_1, 2, 32);
     const auto packed = make_packed_blocks(ggml_type::q5_1, one, 2, 32);
     REQUIRE(packed);

@@ -1,8 +1,8 @@
-// Compact panels: blocks as packed weights keep them, in about as many bits as the file has. A panel holds one section for every block of
-// columns, of 16 channels:
-//   steps       what the step of each group is computed from, and the offset in types that have one:
-//                 products   16 halves d, 16 halves -dmin; then one factor (int8) of 16 channels for each group, then those of the offsets
-//                 halves     for each group 16 halves; 16 more with an offset
+// Compact panels: how packed weights keep blocks, in about as many bits as the file has. A panel holds 16 channels, with one section for
+// every block of columns:
+//   steps       what the step (scale) of each group is computed from, and the group minimum in types that have one:
+//                 products   16 halves d, 16 halves -dmin; then one factor (int8) of 16 channels for each group, then those of the minimums
+//                 halves     for each group 16 halves; 16 more with a minimum
 //                 bfloat16   for each group 16
 //   codes       for every 32 columns 64 bytes a bit, in planes: four vectors of 4 bits, two of 2 bits, one of 1 bit, as far as a code has
 //               them, the lower bits of a code first. A vector has 64 bytes, byte 4 c + i of channel c and columns that are i modulo 4;
@@ -10,20 +10,20 @@
 //                 4 bits     of vector q / 2:  4 (q % 2) and up
 //                 2 bits     of vector q / 4:  2 (q % 4) and up
 //                 1 bit      q
-// One row is multiplied from here (gemm/kernels/gemv_blocks.inl); for more rows kernels write sections out as plain panels have them,
-// into the first cache (gemm/kernels/expand_blocks.inl).
+// One row is multiplied straight from these bytes (gemm/kernels/gemv_blocks.inl). For more rows, kernels first write sections out in the
+// form of plain panels, into the first-level cache (gemm/kernels/expand_blocks.inl).
 #pragma once
 
 #include "decode.hpp"
 
 NIBBLE_BEGIN_TYPES
 
-/// Whether a block's integers, less the least of them, are below 16. With offsets the least is 0, else it counts as -8.
+/// Whether a block's integers, less the least of them, are below 16. With minimums the least is 0, else it counts as -8.
 template <class Block>
 inline constexpr bool has_4_bit_integers
     = is_any_of<Block, block_q4_0, block_q4_1, block_q2_K, block_q3_K, block_q4_K, block_tq1_0, block_tq2_0, block_q1_0, block_q2_0>;
 
-/// Whether every step and offset is a half: those of the others are products, or have larger exponents.
+/// Whether every step and minimum is a half: those of the others are products, or have larger exponents.
 template <class Block>
 inline constexpr bool has_half_steps = is_any_of<Block, block_q4_0, block_q4_1, block_q5_0, block_q5_1, block_q8_0, block_q8_1,
     block_iq4_nl, block_nvfp4, block_tq1_0, block_tq2_0, block_q1_0, block_q2_0>;
@@ -41,8 +41,8 @@ inline constexpr int compact_bits = is_any_of<Block, block_q6_K>                
 template <class Block>
 struct compact_section {
     static constexpr int elements = block_traits<Block>::elements, groups = elements / block_group<Block>, bits = compact_bits<Block>;
-    static constexpr int step_bytes = 32 * (has_offset<Block> ? 2 : 1) * (has_factors<Block> ? 1 : groups);
-    static constexpr int factor_bytes = has_factors<Block> ? 16 * groups * (has_offset<Block> ? 2 : 1) : 0;
+    static constexpr int step_bytes = 32 * (has_minimum<Block> ? 2 : 1) * (has_factors<Block> ? 1 : groups);
+    static constexpr int factor_bytes = has_factors<Block> ? 16 * groups * (has_minimum<Block> ? 2 : 1) : 0;
     static constexpr int head = step_bytes + factor_bytes, plane_bytes = 64 * bits; // plane_bytes: of 32 columns
     static constexpr int bytes = head + elements / 32 * plane_bytes;
 };
@@ -72,14 +72,14 @@ NIBBLE_INLINE void store_compact(const Block& block, std::byte* section, std::pt
     const auto store_half = [&](std::ptrdiff_t i, half value) noexcept { std::memcpy(section + 32 * i + 2 * c, &value, 2); };
     if constexpr (has_factors<Block>) {
         store_half(0, block.d);
-        if constexpr (has_offset<Block>)
+        if constexpr (has_minimum<Block>)
             store_half(1, to_half(-to_float(block.dmin)));
         std::int8_t scale[16], minimum[16];
         group_factors(block, scale, minimum);
         std::byte* const factors = section + layout::step_bytes + c;
         for (int g = 0; g < layout::groups; ++g) {
             factors[16 * g] = static_cast<std::byte>(scale[g]);
-            if constexpr (has_offset<Block>)
+            if constexpr (has_minimum<Block>)
                 factors[16 * (layout::groups + g)] = static_cast<std::byte>(minimum[g]);
         }
     } else {
@@ -93,8 +93,8 @@ NIBBLE_INLINE void store_compact(const Block& block, std::byte* section, std::pt
                 std::memcpy(section + 32 * g + 2 * c, &step, 2);
             }
         }
-        if constexpr (has_offset<Block>)
-            store_half(layout::groups, to_half(d.offsets[0]));
+        if constexpr (has_minimum<Block>)
+            store_half(layout::groups, to_half(d.minimums[0]));
     }
 
     std::uint8_t codes[256];

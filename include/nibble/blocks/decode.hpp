@@ -1,6 +1,6 @@
 // What the codes of a block mean:
-//   x = integer * step             or, in types with a minimum, and rounded twice,   x = integer * step + offset
-// with one step and offset for each group of columns. These integers and steps are what products with blocks are computed from.
+//   x = integer * step             or, in types with a minimum, and rounded twice,   x = integer * step + minimum
+// with one step (scale) and one minimum for each group of columns. Products with blocks compute with these integers and steps.
 #pragma once
 
 #include <type_traits>
@@ -9,16 +9,16 @@
 
 NIBBLE_BEGIN_TYPES
 
-/// A block's contents; steps and offsets of as many groups as it has.
+/// A block's contents; steps and minimums of as many groups as it has.
 struct decoded_block {
     std::int8_t integers[256];
     float steps[16];
-    float offsets[16];
+    float minimums[16];
 };
 
 /// Columns that share a step.
 template <class Block>
-inline constexpr int block_group = block_traits<Block>::elements > 32 ? 32 : block_traits<Block>::elements;
+inline constexpr int block_group = smaller<int>(block_traits<Block>::elements, 32);
 template <>
 inline constexpr int block_group<block_nvfp4> = 16;
 template <>
@@ -42,9 +42,9 @@ template <class Block, class... Blocks>
 inline constexpr bool is_any_of = (std::is_same_v<Block, Blocks> || ...);
 
 template <class Block>
-inline constexpr bool has_offset = is_any_of<Block, block_q4_1, block_q5_1, block_q2_K, block_q4_K, block_q5_K>;
+inline constexpr bool has_minimum = is_any_of<Block, block_q4_1, block_q5_1, block_q2_K, block_q4_K, block_q5_K>;
 
-/// Whether a step is the block's d times a factor of the group, an offset the block's dmin times another.
+/// Whether a step is the block's d times a factor of the group, a minimum the block's -dmin times another.
 template <class Block>
 inline constexpr bool has_factors = is_any_of<Block, block_q2_K, block_q3_K, block_q4_K, block_q5_K, block_q6_K, block_iq4_xs>;
 
@@ -112,7 +112,7 @@ NIBBLE_INLINE void decode_codes(const Block& b, std::int8_t* integers) noexcept
     }
 }
 
-/// The factors of each group; minimum[] of types with offsets alone.
+/// The factors of each group; minimum[] of types with minimums alone.
 template <class Block>
 NIBBLE_INLINE void group_factors(const Block& b, std::int8_t (&scale)[16], [[maybe_unused]] std::int8_t (&minimum)[16]) noexcept
 {
@@ -149,8 +149,8 @@ NIBBLE_INLINE void decode_steps(const Block& b, decoded_block& out) noexcept
         group_factors(b, scale, minimum);
         for (int j = 0; j < groups; ++j) {
             out.steps[j] = to_float(b.d) * static_cast<float>(scale[j]);
-            if constexpr (has_offset<Block>)
-                out.offsets[j] = -(to_float(b.dmin) * static_cast<float>(minimum[j]));
+            if constexpr (has_minimum<Block>)
+                out.minimums[j] = -(to_float(b.dmin) * static_cast<float>(minimum[j]));
         }
     } else if constexpr (std::is_same_v<Block, block_q8_K>) {
         out.steps[0] = b.d;
@@ -161,14 +161,14 @@ NIBBLE_INLINE void decode_steps(const Block& b, decoded_block& out) noexcept
             out.steps[j] = nvfp4_step(b.d[j]);
     } else {
         out.steps[0] = to_float(b.d);
-        if constexpr (has_offset<Block>)
-            out.offsets[0] = to_float(b.m);
+        if constexpr (has_minimum<Block>)
+            out.minimums[0] = to_float(b.m);
     }
 }
 
 } // namespace detail
 
-/// block_q4_K, for example; offsets are written for types that have them.
+/// block_q4_K, for example; minimums are written for types that have them.
 template <class Block>
 NIBBLE_INLINE void decode(const Block& b, decoded_block& out) noexcept
 {

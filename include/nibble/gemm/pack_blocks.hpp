@@ -1,7 +1,7 @@
 // Products with ggml's blocks: a matrix of blocks as packed weights, which gemm() and gemv() take. gemm_blocks.hpp multiplies by blocks
 // that stay where they are.
-//   w[j, l] = integer * step (+ offset)     blocks/decode.hpp has these numbers; none is rounded when it is packed
-// A product adds, group by group, the exact sum of integers times the step, then the sum of the activations times the offset: an offset is
+//   w[j, l] = integer * step (+ minimum)     blocks/decode.hpp has these numbers; none is rounded when it is packed
+// A product adds, group by group, the exact sum of integers times the step, then the sum of the activations times the minimum: a minimum is
 // not rounded into each weight, as dequantize_blocks does it. reference/gemm_blocks.hpp is the definition.
 //
 // What the types become, and bits a weight, packed and in the file:
@@ -30,38 +30,35 @@ inline result<packed_weights_view> describe_blocks(ggml_type type, std::ptrdiff_
     w.n = n;
     w.k = k;
     describe_groups(type, w);
-    if (k > w.group_size) {
-        w.without_sums = true;
-        if (!plain && compact_section_bytes(type) != 0)
-            w.compact = type;
-    }
+    w.section.without_sums = k > w.group_size;
+    if (!plain && k > w.group_size && compact_section_bytes(type) != 0)
+        w.compact = type;
     if (const status s = lay_out(w); s != status::ok)
         return s;
     return w;
 }
 
 template <class Block>
-inline void pack_plain_row(const packed_weights_view& w, const std::byte* blocks, std::byte* at, std::ptrdiff_t c) noexcept
+inline void pack_plain_row(const packed_weights_view& w, const std::byte* blocks, std::byte* section, std::ptrdiff_t c) noexcept
 {
-    constexpr bool wide = !has_4_bit_integers<Block>;
-    constexpr std::int32_t bias = wide || has_offset<Block> ? 0 : 8;
+    constexpr int bits = block_section<Block>.bits;
+    constexpr std::int32_t bias = bits == 8 || has_minimum<Block> ? 0 : 8;
     constexpr std::ptrdiff_t elements = block_traits<Block>::elements, group = block_group<Block>;
-    static_assert(group % 8 == 0, "a group's codes have no padding");
-    const std::ptrdiff_t section_bytes = section_at(w, at).codes - at + group * (wide ? 16 : 8);
+    static_assert(group == padded_codes(group), "a group's codes have no padding");
+    const section_layout layout(w.section, group);
     for (std::ptrdiff_t b = 0; b < w.k; b += elements, blocks += sizeof(Block)) {
         Block block;
         decoded_block d;
         std::memcpy(static_cast<void*>(&block), blocks, sizeof block);
         decode(block, d);
-        for (std::ptrdiff_t g = 0; g < elements / group; ++g, at += section_bytes) {
-            const packed_section to = section_at(w, at);
-            store_packed(w, to.scales, c, d.steps[g]);
-            if constexpr (has_offset<Block>)
-                store_packed(w, to.offsets, c, d.offsets[g]);
-            const std::uint32_t sum = store_packed_codes<wide>(
-                to, c, group, [&](std::ptrdiff_t i) noexcept { return std::int32_t {d.integers[g * group + i]} + bias; });
-            if (wide && !w.without_sums)
-                std::memcpy(to.sums + 4 * c, &sum, 4);
+        for (std::ptrdiff_t g = 0; g < elements / group; ++g, section += layout.bytes) {
+            store_scale(layout, section, c, d.steps[g]);
+            if constexpr (has_minimum<Block>)
+                store_scale(layout, section + layout.minimums, c, d.minimums[g]);
+            const std::uint32_t sum = store_codes<bits>(section + layout.codes, c, group,
+                [&](std::ptrdiff_t i) noexcept { return std::int32_t {d.integers[g * group + i]} + bias; });
+            if (bits == 8 && !w.section.without_sums)
+                std::memcpy(section + layout.sums + 4 * c, &sum, 4);
         }
     }
 }
@@ -82,13 +79,13 @@ inline void pack_block_rows(const packed_weights_view& w, const std::byte* block
 {
     const std::ptrdiff_t row_bytes = w.k / block_traits<Block>::elements * static_cast<std::ptrdiff_t>(sizeof(Block));
     for (std::ptrdiff_t row = 0; row < w.n; ++row, blocks += row_bytes) {
-        std::byte* const at = panels + static_cast<std::size_t>(row / packed_panel) * w.panel_bytes;
+        std::byte* const at = panels + static_cast<std::size_t>(row / panel_columns) * w.panel_bytes;
         if constexpr (compact_bits<Block> != 0)
             if (w.compact != not_compact) {
-                pack_compact_row<Block>(w, blocks, at, row % packed_panel);
+                pack_compact_row<Block>(w, blocks, at, row % panel_columns);
                 continue;
             }
-        pack_plain_row<Block>(w, blocks, at, row % packed_panel);
+        pack_plain_row<Block>(w, blocks, at, row % panel_columns);
     }
 }
 

@@ -1,6 +1,6 @@
 // The definition of products with ggml's blocks: for each group of columns, in ascending order,
 //   sum = fma(float(exact sum of a * integer), step, sum)
-//   sum = fma(float(exact sum of a), offset, sum)              in types with a minimum
+//   sum = fma(float(exact sum of a), minimum, sum)             in types with a minimum
 #pragma once
 
 #include "../gemm/pack_blocks.hpp"
@@ -16,7 +16,7 @@ inline void gemm_blocks(matrix_view<const A> a, span<const float> row_scales, st
     span<const std::byte> blocks, const epilogue& e, matrix_view<C> c) noexcept
 {
     const default_fp_mode mode;
-    detail::with_block(type, [&](auto block) noexcept {
+    nibble::detail::with_block(type, [&](auto block) noexcept {
         constexpr std::ptrdiff_t elements = block_traits<decltype(block)>::elements, group = block_group<decltype(block)>;
         for (std::ptrdiff_t i = 0; i < a.rows; ++i) {
             const std::byte* from = blocks.data();
@@ -33,8 +33,8 @@ inline void gemm_blocks(matrix_view<const A> a, span<const float> row_scales, st
                             activations += a(i, b + l) - s.zero_point;
                         }
                         sum = strict_math::fma(static_cast<float>(products), d.steps[g], sum);
-                        if constexpr (has_offset<decltype(block)>)
-                            sum = strict_math::fma(static_cast<float>(activations), d.offsets[g], sum);
+                        if constexpr (has_minimum<decltype(block)>)
+                            sum = strict_math::fma(static_cast<float>(activations), d.minimums[g], sum);
                     }
                 }
                 c(i, j) = finish<C>(sum, row_scales.empty() ? s.scale : row_scales[static_cast<std::size_t>(i)] * s.scale, e, j);

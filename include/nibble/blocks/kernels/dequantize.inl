@@ -19,8 +19,8 @@ inline void dequantize_ggml_as(const dequantize_ggml_args& args) noexcept
         decode(block, d);
         for (std::ptrdiff_t i = 0; i < elements; i += width) {
             floats x = opaque(to_float(load_s8(d.integers + i)) * floats(d.steps[i / group]));
-            if constexpr (has_offset<Block>)
-                x = x + floats(d.offsets[i / group]);
+            if constexpr (has_minimum<Block>)
+                x = x + floats(d.minimums[i / group]);
             x.store_unaligned(args.x + b + i);
         }
     }

@@ -7,6 +7,7 @@
 #include "../../blocks/ggml_type.hpp"
 #include "../../core/options.hpp"
 #include "../../quantize/kernels/arguments.hpp"
+#include "../section_layout.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -45,7 +46,7 @@ struct gemm_args {
     const std::byte* a;      // packed activations, or rows of floats
     std::ptrdiff_t a_stride; // in elements; of packed activations 0: as pack_f32, pack_s8 and pack_u8 place rows, else a multiple of 4
     const float* row_scales;
-    const std::int32_t* group_sums; // null: weights have one group, and neither zero points nor offsets
+    const std::int32_t* group_sums; // null: weights have one group, and neither zero points nor minimums
     std::ptrdiff_t rows;            // of the whole product
     std::int32_t zero_point;
     bool signed_activations;
@@ -54,14 +55,14 @@ struct gemm_args {
     const std::byte* panels;
     std::size_t panel_bytes;
     std::ptrdiff_t n, k, group_size, groups, padded_k;
-    bool half_scales, has_zero_points, has_offsets, without_sums;
-    ggml_type compact; // of gemm_blocks_w4 and _w8: the blocks' type
-    bool one_row;      // of gemm_blocks_w4 and _w8: one row of float activations, packed as for 4 bits
+    section_format section; // its bits are those of the kernel
+    ggml_type compact;      // of gemm_blocks_w4 and _w8: the blocks' type
+    bool one_row;           // of gemm_blocks_w4 and _w8: one row of float activations, packed as for 4 bits
 
     void* c;
     std::ptrdiff_t c_stride;
     gemm_output output;
-    activation function;
+    activation_function function;
     float activation_scale; // of static activations; multiplies row_scales, which may be null (1)
     const float* scale;     // [n] or null
     const float* bias;      // [n] or null

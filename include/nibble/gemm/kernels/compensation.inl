@@ -1,4 +1,4 @@
-// How the sections of a panel are read (gemm/packed_weights.hpp), and what is added to sums of stored codes.
+// How the sections of a panel are read (gemm/section_layout.hpp), and what is added to sums of stored codes.
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif
@@ -7,35 +7,25 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// One group of one panel: scales, then what there is of offsets, column sums (8 bits) and zero points, then the codes.
+// Where the parts of a section lie, without its codes: how many there are differs in the last group.
+template <int Bits>
+NIBBLE_INLINE section_layout section_of(const gemm_args& args) noexcept
+{
+    section_format format = args.section;
+    format.bits = Bits;
+    return section_layout(format, 0);
+}
+
+// One group of one panel.
 struct group_cursor {
-    const std::byte* scales;
-    const std::byte* offsets;
-    const std::byte* column_sums;
-    const std::byte* zero_points;
-    const std::byte* codes;
+    const std::byte *scales, *minimums, *column_sums, *zero_points, *codes;
 };
 
 template <int Bits>
-NIBBLE_INLINE group_cursor read_group(const gemm_args& args, const std::byte* p) noexcept
+NIBBLE_INLINE group_cursor read_group(const gemm_args& args, const std::byte* section) noexcept
 {
-    group_cursor group {};
-    group.scales = p;
-    const std::byte* at = p + (args.half_scales ? 2 : 4) * panel_columns;
-    if (args.has_offsets) {
-        group.offsets = at;
-        at += (args.half_scales ? 2 : 4) * panel_columns;
-    }
-    if (Bits == 8 && !args.without_sums) {
-        group.column_sums = at;
-        at += 4 * panel_columns;
-    }
-    if (args.has_zero_points) {
-        group.zero_points = at;
-        at += (Bits == 8 ? 4 : 1) * panel_columns;
-    }
-    group.codes = at;
-    return group;
+    const section_layout at = section_of<Bits>(args);
+    return {section, section + at.minimums, section + at.sums, section + at.zero_points, section + at.codes};
 }
 
 inline ints load_ints(const std::byte* p) noexcept
@@ -51,7 +41,7 @@ inline ints load_ints(const std::byte* p) noexcept
 
 NIBBLE_INLINE floats load_scales(const gemm_args& args, const std::byte* scales, std::size_t lane) noexcept
 {
-    return args.half_scales ? load_half(scales + 2 * lane) : as_floats(load_ints(scales + 4 * lane));
+    return args.section.half_scales ? load_half(scales + 2 * lane) : as_floats(load_ints(scales + 4 * lane));
 }
 
 // From row to row of packed activations, in elements.
@@ -72,11 +62,12 @@ inline constexpr bool stores_unsigned = Bits == 8 && !std::is_same_v<group_activ
 template <int Bits>
 struct compensation {
     std::int32_t shift, weight_offset;
-    bool zero_points, offsets;
+    bool zero_points, minimums;
 
     // Activations are stored minus `offset`.
     compensation(const gemm_args& args, std::int32_t offset) noexcept
-        : shift(offset - args.zero_point), weight_offset(weight_offset8), zero_points(args.has_zero_points), offsets(args.has_offsets)
+        : shift(offset - args.zero_point), weight_offset(weight_offset8), zero_points(args.section.has_zero_points),
+          minimums(args.section.has_minimums)
     {
         if (stores_unsigned<Bits> && args.groups == 1) {
             shift -= 128;
@@ -84,12 +75,12 @@ struct compensation {
         }
     }
 
-    bool has_rows() const noexcept { return zero_points || (Bits == 4 ? !offsets : weight_offset != 0); }
+    bool has_rows() const noexcept { return zero_points || (Bits == 4 ? !minimums : weight_offset != 0); }
     // The part that is the same for all columns.
     NIBBLE_INLINE ints of_row(std::int32_t row_sum, std::ptrdiff_t length) const noexcept
     {
-        if (Bits == 4) // codes from 0: their zero point or offset is in the panel, or they are int4 + 8
-            return zero_points || offsets ? ints(0) : ints(0) - shift_left<3>(ints(row_sum));
+        if (Bits == 4) // codes from 0: their zero point or minimum is in the panel, or they are int4 + 8
+            return zero_points || minimums ? ints(0) : ints(0) - shift_left<3>(ints(row_sum));
         if (weight_offset8 == 0)
             return ints(0);
         const std::uint32_t stored = static_cast<std::uint32_t>(row_sum) - static_cast<std::uint32_t>(shift * length);

@@ -1,7 +1,7 @@
 // Compiles expand_blocks.inl for every backend.
 #pragma once
 
-#include "../../blocks/compact.hpp"
+#include "../block_section.hpp"
 #include "dot.hpp"
 
 #define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)

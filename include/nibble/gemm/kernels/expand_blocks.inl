@@ -1,4 +1,4 @@
-// Compact panels of ggml's blocks (blocks/compact.hpp) written out as plain panels without sums (gemm/packed_weights.hpp).
+// Compact panels of ggml's blocks (blocks/compact.hpp) written out as plain panels without sums (gemm/section_layout.hpp).
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif
@@ -11,16 +11,18 @@ namespace NIBBLE_BACKEND_NAME {
 inline constexpr std::ptrdiff_t expanded_columns = 256;
 inline constexpr std::size_t expanded_panel_bytes = 5120;
 
+// A section that they are written out as.
 template <class Block>
-struct plain_section {
-    static constexpr std::ptrdiff_t columns = block_group<Block>;
-    static constexpr std::ptrdiff_t quad_bytes = has_4_bit_integers<Block> ? 2 * panel_columns : 4 * panel_columns;
-    static constexpr std::ptrdiff_t scale_bytes = (has_half_steps<Block> ? 2 : 4) * panel_columns;
-    static constexpr std::ptrdiff_t head = scale_bytes * (has_offset<Block> ? 2 : 1);
-    static constexpr std::ptrdiff_t bytes = head + columns / 4 * quad_bytes;
-    static_assert(expanded_columns / columns * bytes <= static_cast<std::ptrdiff_t>(expanded_panel_bytes));
-    static_assert(expanded_columns % block_traits<Block>::elements == 0);
-};
+inline constexpr section_layout plain_section(block_section<Block>, block_group<Block>);
+
+// Where the codes of columns i ... i + 3 are, from the section of column 0 on.
+template <class Block>
+NIBBLE_INLINE constexpr std::ptrdiff_t plain_code_at(std::ptrdiff_t i) noexcept
+{
+    constexpr section_layout plain = plain_section<Block>;
+    constexpr std::ptrdiff_t group = block_group<Block>;
+    return i / group * plain.bytes + plain.codes + section_layout::code_at(block_section<Block>.bits, i % group, 0);
+}
 
 inline void fetch_lines_ahead(const std::byte* from, std::ptrdiff_t bytes, std::size_t ahead) noexcept
 {
@@ -44,7 +46,7 @@ NIBBLE_INLINE void with_compact(ggml_type type, F f) noexcept
     }
 }
 
-// The step of group g, part 1: its offset, of some channels.
+// The step of group g, part 1: its minimum, of some channels.
 template <class Block>
 NIBBLE_INLINE floats read_step(const std::byte* section, int g, int part, std::ptrdiff_t lane) noexcept
 {
@@ -58,18 +60,18 @@ NIBBLE_INLINE floats read_step(const std::byte* section, int g, int part, std::p
         return load_bfloat16(section + 32 * g + 2 * lane);
 }
 
-// The scales, and the offsets, of a block's groups.
+// The scales, and the minimums, of a block's groups.
 template <class Block>
 inline void expand_steps(const std::byte* from, std::byte* to) noexcept
 {
-    using plain = plain_section<Block>;
-    for (int g = 0; g < compact_section<Block>::groups; ++g, to += plain::bytes) {
+    constexpr section_layout plain = plain_section<Block>;
+    for (int g = 0; g < compact_section<Block>::groups; ++g, to += plain.bytes) {
         if constexpr (has_half_steps<Block>)
-            std::memcpy(to, from + 32 * g, plain::head);
+            std::memcpy(to, from + 32 * g, plain.codes);
         else
-            for (int part = 0; part < (has_offset<Block> ? 2 : 1); ++part)
+            for (int part = 0; part < (has_minimum<Block> ? 2 : 1); ++part)
                 for (std::ptrdiff_t lane = 0; lane < panel_columns; lane += width)
-                    read_step<Block>(from, g, part, lane).store_unaligned(reinterpret_cast<float*>(to + part * plain::scale_bytes) + lane);
+                    read_step<Block>(from, g, part, lane).store_unaligned(reinterpret_cast<float*>(to + part * plain.minimums) + lane);
     }
 }
 
@@ -97,7 +99,7 @@ NIBBLE_INLINE void read_codes(const std::byte* planes, vector (&codes)[8]) noexc
 template <class Block, class QuadAt>
 NIBBLE_INLINE void expand_codes(const std::byte* planes, QuadAt quad_at) noexcept
 {
-    constexpr int add = (has_4_bit_integers<Block> && !has_offset<Block> ? 8 : 0) - code_bias<Block>;
+    constexpr int add = (has_4_bit_integers<Block> && !has_minimum<Block> ? 8 : 0) - code_bias<Block>;
     constexpr std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(sizeof(vector));
     for (std::ptrdiff_t v = 0; v < 64; v += bytes) {
         vector codes[8];
@@ -122,20 +124,18 @@ template <class Block>
 inline void expand_sections(const std::byte* from, std::ptrdiff_t blocks, std::byte* to, std::size_t ahead) noexcept
 {
     using layout = compact_section<Block>;
-    using plain = plain_section<Block>;
-    for (std::ptrdiff_t b = 0; b < blocks; ++b, to += layout::groups * plain::bytes) {
+    constexpr section_layout plain = plain_section<Block>;
+    static_assert(expanded_columns / block_group<Block> * plain.bytes <= static_cast<std::ptrdiff_t>(expanded_panel_bytes));
+    static_assert(expanded_columns % layout::elements == 0);
+    for (std::ptrdiff_t b = 0; b < blocks; ++b, to += layout::groups * plain.bytes) {
         fetch_lines_ahead(from, layout::head, ahead);
         expand_steps<Block>(from, to);
         from += layout::head;
         for (std::ptrdiff_t column = 0; column < layout::elements; column += 32, from += layout::plane_bytes) {
             fetch_lines_ahead(from, layout::plane_bytes, ahead);
-            std::byte* const out
-                = to + column / plain::columns * plain::bytes + plain::head + column % plain::columns / 4 * plain::quad_bytes;
+            std::byte* const out = to + plain_code_at<Block>(column);
             expand_codes<Block>(from, [&](std::size_t quad) NIBBLE_UNROLLED {
-                const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(quad) * 4;
-                return out
-                       + (plain::columns < 32 ? i / plain::columns * plain::bytes + i % plain::columns / 4 * plain::quad_bytes
-                                              : i / 4 * plain::quad_bytes);
+                return out + (plain_code_at<Block>(static_cast<std::ptrdiff_t>(quad) * 4) - plain_section<Block>.codes);
             });
         }
     }

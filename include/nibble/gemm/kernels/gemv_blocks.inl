@@ -70,7 +70,7 @@ inline void add_section(
                 });
                 if ((begin + 4 * quads) % group == 0) {
                     sum = fused(to_float(whole), read_step<Block>(section, g, 0, lane), sum);
-                    if constexpr (has_offset<Block>)
+                    if constexpr (has_minimum<Block>)
                         sum = fused(to_float(ints(group_sums[g])), read_step<Block>(section, g, 1, lane), sum);
                 }
             });

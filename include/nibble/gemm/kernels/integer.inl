@@ -1,6 +1,6 @@
 // Products of packed activations with packed int8 or 4-bit weights. With one scale a column the exact int32 sum over all of k is kept until
-// the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums). With offsets,
-// what they are worth follows: sums = fused(float(sum of the group's activations), offset, sums).
+// the end. With groups of k, each group's exact sum s, less zero points, is added as sums = fused(float(s), scale, sums). With minimums,
+// what they are worth follows: sums = fused(float(sum of the group's activations), minimum, sums).
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif
@@ -47,9 +47,9 @@ struct integer_product {
     static std::size_t offset(const gemm_args& args, std::ptrdiff_t k) noexcept
     {
         if (args.groups == 1)
-            return static_cast<std::size_t>(k * panel_columns * Bits / 8);
-        const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, args.panels).codes - args.panels);
-        return static_cast<std::size_t>(k) * (head + static_cast<std::size_t>((args.group_size + 7) / 8 * 8 * panel_columns * Bits / 8));
+            return static_cast<std::size_t>(section_layout::code_bytes(Bits, k));
+        return static_cast<std::size_t>(
+            k * (section_of<Bits>(args).codes + section_layout::code_bytes(Bits, padded_codes(args.group_size))));
     }
 
     template <int Rows, int Panels>
@@ -161,7 +161,7 @@ struct integer_product {
     static void tile(
         const gemm_args& args, std::ptrdiff_t row, weight_block w, range k, const plan& allowed, sum* sums, std::size_t ahead) noexcept
     {
-        const std::ptrdiff_t stride = packed_stride<stored>(args), padded_group = (args.group_size + 7) / 8 * 8;
+        const std::ptrdiff_t stride = packed_stride<stored>(args), padded_group = padded_codes(args.group_size);
         row_cursor<stored, Rows> a(
             reinterpret_cast<const stored*>(args.a) + row * stride + k.begin * (args.groups > 1 ? padded_group : 1), stride);
         accumulators<Rows, Panels> acc;
@@ -185,10 +185,10 @@ struct integer_product {
         if (k.begin == 0)
             each([&](ints&, std::size_t, std::size_t, std::size_t, sum* at) NIBBLE_UNROLLED { floats(0.0f).store_unaligned(&at->real); });
         const compensation<Bits> compensate(args, activation_offset<Reduced>(args.signed_activations));
-        const std::size_t head = static_cast<std::size_t>(read_group<Bits>(args, w.at).codes - w.at);
+        const std::ptrdiff_t head = section_of<Bits>(args).codes;
         for (std::ptrdiff_t g = k.begin; g < k.end; ++g) {
             const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
-            const std::ptrdiff_t padded = (length + 7) / 8 * 8;
+            const std::ptrdiff_t padded = padded_codes(length);
             const std::int32_t* const row_sums = args.group_sums + g * args.rows + row;
             unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
                 const ints from_row = compensate.of_row(row_sums[r], length);
@@ -198,11 +198,11 @@ struct integer_product {
             accumulate<Rows, Panels, false>(acc, w.at + head, w.panel_bytes, a, padded, allowed, ahead);
             if (compensate.has_columns()) {
                 [[maybe_unused]] std::int32_t sums_of[std::size_t {Panels * panel_columns}];
-                if (Bits == 8 && args.without_sums)
+                if (Bits == 8 && args.section.without_sums)
                     sum_columns<Panels>({w.at + head, w.panel_bytes}, padded, sums_of);
                 each([&](ints& x, std::size_t r, std::size_t p, std::size_t v, const sum*) NIBBLE_UNROLLED {
                     group_cursor group = read_group<Bits>(args, w.at + p * w.panel_bytes);
-                    if (Bits == 8 && args.without_sums)
+                    if (Bits == 8 && args.section.without_sums)
                         group.column_sums = reinterpret_cast<const std::byte*>(sums_of + p * std::size_t {panel_columns});
                     x = x + compensate.of_column(group, v * ints::size);
                     if (compensate.zero_points)
@@ -217,13 +217,13 @@ struct integer_product {
             });
             each([&](const ints& x, std::size_t, std::size_t p, std::size_t v, sum* at)
                      NIBBLE_UNROLLED { fused(to_float(x), scale[p][v], floats::load_unaligned(&at->real)).store_unaligned(&at->real); });
-            if (args.has_offsets) {
+            if (args.section.has_minimums) {
                 each([&](const ints&, std::size_t r, std::size_t p, std::size_t v, sum* at) NIBBLE_UNROLLED {
-                    const floats offset = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).offsets, v * ints::size);
-                    fused(to_float(ints(row_sums[r])), offset, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
+                    const floats minimum = load_scales(args, read_group<Bits>(args, w.at + p * w.panel_bytes).minimums, v * ints::size);
+                    fused(to_float(ints(row_sums[r])), minimum, floats::load_unaligned(&at->real)).store_unaligned(&at->real);
                 });
             }
-            w.at += head + static_cast<std::size_t>(padded * panel_columns * Bits / 8);
+            w.at += head + section_layout::code_bytes(Bits, padded);
         }
     }
 
@@ -283,9 +283,9 @@ struct integer_product {
                     x.store_unaligned(&at->whole);
                 else if (whole)
                     store_columns(x, static_cast<std::int32_t*>(args.c) + row * args.c_stride + column, args.n - column);
-                else if (args.has_offsets)
-                    finish_one(
-                        fused(to_float(ints(row_sum)), load_scales(args, group.offsets, in_panel), fused(to_float(x), scale, floats(0.0f))),
+                else if (args.section.has_minimums)
+                    finish_one(fused(to_float(ints(row_sum)), load_scales(args, group.minimums, in_panel),
+                                   fused(to_float(x), scale, floats(0.0f))),
                         row);
                 else
                     finish_one(fused(to_float(x), scale, floats(0.0f)), row);

@@ -117,7 +117,7 @@ struct row_packer {
                 take(i, chunk, out);
             if (i < end) {
                 Stored last[chunk];
-                const std::ptrdiff_t padded = (end - i + 7) / 8 * 8;
+                const std::ptrdiff_t padded = padded_codes(end - i);
                 take(i, end - i, last);
                 padded_by = chunk - (end - i);
                 std::memcpy(out, last, static_cast<std::size_t>(padded) * sizeof(Stored));

@@ -13,7 +13,6 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-inline constexpr std::ptrdiff_t panel_columns = 16;
 inline constexpr std::size_t panel_vectors = panel_columns / floats::size;
 
 // Asks for weights that a panel needs `ahead` bytes later. Where few rows share them they come from memory, and what the hardware fetches
