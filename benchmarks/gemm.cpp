@@ -80,7 +80,7 @@ public:
             nibble::serial_executor serial;
             multiply(serial);
         } else {
-            multiply(pool());
+            multiply(pool(threads));
         }
     }
     const void* result() const override { return c_.data(); }

@@ -203,7 +203,7 @@ double together(int threads, Function f)
         if (threads == 1)
             f(std::size_t {0});
         else
-            pool().parallel_for(static_cast<std::size_t>(threads), f);
+            pool(threads).parallel_for(static_cast<std::size_t>(threads), f);
     });
 }
 
@@ -262,7 +262,7 @@ void limits::measure_memory(int tries)
             const std::size_t bytes = (large ? level.bytes / static_cast<std::size_t>(t) : level.bytes) / 4096 * 4096;
             const long times = std::max(1L, static_cast<long>((8 << 20) / static_cast<long>(bytes)));
             double& most = read_[{level.name, t}];
-            for (int i = 0; i < (large ? std::min(tries, 4) : tries); ++i)
+            for (int i = 0; i < tries; ++i)
                 for (const int streams : {1, 4, 8}) {
                     const double time = together(t, [&](std::size_t thread) {
                         const std::size_t place = std::min(thread * std::max(bytes, std::size_t(8) << 20), memory.size() - bytes);

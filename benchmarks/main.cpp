@@ -402,7 +402,6 @@ int main(int argc, char** argv)
     }
 
     o.caches = this_cpu_caches();
-    (void)pool(o.most_threads());
     for (const int signal : {SIGSEGV, SIGILL, SIGBUS, SIGFPE, SIGABRT})
         std::signal(signal, crashed);
     if (!list)
@@ -411,7 +410,10 @@ int main(int argc, char** argv)
     std::vector<group> groups;
     std::size_t name_width = 10;
     double effort = 0;
-    for (family* const one : {gemm, quantize, convert, blocks, conv, accuracy})
+    std::vector<family*> families {gemm, quantize, convert, blocks, conv, accuracy};
+    if (!o.shape.empty())
+        families.resize(1);
+    for (family* const one : families)
         for (group& g : one(o, loaded)) {
             g.entries.erase(
                 std::remove_if(g.entries.begin(), g.entries.end(), [&](const entry& e) { return !(*wanted)(e.name + "/real_time"); }),

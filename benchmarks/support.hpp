@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -95,11 +96,14 @@ inline void require(nibble::status s)
     std::exit(1);
 }
 
-/// The one pool of this program, for all threads that were asked for.
-inline nibble::thread_pool& pool(int threads = 1)
+/// The pool of so many threads; pools that are not used sleep.
+inline nibble::thread_pool& pool(int threads)
 {
-    static nibble::thread_pool all(static_cast<std::size_t>(threads));
-    return all;
+    static std::map<int, std::unique_ptr<nibble::thread_pool>> all;
+    std::unique_ptr<nibble::thread_pool>& one = all[threads];
+    if (one == nullptr)
+        one = std::make_unique<nibble::thread_pool>(static_cast<std::size_t>(threads));
+    return *one;
 }
 
 /// An operation of nibble's on a backend, whose output must have the bits that the scalar backend gives.

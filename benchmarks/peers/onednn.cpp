@@ -27,21 +27,15 @@ constexpr const char* title = "matmul";
 
 class product : public bench::contender {
 public:
-    product(const bench::problem& p, bench::kind k, type a, type w, type c, const void* activations, const void* weights, int most_threads)
+    product(const bench::problem& p, bench::kind k, type a, type w, type c, const void* activations, const void* weights)
         : c_({{p.m, p.w->n}, c, layout::ab}, engine())
     {
         what = k;
         kernel = title;
         a_ = memory({{p.m, p.w->k}, a, layout::ab}, engine(), const_cast<void*>(activations));
+        omp_set_num_threads(1);
         const memory::desc any({p.w->k, p.w->n}, w, layout::any);
-        // The number of threads is part of a primitive; all of them are made for the layout that the first one chose.
-        memory::desc packed = any;
-        for (const int threads : {1, most_threads}) {
-            omp_set_num_threads(threads);
-            const dnnl::matmul::primitive_desc made({a_.get_desc(), packed, c_.get_desc()}, engine());
-            packed = made.weights_desc();
-            matmul_[threads] = dnnl::matmul(made);
-        }
+        const memory::desc packed = dnnl::matmul::primitive_desc({a_.get_desc(), any, c_.get_desc()}, engine()).weights_desc();
         memory plain({{p.w->k, p.w->n}, w, layout::ba}, engine(), const_cast<void*>(weights));
         weight_bytes = packed.get_size();
         // The layout may depend on the number of rows.
@@ -58,7 +52,13 @@ public:
     void run(int threads) override
     {
         omp_set_num_threads(threads);
-        matmul_.at(threads).execute(stream(), {{DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, (*w_)[next_++ % w_->size()]}, {DNNL_ARG_DST, c_}});
+        // The number of threads is part of a primitive; all of them are made for the layout that the one for one thread chose.
+        auto found = matmul_.find(threads);
+        if (found == matmul_.end()) {
+            const dnnl::matmul::primitive_desc made({a_.get_desc(), w_->front().get_desc(), c_.get_desc()}, engine());
+            found = matmul_.emplace(threads, dnnl::matmul(made)).first;
+        }
+        found->second.execute(stream(), {{DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, (*w_)[next_++ % w_->size()]}, {DNNL_ARG_DST, c_}});
         stream().wait();
     }
     const void* result() const override { return c_.get_data_handle(); }
@@ -72,7 +72,6 @@ private:
 
 class onednn : public bench::peer {
 public:
-    explicit onednn(int threads) : threads_(threads) {}
     std::string version() const override
     {
         const dnnl_version_t* v = dnnl_version();
@@ -85,7 +84,7 @@ public:
         const bench::weight_matrix& w = *p.w;
         const auto add = [&](bench::kind k, type a, type b, type c, auto activations, auto weights) {
             if (p.wants(title, k))
-                all.push_back(std::make_unique<product>(p, k, a, b, c, (p.*activations)().data(), (w.*weights)().data(), threads_));
+                all.push_back(std::make_unique<product>(p, k, a, b, c, (p.*activations)().data(), (w.*weights)().data()));
         };
         using problem = bench::problem;
         using weights = bench::weight_matrix;
@@ -95,11 +94,8 @@ public:
         add(bench::kind::s8s8, type::s8, type::s8, type::s32, &problem::a_s8, &weights::s8);
         return all;
     }
-
-private:
-    int threads_;
 };
 
 } // namespace
 
-NIBBLE_BENCH_PEER(const std::string&, const std::string&, int threads, std::string&) { return new onednn(threads); }
+NIBBLE_BENCH_PEER(const std::string&, const std::string&, int, std::string&) { return new onednn; }
