@@ -73,9 +73,11 @@ def compare(runs, names):
     """The page, and what the picture is made of."""
     found = matched(runs)
     letters = [chr(ord("A") + i) if i < 26 else str(i) for i in range(len(runs))]
-    out = [f"- {letter}: {name}: {run.context.get('cpu', '')}, {run.context.get('compiler', '')}, commit {run.context.get('commit', '')}, "
-           f"{run.context.get('date', '')}" + (f" **{run.busy()}**" if run.busy() else "") for letter, name, run in zip(letters, names, runs)]
-    head = ["GOP/s, GB/s or us"] + letters
+    out = []
+    for letter, name, run in zip(letters, names, runs):
+        cpu, compiler, commit, date = (run.context.get(key, "") for key in ("cpu", "compiler", "commit", "date"))
+        out.append(f"- {letter}: {name}: {cpu}, {compiler}, commit {commit}, {date}" + (f" **{run.busy()}**" if run.busy() else ""))
+    head = ["GOP/s, GB/s or ms"] + letters
     for letter in letters[1:]:
         head += [f"{letter} / A", "p"]
     lines, classes = [], {}
@@ -94,10 +96,10 @@ def compare(runs, names):
         lines.append(line)
     out += ["", results.table(head, lines)]
     if classes:
-        means = [[what] + [f"{geometric_mean(each):.3f} ({len(each)})" if each else "" for each in ratios] for what, ratios in classes.items()]
-        every = [[ratio for ratios in classes.values() for ratio in ratios[i]] for i in range(len(runs) - 1)]
-        means.append(["all"] + [f"{geometric_mean(each):.3f} ({len(each)})" if each else "" for each in every])
-        out.append(results.table(["geometric mean (benchmarks)"] + [f"{letter} / A" for letter in letters[1:]], means))
+        every = {"all": [[ratio for ratios in classes.values() for ratio in ratios[i]] for i in range(len(runs) - 1)]}
+        out.append(results.table(["geometric mean (benchmarks)"] + [f"{letter} / A" for letter in letters[1:]], [
+            [what] + [f"{geometric_mean(each):.3f} ({len(each)})" if each else "" for each in ratios]
+            for what, ratios in (classes | every).items()]))
     out.append("~: a marked row: noisy, not from memory, or slower than with one thread.\n")
     return "\n".join(out), classes
 

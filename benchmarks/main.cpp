@@ -109,11 +109,13 @@ void run(benchmark::State& state, const entry& e)
         return state.SkipWithError(work.found.text.c_str());
     contender& c = *work.made;
     wait_until_quiet();
-    c.run(e.threads); // others have had the caches, and threads have gone to sleep
+    if (work.seconds_once < 0.05)
+        c.run(e.threads); // others have had the caches, and threads have gone to sleep
     const double time = seconds([&] {
         while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(c.calls_per_run)))
             c.run(e.threads);
     });
+    work.seconds_once = time * c.calls_per_run / double(state.iterations());
     const double calls = double(state.iterations()), bytes = c.weight_bytes != 0 ? double(c.weight_bytes) : e.bytes;
     state.SetLabel(work.found.text);
     if (e.ops != 0)

@@ -91,7 +91,8 @@ def models(run):
         for shape in shapes:
             rows = [find(run, what, shape) for what in MAIN]
             if any(rows):
-                lines.append([f"{name}: {size_of(shape, next(row for row in rows if row).memory)}"] + [cell(run, row, False) for row in rows])
+                memory = next(row for row in rows if row).memory
+                lines.append([f"{name}: {size_of(shape, memory)}"] + [cell(run, row, False) for row in rows])
     return results.table(["GOP/s, 1 thread (ratio)"] + [words_of(what) for what in MAIN], lines) if lines else ""
 
 

@@ -3,8 +3,8 @@ import math
 
 import results
 
-COLOURS = ["#4c78a8", "#9ecae9", "#83bcb6", "#e45756", "#ff9da6", "#b279a2", "#7b4173", "#d6a5c9", "#54a24b", "#f2b701", "#f58518", "#1b9e9e",
-           "#8c6d31", "#bcbd22", "#6b6ecf", "#a55194", "#393b79", "#72b7b2"]
+COLOURS = ["#4c78a8", "#9ecae9", "#83bcb6", "#e45756", "#ff9da6", "#b279a2", "#7b4173", "#d6a5c9", "#54a24b", "#f2b701", "#f58518",
+           "#1b9e9e", "#8c6d31", "#bcbd22", "#6b6ecf", "#a55194", "#393b79", "#72b7b2"]
 GREY, PALE, PEER, WRONG = "#777", "#e4e4e4", "#b8b8b8", "#d62728"
 
 
@@ -48,7 +48,8 @@ def roofline(run):
     left, right, top, bottom = 70, 770, 70, 630
     picture = Svg(1000, 700)
     picture.text(left, 30, f"{run.context.get('cpu', '')}: what it allows and what nibble reaches", 18, bold=True)
-    picture.text(left, 52, f"{backend}, 1 thread, medians; a circle is a product of one shape, hollow if its weights come from memory", fill=GREY)
+    picture.text(left, 52, f"{backend}, 1 thread, medians; a circle is a product of one shape, hollow if its weights come from memory",
+                 fill=GREY)
     mixes = {key.split(": ", 1)[1].rsplit(", threads:", 1)[0]: float(value) * 1e-9 for key, value in run.context.items()
              if key.startswith(f"limit ops, {backend}: ") and key.endswith("threads:1")}
     most = max(mixes.values(), default=1000.0)
@@ -87,12 +88,14 @@ def roofline(run):
         at = max(begin, at)
         picture.text(at_x(at), at_y(at * read) - 6, f"{level} {read:.0f} GB/s", 12, turned=angle)
     legend = max([300.0] + [y + 30 for y, _ in labels])
-    products = [row for row in run.rows.values() if row.family in ("gemm", "gemv") and row.who == backend and row.threads == 1 and row.get("ops")]
+    products = [row for row in run.rows.values() if row.family in ("gemm", "gemv") and row.who == backend and row.threads == 1
+                and row.get("ops")]
     for i, what in enumerate(dict.fromkeys(row.what for row in products)):
         colour = COLOURS[i % len(COLOURS)]
         for row in products:
             if row.what == what:
-                picture.circle(at_x(row.get("ops") / row.get("bytes")), at_y(row.get("ops") * 1e-9), 4, "white" if row.memory else colour, colour)
+                x, y = at_x(row.get("ops") / row.get("bytes")), at_y(row.get("ops") * 1e-9)
+                picture.circle(x, y, 4, "white" if row.memory else colour, colour)
         picture.circle(right + 16, legend, 5, colour, colour)
         picture.text(right + 28, legend + 4, what)
         legend += 20
@@ -118,7 +121,8 @@ def peers(run):
     heights = {what: max(len(rows_of(what, *shown)) for shown in SHOWN) for what in KINDS}
     picture = Svg(1000, top + sum(line * h + 40 for h in heights.values() if h) + 20)
     picture.text(20, 30, f"{run.context.get('cpu', '')}: nibble ({backend}) beside other libraries, GOP/s", 18, bold=True)
-    picture.text(20, 52, "1 thread, medians of repetitions in random order, longer is faster. Red: its result is wrong. Grey text: not from memory.", fill=GREY)
+    picture.text(20, 52, "1 thread, medians of repetitions in random order, longer is faster. Red: its result is wrong. "
+                 "Grey text: not from memory.", fill=GREY)
     for c, (shape, memory) in enumerate(SHOWN):
         size = " x ".join(part.split(":")[1] for part in shape.split("/"))
         picture.text(20 + 325 * c, 80, size + (", from memory" if memory else ", in cache"), 14, bold=True)

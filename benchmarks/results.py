@@ -2,6 +2,7 @@
 
 A benchmark is called FAMILY/WHAT/WHO/SHAPE/threads:N[/memory]; WHO is a backend of nibble, peer:NAME/KERNEL, or limit:NAME.
 """
+import collections
 import json
 import math
 import re
@@ -77,7 +78,8 @@ class Row:
         """The shape as people write it: 16 x 4096 x 4096."""
         values = dict(part.split(":") for part in self.shape.split("/")) if self.shape else {}
         if self.family == "conv" and "kernel" in values:
-            return f"{values['kernel']} x {values['kernel']} / {values['stride']}, {values['size']} x {values['size']} x {values['in']} to {values['out']}"
+            kernel, stride, size = values["kernel"], values["stride"], values["size"]
+            return f"{kernel} x {kernel} / {stride}, {size} x {size} x {values['in']} to {values['out']}"
         return " x ".join(values.values()) + (" *" if self.memory else "")
 
     @property
@@ -165,8 +167,8 @@ def load(path):
 
 def stored(content):
     """The repetitions alone, a line each: short, and still what compare.py reads."""
-    keep = ["name", "run_type", "repetitions", "repetition_index", "threads", "iterations", "real_time", "cpu_time", "time_unit", "label", "ops",
-            "bytes", "of_peak", "of_read", "error_occurred", "error_message"]
+    keep = ["name", "run_type", "repetitions", "repetition_index", "threads", "iterations", "real_time", "cpu_time", "time_unit", "label",
+            "ops", "bytes", "of_peak", "of_read", "error_occurred", "error_message"]
     lines = []
     for run in content["benchmarks"]:
         if run.get("run_type", "iteration") == "iteration" and not (run.get("error_occurred") and run.get("repetition_index", 0) > 0):
@@ -192,14 +194,14 @@ def table(head, lines):
 
 
 def speed(row):
-    """GOP/s of what counts operations, else GB/s, else microseconds."""
+    """GOP/s of what counts operations, else GB/s, else milliseconds."""
     if row.get("ops"):
         return row.get("ops") * 1e-9
-    return row.get("bytes") * 1e-9 if row.get("bytes") else row.time * 1e6
+    return row.get("bytes") * 1e-9 if row.get("bytes") else row.time * 1e3
 
 
 def unit(row):
-    return "GOP/s" if row.get("ops") else "GB/s" if row.get("bytes") else "us"
+    return "GOP/s" if row.get("ops") else "GB/s" if row.get("bytes") else "ms"
 
 
 def of_limit(run, row):
@@ -274,10 +276,10 @@ def others(run):
             peer = run.fastest_peer(first)
             marks = [f"{who}: {row.wrong or ', '.join(row.marks)}" for who, row in own.items() if row.marks or row.wrong]
             if peer:
-                marks.append(f"{peer.peer_name} {number(speed(peer) if first.get('ops') else peer.time * 1e6)}, ratio {peer.time / first.time:.2f}")
-            lines.append([what + ("" if copy else f", {first.size}, {in_unit}")] + [
-                (number(copy.time / own[b].time) if copy else number(speed(own[b]))) if b in own and own[b].times else "" for b in backends] + [
-                    f"{100 * first.spread:.0f} %", "; ".join(marks)])
+                marks.append(f"{peer.peer_name} {peer.time * 1e3:.3g} ms, ratio {peer.time / first.time:.2f}")
+            figures = {b: copy.time / own[b].time if copy else speed(own[b]) for b in backends if b in own and own[b].times}
+            lines.append([what + ("" if copy else f", {first.size}, {in_unit}")] + [number(figures.get(b)) for b in backends] + [
+                f"{100 * first.spread:.0f} %", "; ".join(marks)])
         out.append(table(head, lines))
     return out
 
@@ -298,21 +300,21 @@ def limits(run):
 def report(run):
     """The whole page."""
     c = run.context
+    load = ", ".join(f"{x:.1f}" for x in c.get("load_avg", []))
     out = [f"# nibble {c.get('nibble', '')} on {c.get('cpu', '')}\n",
-           f"{c.get('microarchitecture', '')}, {c.get('cores', '')} cores, caches L1d {c.get('cache_L1d', '')}, L2 {c.get('cache_L2', '')}, "
-           f"L3 {c.get('cache_L3', '')}. {c.get('compiler', '')}, {c.get('flags', '')}, commit {c.get('commit', '')}, {c.get('date', '')}, load "
-           f"average {', '.join(f'{load:.1f}' for load in c.get('load_avg', []))}.\n"]
+           "{microarchitecture}, {cores} cores, caches L1d {cache_L1d}, L2 {cache_L2}, L3 {cache_L3}. {compiler}, {flags}, commit "
+           "{commit}, {date}, load average {load}.\n".format_map(collections.defaultdict(str, c, load=load))]
     if run.busy():
         out.append(f"**{run.busy()}**\n")
     out += [f"- {key.removeprefix('peer ')}: {value}" for key, value in c.items() if key.startswith("peer ")]
     out.append("")
     read, half = c.get("limit read, memory, threads:1"), c.get("limit read, half_memory, threads:1")
     if read and half and float(half) > 1.1 * float(read):
-        out.append("**Half of the memory was read more than a tenth faster: the machine was busy, or its caches hold too much of what is read.**\n")
+        out.append("**Half of the memory was read more than a tenth faster: the machine was busy, or its caches hold too much of it.**\n")
     if text := limits(run):
         out.append(text)
-    out.append("Medians of the repetitions. Spread: how far the middle half of them reaches. *: weights from memory. Of limit: of the loop that "
-               "only multiplies (peak) or only reads (read), whichever is nearer. Ratio: time of the fastest peer whose result is right / time "
-               "of the first backend; above 1 nibble is faster.\n")
+    out.append("Medians of the repetitions. Spread: how far the middle half of them reaches. *: weights from memory. Of limit: of the "
+               "loop that only multiplies (peak) or only reads (read), whichever is nearer. Ratio: time of the fastest peer whose result "
+               "is right / time of the first backend; above 1 nibble is faster.\n")
     out += products(run) + others(run)
     return "\n".join(out)

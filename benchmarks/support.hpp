@@ -41,6 +41,7 @@ struct lazy_contender {
     std::function<verdict(contender&)> check {}; ///< after a run; null: nothing to check
     std::unique_ptr<contender> made {};
     verdict found {};
+    double seconds_once = 0; ///< of one run
 };
 
 /// One benchmark: FAMILY/WHAT/WHO/SHAPE/threads:N[/memory]. WHO: a backend of nibble, peer:NAME/KERNEL, or limit:NAME.

@@ -27,7 +27,8 @@ def repetitions(name, times, size=16e6, **more):
 
 
 def run_of(*rows, **context):
-    return results.Run({"context": dict({"cpu": "a CPU", "load_avg": [0.1, 0.1, 0.1]}, **context), "benchmarks": list(itertools.chain(*rows))})
+    context = dict({"cpu": "a CPU", "load_avg": [0.1, 0.1, 0.1]}, **context)
+    return results.Run({"context": context, "benchmarks": list(itertools.chain(*rows))})
 
 
 class Marks(unittest.TestCase):
@@ -67,7 +68,8 @@ class Marks(unittest.TestCase):
 
     def test_threads_that_slow_a_peer_down(self):
         two = [name.replace("threads:1", "threads:2") for name in (OWN, ORT)]
-        run = run_of(repetitions(OWN, [400] * 5), repetitions(ORT, [500] * 5), repetitions(two[0], [250] * 5), repetitions(two[1], [800] * 5))
+        run = run_of(repetitions(OWN, [400] * 5), repetitions(ORT, [500] * 5), repetitions(two[0], [250] * 5),
+                     repetitions(two[1], [800] * 5))
         self.assertEqual(run.rows[two[1]].marks, ["slower than with one thread"])
         peer = run.fastest_peer(run.rows[two[0]])  # it counts as with one
         self.assertEqual((peer.name, peer.time), (ORT, run.rows[ORT].time))
@@ -156,7 +158,8 @@ PROGRAM = os.environ.get("NIBBLE_BENCH", "")
 class Program(unittest.TestCase):
     def test_every_kernel_has_a_benchmark(self):
         import re
-        names = subprocess.run([PROGRAM, "--peers", "none", "--benchmark_list_tests"], capture_output=True, text=True, check=True).stdout.split()
+        listed = subprocess.run([PROGRAM, "--peers", "none", "--benchmark_list_tests"], capture_output=True, text=True, check=True)
+        names = listed.stdout.split()
         lines = re.findall(r'^    \{"(\w+)", "([\w/]+/)"\},$', (root / "benchmarks/kernels.hpp").read_text(), re.M)
         self.assertGreater(len(lines), 50)
         for kernel, benchmark in lines:
@@ -165,8 +168,9 @@ class Program(unittest.TestCase):
     def test_a_run(self):
         with tempfile.TemporaryDirectory() as folder:
             file = os.path.join(folder, "a.json")
-            subprocess.run([PROGRAM, "--peers", "none", "--shape", "3x64x64", "--threads", "1", "--benchmark_repetitions=3", "--benchmark_min_time=0.001",
-                            "--benchmark_filter=gemm/float_x_(int8|int4_g32)/", f"--benchmark_out={file}"], check=True, capture_output=True)
+            subprocess.run([PROGRAM, "--peers", "none", "--shape", "3x64x64", "--threads", "1", "--benchmark_repetitions=3",
+                            "--benchmark_min_time=0.001", "--benchmark_filter=gemm/float_x_(int8|int4_g32)/", f"--benchmark_out={file}"],
+                           check=True, capture_output=True)
             run = results.load(file)
             self.assertTrue(run.rows)
             for row in run.rows.values():
