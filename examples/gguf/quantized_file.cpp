@@ -102,7 +102,7 @@ std::vector<float> weights_of(const imatrix_reader& importance, const gguf_tenso
         return {};
     if (s == status::file_type_mismatch)
         throw std::runtime_error(
-            "the importance of " + printable(t.name) + " is for another number of columns or experts: it is another model's");
+            "the importance of " + printable(t.name) + " has another number of columns or experts: it belongs to another model");
     require(s, "the importance of " + printable(t.name));
     return weights;
 }
@@ -153,7 +153,7 @@ quantized_file::quantized_file(const gguf_reader& file, recipe wanted, const ima
         planned_.push_back(c.after);
     }
     if (importance.size() != 0 && could_have != 0 && with_importance == 0)
-        throw std::runtime_error("the importance is for none of the tensors of " + name_ + ": it is another model's");
+        throw std::runtime_error("the importance names no tensor of " + name_ + ": it belongs to another model");
 
     for (std::size_t i = 0; i < file.pair_count(); ++i) {
         const gguf_pair p = file.pair(i);

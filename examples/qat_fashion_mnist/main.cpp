@@ -62,9 +62,14 @@ std::string mean_and_spread(const std::vector<double>& of_seeds)
 
 options parse(int argc, char** argv)
 {
+    const char* const known = "options: --seeds, --threads, --float-epochs, --qat-epochs, each with a number, and --data FOLDER";
     options o;
     for (int i = 1; i < argc; i += 2) {
         const std::string flag = argv[i];
+        if (flag == "--help") {
+            std::printf("Trains a small network in floats and in fake quantization, and measures it on the integer kernels.\n%s\n", known);
+            std::exit(0);
+        }
         int* number = flag == "--seeds"          ? &o.seeds
                       : flag == "--threads"      ? &o.threads
                       : flag == "--float-epochs" ? &o.float_epochs
@@ -81,8 +86,7 @@ options parse(int argc, char** argv)
         } else if (i + 1 < argc && flag == "--data") {
             o.data = argv[i + 1];
         } else {
-            std::fprintf(stderr, "%s: there are --seeds, --threads, --float-epochs, --qat-epochs, each with a number, and --data FOLDER\n",
-                flag.c_str());
+            std::fprintf(stderr, "%s is unknown or lacks its value; %s\n", flag.c_str(), known);
             std::exit(2);
         }
     }

@@ -1,11 +1,10 @@
-// Matrices of floats to and from ggml's quantized types, as they stand in GGUF files.
+// Matrices of floats to and from ggml's quantized types, as GGUF files store them.
 //   quantize_blocks     floats -> blocks, with or without an importance for each column (an "imatrix")
-//   dequantize_blocks   blocks -> floats; f32, f16 and bf16 are read, too
+//   dequantize_blocks   blocks -> floats; also reads f32, f16 and bf16
 //   check_blocks        whether scales in blocks from elsewhere are finite
-// Types: q4_0, q4_1, q5_0, q5_1, q8_0, q8_1, q2_K, q3_K, q4_K, q5_K, q6_K, q8_K, iq4_nl, iq4_xs, mxfp4, nvfp4, tq1_0, tq2_0,
-// q1_0, q2_0.
-// The bytes are ggml's: reference/blocks.hpp defines them. A row's blocks depend on that row alone, so that rows may be
-// quantized in any portions and by any number of threads.
+// Types: q4_0, q4_1, q5_0, q5_1, q8_0, q8_1, q2_K, q3_K, q4_K, q5_K, q6_K, q8_K, iq4_nl, iq4_xs, mxfp4, nvfp4, tq1_0, tq2_0, q1_0, q2_0.
+// The bytes are ggml's; reference/blocks.hpp defines them. A row's blocks depend on that row alone, so rows may be quantized in any
+// portions and by any number of threads.
 #pragma once
 
 #include "../core/fp_mode.hpp"

@@ -314,7 +314,7 @@ template <class Block>
 inline void store_found(const found_scales& found, Block& out) noexcept
 {
     out.d = block_scale(found.scales[0]);
-    if constexpr (has_offset<Block>)
+    if constexpr (has_minimum<Block>)
         out.m = block_scale(-found.minimums[0]);
     pack(found.codes, out);
 }
@@ -491,7 +491,7 @@ inline void encode_found_affine(const float* x, bool with_importance, const foun
     pack(found.codes, out);
     decode(out, stored);
     for (int j = 0; j < static_cast<int>(groups); ++j)
-        encode_again(x + n * j, n, stored.steps[j], -stored.offsets[j], 0, code_levels<Block>, 0, found.codes + n * j);
+        encode_again(x + n * j, n, stored.steps[j], -stored.minimums[j], 0, code_levels<Block>, 0, found.codes + n * j);
     pack(found.codes, out);
 }
 

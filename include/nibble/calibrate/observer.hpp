@@ -1,13 +1,13 @@
-// Observers: what has been seen of a tensor, so that its quantization parameters can be chosen (range.hpp).
+// Observers collect what has been seen of a tensor. range.hpp chooses quantization parameters from it.
 //   min_max_observer         the least and the greatest value; one a channel with observe_rows or observe_columns
 //   moving_average_observer  of each batch's least and greatest value: low += averaging (low of the batch - low), bit for bit PyTorch's
 //                            MovingAverageMinMaxObserver, also where its difference overflows
 //   histogram_observer       4096 bins of equal width over [-2^e, 2^e)
 //   column_statistics        sums of x, |x| and x^2 without any rounding: mean, magnitude (AWQ) and importance (imatrix, GPTQ's diagonal)
-// All but the moving average can be merged: the merged observer equals one that saw all data, bit for bit, however the data was divided and
-// in whatever order. For the histogram that holds since 2^e is the least power of two above all values: it grows by merging pairs of bins.
-// NaN and infinities are counted and otherwise passed over; a null span holds nothing. An observer belongs to one thread; give each thread
-// its own and merge.
+// All but the moving average can be merged. The merged observer equals one that saw all data, bit for bit, however the data was divided and
+// in any order. This holds for the histogram too: 2^e is the least power of two above all values, and it grows by merging pairs of bins.
+// NaN and infinities are counted and otherwise ignored. A null span holds nothing. An observer belongs to one thread: give each thread its
+// own, then merge.
 #pragma once
 
 #include <cmath>

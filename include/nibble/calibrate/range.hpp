@@ -1,13 +1,13 @@
 // The range [low, high] to quantize, from a histogram; params_of_range (quantize/params.hpp) makes scale and zero point of it.
 //   min_max                 values().range()
-//   percentile_range        what holds `percent` of the values: as many are cut off below as above, or, symmetric, by magnitude
+//   percentile_range        holds `percent` of the values: as many are cut off below as above or, if symmetric, the largest magnitudes
 //   squared_error_range     the part * [low, high], part = 1, 1 - 1 / steps ..., with the least mean squared error of quantizing the
 //                           bins' centres
 //   least_squares_range     PyTorch's HistogramObserver: cuts quantiles of 1e-5 from the longer side while the L2 error of uniform bins
 //                           falls
 //   entropy_range           TensorRT (Migacz, 2017): the magnitude whose `levels`-level histogram has the least KL divergence, smoothed
 //                           as onnxruntime does: 1e-4 for empty bins
-// calibration_missing if the histogram is empty.
+// An empty histogram gives calibration_missing.
 #pragma once
 
 #include "../core/math.hpp"

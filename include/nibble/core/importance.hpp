@@ -1,5 +1,5 @@
-// Importance: how much an error in a column matters, one float for each: the mean square of what the column is multiplied with (llama.cpp's
-// imatrix, the diagonal of GPTQ's H), or any other weight. Ratios alone count.
+// Importance says how much an error in a column matters, with one float for each column. It is the mean square of what the column is
+// multiplied with (llama.cpp's imatrix, the diagonal of GPTQ's H), or any other weight. Only ratios matter.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // Logarithm, exponential and power in double that give the same bits on every machine and compiler, unlike those of the C library.
-// Calibration and evaluation use them, so that a KL divergence is one number for everybody. Relative error: log and exp below 1e-15.
+// Calibration and evaluation use them, so a KL divergence is the same number everywhere. The relative error of log and exp is below 1e-15.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,5 @@
-// Floating-point formats of 8, 6 and 4 bits as plain values, and their exact conversions, which work on bits: no floating-point mode and
-// no compiler flag can change them.
+// Floating-point formats of 8, 6 and 4 bits as plain values, and their exact conversions. Conversions work on bits, so no floating-point
+// mode and no compiler flag changes them.
 //
 //                    bits s-e-f  bias  least    largest  infinity  NaN
 //   float8_e4m3      1-4-3       7     2^-9     448      no        0x7f, 0xff      (OCP E4M3, ONNX FLOAT8E4M3FN)
@@ -12,10 +12,10 @@
 //   float8_e8m0      0-8-0       127   2^-127   2^127    no        0xff            (a scale: 2^(bits - 127), neither sign nor zero)
 //   nf4              a code of the 16 NormalFloat values of QLoRA in [-1, 1]
 //
-// Float to minifloat rounds to nearest, ties to even, and keeps the sign of zero. What is too large after rounding, infinity included,
-// becomes the largest value, or, under overflow::to_infinity_or_nan, infinity where the format has one and NaN where it has not (ONNX
-// Cast with and without saturate). NaN becomes 0x7f with its sign; in a format without NaN the positive largest value, as in ONNX.
-// Every NaN code becomes the float NaN 0x7fc00000 with its sign.
+// Float to minifloat rounds to nearest, ties to even, and keeps the sign of zero. A number that is too large after rounding, or infinite,
+// becomes the largest value. Under overflow::to_infinity_or_nan it becomes infinity, or NaN in a format without infinity (ONNX Cast with
+// and without saturate). NaN becomes 0x7f with its sign. In a format without NaN it becomes the positive largest value, as in ONNX. Every
+// NaN code becomes the float NaN 0x7fc00000 with its sign.
 #pragma once
 
 #include <cstddef>

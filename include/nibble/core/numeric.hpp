@@ -1,5 +1,5 @@
-// Number formats as plain values: half (IEEE binary16), bfloat16, pairs of 4-bit and quadruples of 2-bit integers. Formats of 8 and
-// fewer bits that are no integers: core/minifloat.hpp.
+// Number formats as plain values: half (IEEE binary16), bfloat16, pairs of 4-bit and quadruples of 2-bit integers. core/minifloat.hpp has
+// floating-point formats of 8 and fewer bits.
 //   half      1 sign, 5 exponent, 10 fraction bits; float -> half rounds to nearest, ties to even; overflow gives infinity
 //   bfloat16  the upper 16 bits of a float; float -> bfloat16 rounds to nearest, ties to even; subnormals are kept
 //   NaN       keeps its sign and the upper bits of its payload and becomes quiet, as F16C, AVX-512 and Arm do

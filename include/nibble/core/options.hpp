@@ -1,4 +1,4 @@
-// Choices that public functions offer and kernels carry out.
+// Options that public functions offer and kernels implement.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
-// Linear layers of GPTQ and AWQ checkpoints, as their tensors stand in a safetensors file: weight = scale * (code - zero point). All three
-// tensors are k x n, inputs by outputs, where nibble's weights are n x k. Codes fill the bits of int32s from the lowest on; of 3 bits,
-// 32 codes fill three int32s, and two of them lie in two.
+// Linear layers of GPTQ and AWQ checkpoints, as a safetensors file stores them: weight = scale * (code - zero point). All three tensors are
+// k x n, inputs by outputs, while nibble's weights are n x k. Codes fill the bits of int32s from the lowest on. With 3 bits, 32 codes fill
+// three int32s, and two of the codes are split between two int32s.
 //
 //   GPTQ    qweight   [k * bits / 32, n]        2, 3, 4 or 8 bits; int32s below each other hold consecutive inputs of one output
 //           qzeros    [groups, n * bits / 32]   consecutive outputs; version 1 stores zero point - 1, version 2 the zero point
@@ -10,13 +10,13 @@
 //           qzeros    [groups, n / 8]           in the same order, the zero points themselves
 //           scales    [groups, n] of half
 //
-// A checkpoint whose config says "gptq" and nothing of a version ("checkpoint_format") is version 1. There a stored 15 (3, 7 or 255 at
-// other bits) is the zero point 16, or damage that subtracting 1 from 0 did to the whole int32: zero_point_out_of_range, since neither can
-// be a code.
+// A checkpoint whose config says "gptq" without a version ("checkpoint_format") is version 1. There a stored 15 (3, 7 or 255 at other bits)
+// means the zero point 16, or the whole int32 was damaged by subtracting 1 from 0. Neither can be a code, so the status is
+// zero_point_out_of_range.
 //
-// What comes out goes into packed_weights::make as granularity::per_group, which takes 2 and 3 bits in uint4x2. With g_idx out of order
-// ("desc_act") the inputs are sorted by group: column i of the codes then multiplies input order[i], which the caller applies to the
-// activations. A g_idx of -1 or 0 throughout is a placeholder for one in order, and is to be left out.
+// The result goes into packed_weights::make as granularity::per_group, which takes 2 and 3 bits in uint4x2. If g_idx is out of order
+// ("desc_act"), the inputs are sorted by group: column i of the codes then multiplies input order[i], and the caller permutes the
+// activations. A g_idx of -1 or 0 throughout is a placeholder for one in order: leave it out.
 #pragma once
 
 #include "../core/codes.hpp"

@@ -1,8 +1,8 @@
-// NumPy's .npy files, versions 1.0, 2.0 and 3.0: read from bytes that somebody else owns; the header of one to be written.
+// NumPy's .npy files, versions 1.0, 2.0 and 3.0. Files are read from bytes that the caller owns. For writing, npy_header makes the header.
 //   "\x93NUMPY", u8 major, u8 minor, u16 length (from version 2 on u32), then `length` characters:
 //   {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, spaces, '\n'; the data begins at a multiple of 64
-// The dictionary may be any that Python's writers make: either quotes, keys in any order, 2L for 2. bfloat16 has no descr of its own;
-// NumPy's users save it as uint16.
+// The dictionary may be any that Python's writers make: either kind of quotes, keys in any order, 2L for 2. bfloat16 has no descr of its
+// own; NumPy's users save it as uint16.
 #pragma once
 
 #include <cstring>

@@ -1,5 +1,5 @@
-// The JSON of a safetensors header, read from left to right and checked; safetensors_reader uses it. What is JSON and what is not, and
-// which numbers go together, is as in the format's own library, whose parser is serde_json.
+// Reads and checks the JSON of a safetensors header, from left to right. safetensors_reader uses it. It accepts the same JSON and the same
+// combinations of numbers as the format's own library, whose parser is serde_json.
 #pragma once
 
 #include <iterator>

@@ -1,15 +1,16 @@
 // ONNX's ConvInteger and QLinearConv of images, in ONNX's layouts: x and y batch x channels x height x width (NCHW), weights output
 // channels x input channels of a group x kernel height x kernel width (OIHW). A convolution of one dimension has height 1.
 //   conv_integer  y[n, o, oy, ox] = sum over i, ky, kx of (x[n, g * in + i, iy, ix] - x_zero_point) * (w[o, i, ky, kx] - w_zero_point[o])
-//                 iy = oy * stride - pad_top + ky * dilation, likewise ix; g = o / (output channels / groups); taps outside the image count
+//                 iy = oy * stride - pad_top + ky * dilation, likewise ix; g = o / (output channels / groups); taps outside the image add
 //                 nothing
 //   qlinear_conv  y = clamp(even(float(sum + bias[o]) * scale[o]) + y_zero_point), scale = x_scale * w_scale / y_scale in float
-// x, w and y are int8 or uint8, y of conv_integer int32. Zero points and scales of w: one, or one an output channel; w's zero points may be
-// left out: 0. k_too_large at more weights a filter than gemm's sums can hold: max_k(false, true, whether w has zero points).
+// x, w and y are int8 or uint8; y of conv_integer is int32. w has one zero point and scale, or one for each output channel. Its zero points
+// may be left out: 0. A filter with more weights than gemm's sums can hold gives k_too_large: max_k(false, true, whether w has zero
+// points).
 //
-// Images are copied to NHWC and back, codes of uint8 less 128, and multiplied there by tflite::conv2d, or where a group has one input
-// channel by tflite::depthwise_conv2d. Where these do not apply, with zero points of the weights (other than 0, or 128 if uint8) and for
-// int32 sums, gemm multiplies rows that are gathered for 48 pixels at a time, and one input channel takes plain loops. All give the same
+// Images are copied to NHWC and back, with 128 subtracted from codes of uint8. tflite::conv2d multiplies them, or tflite::depthwise_conv2d
+// if a group has one input channel. These two do not apply to int32 sums, nor to weights with zero points (other than 0, or 128 if uint8).
+// Then gemm multiplies rows that are gathered for 48 pixels at a time, and one input channel takes plain loops. All ways give the same
 // bits.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What ONNX's convolutions (conv.hpp) are made of: images from NCHW to NHWC and back, and their outputs in portions.
+// Parts of ONNX's convolutions (conv.hpp): images from NCHW to NHWC and back, and outputs in portions.
 #pragma once
 
 #include "../tflite/conv2d.hpp"
@@ -67,7 +67,7 @@ inline void channels_first(const C* from, nchw_view<Y> y, Executor&& executor)
     });
 }
 
-/// The rules of both operators but for scales and biases.
+/// The rules of both operators, except those for scales and biases.
 template <class X, class Y>
 inline status check_conv(
     nchw_view<const X> x, std::int32_t x_zero_point, const conv_filter& w, const tflite::window& at, nchw_view<Y> y) noexcept

@@ -1,5 +1,5 @@
-// How QuantizeLinear and DequantizeLinear (linear.hpp) walk a tensor: as matrices that quantize() and dequantize() take, or in tiles of
-// elements with a scale and a zero point each.
+// How QuantizeLinear and DequantizeLinear (linear.hpp) go through a tensor: as matrices for quantize() and dequantize(), or in tiles in
+// which each element has a scale and a zero point.
 #pragma once
 
 #include "../core/minifloat.hpp"

@@ -1,9 +1,9 @@
-// AWQ (Lin et al., 2023): weights that meet large inputs are scaled up before they are rounded, x w^T = (x / s) (w diag(s))^T.
+// AWQ (Lin et al., 2023) scales up weights with large inputs before it rounds them: x w^T = (x / s) (w diag(s))^T.
 //   scale search   s = magnitude^ratio, at least 1e-4, divided by sqrt(max s * min s); magnitude[c] = mean |x[:, c]|, times the power of
 //                  two that brings the greatest into [512, 1024); ratio = 0, 1 / steps, ... below 1; the ratio with the least
-//                  ||X (W - Q)^T||^2, where 0 leaves all as it is
+//                  ||X (W - Q)^T||^2 wins; 0 changes nothing
 //   clip search    for every channel or group the range p * [min, max], p = 1, 1 - 1 / steps ... above 1 - depth, with the least output
-//   error
+//                  error
 #pragma once
 
 #include "hessian.hpp"

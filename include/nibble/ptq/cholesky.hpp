@@ -1,5 +1,5 @@
-// A = U^T U with U upper triangular, in double, by blocks: the sums in ascending order of fused multiply-adds, so that threads, backends
-// and block size do not show in the result.
+// A = U^T U with U upper triangular, in double, by blocks. Sums are fused multiply-adds in ascending order, so the result does not depend
+// on threads, backends or block size.
 #pragma once
 
 #include <cmath>

@@ -1,10 +1,11 @@
-// GPTQ: quantizes the columns of W one after the other, and lets the columns still to come make up for the error so far.
+// GPTQ quantizes the columns of W one after the other, and lets the later columns make up for the error so far.
 //
 // With H + damping = R R^T, R upper triangular over the columns in the order of processing, and d = w - q a row's error, the squared
 // output error is ||d R||^2. Column c enters it as (d_c R_cc + sum over j < c of d_j R_jc)^2, so that
 //     q_c = nearest code to  w_c + (sum over j < c of d_j R_jc) / R_cc
-// These are the updates that Frantar et al. (2022) make with the Cholesky factor of H^-1, which need not be computed. Where codes end, at 2
-// bits above all, they can lose against w's nearest codes; a row for which ||d R||^2 says so is rounded to nearest instead.
+// These are the updates that Frantar et al. (2022) make with the Cholesky factor of H^-1, but H^-1 need not be computed. Because codes have
+// limits, the result can be worse than w's nearest codes, above all at 2 bits. A row for which ||d R||^2 says so is rounded to nearest
+// instead.
 #pragma once
 
 #include <algorithm>

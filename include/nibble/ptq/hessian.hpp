@@ -1,5 +1,5 @@
-// What a layer's inputs say about its weights: H = X^T X over all rows x seen (m x k), in double. The squared output error of any
-// quantized Q is then  ||X (W - Q)^T||^2 = sum over rows d of W - Q of d H d^T,  without X; GPTQ, AWQ and the clip search need no more.
+// H = X^T X over all rows x seen (m x k), in double. It holds all that GPTQ, AWQ and the clip search need to know of a layer's inputs X.
+// The squared output error of any quantized Q is  ||X (W - Q)^T||^2 = sum over rows d of W - Q of d H d^T,  without X.
 #pragma once
 
 #include <cmath>

@@ -1,10 +1,10 @@
-// HQQ (Badri and Shaji, 2023), half-quadratic quantization: no data. In every group the parameters follow, in turns, from the weights
-// without their largest errors. With r = w - dequantized(w):
+// HQQ (Badri and Shaji, 2023), half-quadratic quantization, needs no data. In every group it alternates two steps: take the largest errors
+// out of the weights, then fit the parameters to the rest. With r = w - dequantized(w):
 //     e = sign(r) max(|r| - |r|^(p - 1) / beta, 0)          t = w - e
 //     zero_point = mean(q - t / scale), rounded             scale = sum (q - zero_point) t / sum (q - zero_point)^2
-// and beta grows by kappa. The paper keeps the scale and a real zero point; here zero points are integers, so the scale moves as well.
-// The parameters with the least sum of |r|^p are kept, so that the result is never worse than rounding to nearest in that measure.
-// r is counted in units of the power of two above the group's greatest magnitude: weights times a power of two have the same codes.
+// and beta grows by kappa. The paper keeps the scale and has a real zero point. Here zero points are integers, so the scale moves as well.
+// The parameters with the least sum of |r|^p are kept, so the result is never worse than rounding to nearest in that measure. r is counted
+// in units of the power of two above the group's greatest magnitude, so weights times a power of two have the same codes.
 #pragma once
 
 #include "../core/math.hpp"

@@ -1,8 +1,8 @@
-// Which layer gets which format: the least sum of errors whose sum of bytes fits a budget. errors[layer * formats + format], such as each
-// layer's KL or output error when it alone is quantized, and bytes likewise.
+// Chooses a format for each layer: the least sum of errors whose sum of bytes fits a budget. errors[layer * formats + format] holds, for
+// example, each layer's KL when it alone is quantized. bytes has the same order.
 //
-// Exact, if the choice is counted in units that divide every size: a table of the best error for every layer and number of units.
-// There are at most `units` of them, and sizes are rounded up, so that the result always fits; then it is the best but for that rounding.
+// A table holds the best error for every layer and number of units of memory. There are at most `units` units. Sizes are rounded up to
+// whole units, so the result always fits. It is the best choice but for that rounding, and exactly the best if the unit divides every size.
 #pragma once
 
 #include <cmath>

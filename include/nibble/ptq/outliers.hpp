@@ -1,9 +1,10 @@
-// Few inputs or weights far outside the rest take the scale away from all others. Two splits keep them in float; both run on the public
-// products, so they are the same bits on every backend:
+// A few inputs or weights far outside the rest make the scale of all others too large. Two splits keep them in float. Both use the public
+// products, so they give the same bits on every backend:
 //   column split (LLM.int8, Dettmers et al., 2022)   c = finish(x[:, inliers] q^T + x[:, outliers] w[:, outliers]^T)
 //   dense and sparse (SqueezeLLM, Kim et al., 2023)  c = finish(x q^T + x sparse^T)
-// Each of the two products is rounded to float as gemm() does with an empty epilogue, then they are added in one float sum; the sparse
-// product goes on from the dense one, one fused multiply-add per entry, in ascending columns. finish: the epilogue with that sum.
+// Each product of the column split is rounded to float, as gemm() does with an empty epilogue; then the two are added in one float sum. The
+// sparse product continues from the dense one, with one fused multiply-add per entry, in ascending columns. finish is the epilogue of that
+// sum.
 #pragma once
 
 #include <algorithm>

@@ -1,8 +1,8 @@
-// Moves the reach of activations into the weights, column by column, without changing the function: x w^T = (x / s) (w diag(s))^T.
+// Moves the range of activations into the weights, column by column, without changing the function: x w^T = (x / s) (w diag(s))^T.
 //   SmoothQuant   s[c] = max|x[:, c]|^alpha / max|w[:, c]|^(1 - alpha)                                  (Xiao et al., 2022)
 //                 both maxima at least 1e-5 where powers of two bring the greatest max|x| into [1024, 2048) and the greatest max|w| into
 //                 [4096, 8192); 1 where both are 0
-// What is divided may be folded into the layer before: the weight of a norm, or the rows of another matrix.
+// The division may be folded into the layer before: into the weight of a norm, or the rows of another matrix.
 #pragma once
 
 #include "../core/math.hpp"

@@ -1,4 +1,4 @@
-// Scales and zero points that are trained: where they start, and what keeps them valid after an optimizer's step.
+// Trained scales and zero points: their start values, and what keeps them valid after an optimizer's step.
 //   max_abs   the whole range of the data, by the formulas of quantize/params.hpp
 //   mse       of the ranges i / 64 of that, i = 24 ... 64, the one with the least sum of squared errors of fake_quantize, for each
 //             parameter on its own; the wider of two equal ones

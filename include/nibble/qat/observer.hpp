@@ -1,8 +1,8 @@
-// The range of a tensor over many batches, for the parameters of activations:
+// Observes the range of a tensor over many batches, for the parameters of activations:
 //   rate in (0, 1]   low += rate * (least - low), high += rate * (greatest - high), bit for bit PyTorch's MovingAverageMinMaxObserver, also
 //                    where its difference overflows; the first batch gives both
 //   rate 0           the least and the greatest value of all batches
-// Once frozen it stays as it is, so that the parameters no longer move under a training that has come close.
+// A frozen observer no longer changes, so the parameters stay still at the end of training.
 #pragma once
 
 #include "../core/strict_math.hpp"

@@ -24,7 +24,7 @@ struct fake_quantization {
     quantize_rule rule {};
 };
 
-/// Where gradients go: x's (may be dy itself), and one a scale and one a zero point, or empty if nobody learns them.
+/// Where gradients go: x's (may be dy itself), and one a scale and one a zero point, or empty if they are not learned.
 struct fake_quantize_gradients {
     matrix_view<float> x;
     span<float> scale {};

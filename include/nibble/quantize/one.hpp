@@ -1,4 +1,4 @@
-// One number to a code and back by the default rule, for searches that try many parameters; quantize.hpp does matrices.
+// Turns one number into a code and back by the default rule, for searches that try many parameters. quantize.hpp has matrices.
 #pragma once
 
 #include "../core/strict_math.hpp"

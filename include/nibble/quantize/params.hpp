@@ -1,22 +1,23 @@
 // Quantization parameters: real = scale * (q - zero_point).
-// The parameter of element (r, c) of a rows x cols matrix stands at
+// The parameter of element (r, c) of a rows x cols matrix is at index
 //   per_tensor   [0]
 //   per_channel  [r]                                   rows are channels, as in weights
 //   per_column   [c]
 //   per_group    [r * groups + c / group_size]         groups = ceil(cols / group_size); the last group of a row may be shorter
 //   per_block    [r / block_rows * groups + c / group_size]
-// A tensor of more dimensions, quantized along one axis, is outer matrices of axis x inner, each per_channel; onnx.hpp does that.
+// A tensor of more dimensions, quantized along one axis, is a number of matrices of axis x inner, each per_channel. onnx/linear.hpp does
+// that.
 //
-// The parameters of a range [lo, hi], widened to hold 0, onto codes [qmin, qmax] by params_formula, affine (symmetric in brackets, where
-// middle = 0, or 128 for uint8, and reach = max(-lo, hi)):
+// The parameters that map a range [lo, hi], widened to hold 0, to codes [qmin, qmax]. They depend on params_formula. The affine ones come
+// first, symmetric ones in brackets, with middle = 0, or 128 for uint8, and reach = max(-lo, hi):
 //   nibble   double: scale = (hi - lo) / (qmax - qmin), rounded to float;  zero_point = even(qmin - lo / scale)   [reach / (qmax - middle)]
 //   onnx     float:  scale = (hi - lo) / (qmax - qmin);  zero_point = even(qmin - lo / scale)                     [2 reach / (qmax - qmin)]
 //   tflite   double: as nibble, the zero point with the double scale, from lo or from hi, whichever sum of magnitudes is less, half away
 //   pytorch  float:  as onnx, zero_point = qmin - even(lo / scale); scale at least 2^-23                [reach / ((qmax - qmin) / 2)]
 //   fbgemm   double: as tflite, but from the scale rounded to float, and ties to even; a scale below 6.1e-5 becomes that, and lo and hi
 //            grow with it
-// Clamped to [qmin, qmax]. A range without extent, or a scale below the least normal float: scale 1 (pytorch 2^-23; fbgemm 0.1 without
-// extent or with one whose reciprocal is infinite). Where float's hi - lo or 2 reach overflows, it is taken in double.
+// Zero points are clamped to [qmin, qmax]. A range without extent, or a scale below the least normal float, gives scale 1 (pytorch 2^-23;
+// fbgemm 0.1 without extent or with one whose reciprocal is infinite). If hi - lo or 2 reach overflows float, it is computed in double.
 #pragma once
 
 #include <cmath>

@@ -2,8 +2,8 @@
 //   quantize    by default q = clamp(round(x * (1 / scale)) + zero_point): 1 / scale is rounded once to float, then the product; ties to
 //               even. rule.hpp has all other rules, and presets of what other systems do
 //   dequantize  x = float(q - zero_point) * scale
-// The bits are the same on every backend and for every executor; reference/quantize.hpp is their definition.
-// Codes of 4 or 2 bits stand two or four in a byte, the first lowest; what is left of a row's last byte is zero.
+// The bits are the same on every backend and for every executor. reference/quantize.hpp defines them.
+// A byte holds two codes of 4 bits or four of 2 bits, the first in the lowest bits. Unused bits of a row's last byte are zero.
 #pragma once
 
 #include "../core/executor.hpp"

@@ -1,4 +1,4 @@
-// int32 sums back to int8 or uint8. x is the sum, plus bias where there is one (modulo 2^32); real = scale of x / scale of the output.
+// Turns int32 sums back into int8 or uint8. x is the sum plus bias, if there is one (modulo 2^32); real = scale of x / scale of the output.
 //   float_ties_to_even  q = clamp(even(float(x) * scale) + zero_point)        onnxruntime's QLinearMatMul, XNNPACK, FBGEMM
 //                       zero_point_first: q = clamp(even(float(x) * scale + zero_point)), the ONNX reference implementation
 //   double_rounding     y = x * 2^max(shift, 0), saturated; h = floor((y * multiplier + 2^30) / 2^31);

@@ -1,10 +1,10 @@
-// What weights are quantized to, and the parameters for it: scales and zero points from the range of a channel or group, or from a search
-// over smaller ranges for the least squared error
+// The format that weights are quantized to, and its parameters. Scales and zero points come from the range of a channel or group, or from a
+// search over smaller ranges for the least squared error
 //     sum over c of importance[c] * (w[c] - dequantized(w[c]))^2
-// importance, such as the mean square of each input (the diagonal of GPTQ's H, llama.cpp's imatrix), may be left out: 1. Columns of
-// importance 0 do not widen the range, unless all weights of the others are 0.
-// Weights times a power of two have the same codes, and their scales are multiplied by it, as long as all scales are normal floats;
-// importance times a power of two changes nothing.
+// importance is, for example, the mean square of each input (the diagonal of GPTQ's H, llama.cpp's imatrix). It may be left out: 1. Columns
+// of importance 0 do not widen the range, unless all weights of the other columns are 0.
+// Weights times a power of two have the same codes, and their scales are multiplied by it, as long as all scales are normal floats.
+// Importance times a power of two changes nothing.
 #pragma once
 
 #include <cmath>

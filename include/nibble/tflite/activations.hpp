@@ -1,5 +1,5 @@
 // Activation functions of one int8 tensor, as tables of 256 codes for look_up(), and PRELU, whose slopes are a tensor.
-//   leaky_relu_table  y = clamp(m * (x - x_zero_point) + y_zero_point): m = x_scale / y_scale where the difference is not negative, else
+//   leaky_relu_table  y = clamp(m * (x - x_zero_point) + y_zero_point): m = x_scale / y_scale if the difference is not negative, otherwise
 //                     x_scale * alpha / y_scale; a negative alpha negates the multiplier, and ties of the product round up
 //   elu_table         y = clamp(half_away(f(x_scale * (x - x_zero_point)) * (1 / y_scale)) + y_zero_point), f(v) = v, or e^v - 1 below 0
 //   prelu             as leaky_relu_table, m = x_scale * alpha_scale / y_scale below 0, of (x - x_zero_point) * (alpha - alpha_zero_point)

@@ -2,12 +2,12 @@
 //   logistic    1 / (1 + e^-x), y_scale 2^-15: |x| in steps of 1 / 12288, on the straight lines between sigmoid_points, rounded to 2^-15
 //   tanh        2 / (1 + e^(-2 x)) - 1, y_scale 2^-15, from the same points
 //   relu        y = clamp(m * x), m = x_scale / y_scale in float, encoded, by double rounding; the bounds are bounds_of(f, y)'s
-//   leaky_relu  the same m where x >= 0, m = x_scale * alpha / y_scale elsewhere, in float from left to right, negative where alpha is: in
-//               double rounding ties of the product round up first. TFLite of 2026 rounds the magnitude and then takes the sign
+//   leaky_relu  the same m if x >= 0, otherwise m = x_scale * alpha / y_scale, in float from left to right, negative if alpha is: in double
+//               rounding ties of the product round up first. TFLite of 2026 rounds the magnitude and then takes the sign
 // The steps of logistic and tanh are floor((x * m + 2^(shift - 1)) / 2^shift), where m = 12288 * x_scale * 2^shift, rounded down, with the
-// greatest shift up to 31 for which the product is at most 32767; and 3 x where x_scale is 2^-12 (or 6 x where 2^-11, tanh only) to within
-// 10^-3 of its logarithm to base 2. TFLite's interpreter, unlike its reference kernels, computes those last two with gemmlowp's fixed
-// point. TFLite has no HARD_SWISH of int16. Plain C++, the same on every backend.
+// greatest shift up to 31 for which the product is at most 32767. They are 3 x if x_scale is 2^-12 (6 x if it is 2^-11, tanh only) to
+// within 10^-3 of its logarithm to base 2. TFLite's interpreter, unlike its reference kernels, computes those last two with gemmlowp's
+// fixed point. TFLite has no HARD_SWISH of int16. All of this is plain C++, the same on every backend.
 #pragma once
 
 #include "../core/math.hpp"

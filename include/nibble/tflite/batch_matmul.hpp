@@ -1,7 +1,7 @@
-// y = requantization of (a - a_zero_point) (b - b_zero_point) for every pair of matrices of two int8 tensors, both of activations.
-// a: ... x m x k, adj_x: ... x k x m; b: ... x k x n, adj_y: ... x n x k; y: ... x m x n. The dimensions before the last two are batches
-// and are broadcast as numpy does. The multiplier is a_scale * b_scale / y_scale: batch_matmul_multiplier. Each matrix of b is packed for
-// gemm once for all that it is multiplied with in a row.
+// y = requantization of (a - a_zero_point) (b - b_zero_point) for every pair of matrices of two int8 tensors, both of activations. a: ... x
+// m x k, adj_x: ... x k x m; b: ... x k x n, adj_y: ... x n x k; y: ... x m x n. The dimensions before the last two are batches and are
+// broadcast as in numpy. The multiplier is a_scale * b_scale / y_scale: batch_matmul_multiplier. A matrix of b is packed for gemm once for
+// consecutive products with it.
 #pragma once
 
 #include "../gemm/gemm.hpp"

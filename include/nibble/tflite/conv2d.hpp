@@ -1,14 +1,14 @@
-// Convolution and transposed convolution of int8 images; and of int16 ones by int8 weights (16x8, int16.hpp).
+// Convolution and transposed convolution of int8 images, and of int16 images by int8 weights (16x8, int16.hpp).
 //   conv2d            sum[o] over ky, kx, i of (x[oy * stride - pad_top + ky * dilation, ..., i] - x_zero_point) * w[o, ky, kx, i]
 //   transpose_conv2d  the same over the (ky, kx) for which (oy + pad_top - ky * dilation) / stride, likewise across, is an input row
-//   y[o] = requantization of sum[o], its bias included; taps outside the image count nothing; group g of the output channels sees group g
+//   y[o] = requantization of sum[o], its bias included; taps outside the image add nothing; group g of the output channels sees group g
 //          of the input channels
-// Rows of inputs, one an output pixel, are gathered for 48 pixels at a time and multiplied by gemm's kernels; a convolution of 1 x 1 with
-// stride 1 and one group may read the image itself. int16 is 256 times a signed byte and an unsigned one: two products. A transposed
-// convolution multiplies zeros where no input falls: stride_height * stride_width times as many products as it needs. A fully connected
-// layer of int8 is gemm with a requantization.
+// Each output pixel has a row of inputs. The rows of 48 pixels at a time are gathered and multiplied by gemm's kernels. A convolution of 1
+// x 1 with stride 1 and one group may read the image itself. An int16 is 256 times a signed byte plus an unsigned one, so it takes two
+// products. A transposed convolution multiplies zeros where no input falls: stride_height * stride_width times as many products as it
+// needs. A fully connected layer of int8 is gemm with a requantization.
 //
-// Work is divided among as many threads as the workspace has room for: over output pixels, and where these are few over output channels.
+// As many threads share the work as the workspace has room for: over output pixels or, if these are few, over output channels.
 #pragma once
 
 #include "conv_product.hpp"

@@ -1,6 +1,6 @@
-// What a convolution does for 48 output pixels: rows of inputs are gathered, one a pixel, and multiplied by gemm's kernels. Filters have no
-// zero points, so compensation depends on the column only: the sum of its weights. int16 is 256 times a signed byte and
-// an unsigned one: two products, whose exact sums are put together.
+// What a convolution does for 48 output pixels: it gathers one row of inputs for each pixel and multiplies the rows by gemm's kernels.
+// Filters have no zero points, so compensation depends on the column only: on the sum of its weights. An int16 is 256 times a signed byte
+// plus an unsigned one: two products, whose exact sums are combined.
 #pragma once
 
 #include "../gemm/gemm.hpp"

@@ -3,11 +3,11 @@
 //             m_a = a_scale / (2 max(a_scale, b_scale)), m_b likewise, and the requantization's multiplier is
 //             2 max(a_scale, b_scale) / (2^20 y_scale): add_params. int16: 2^15 instead of 2^20
 //   multiply  y = requantization of (a - a_zero_point) * (b - b_zero_point); multiplier or scale: a_scale * b_scale / y_scale, in
-//             float also where it is encoded as a multiplier: that is TFLite's
-// Each product with a multiplier is rounded by the requantization's mode. TFLite's own arithmetic in the mode double_rounding.
-// int16 tensors have zero points of 0, as the specification wants.
+//             float, as in TFLite, even if it is encoded as a multiplier
+// Each product with a multiplier is rounded by the requantization's mode. The mode double_rounding is TFLite's own arithmetic.
+// int16 tensors have zero points of 0, as the specification requires.
 //
-// Broadcasting is numpy's and TFLite's, in four dimensions: each of a's and b's is the output's or 1. A channel vector is
+// Broadcasting is that of numpy and TFLite, in four dimensions: each dimension of a and b is the output's or 1. A channel vector is
 // 1 x 1 x 1 x channels, a scalar 1 x 1 x 1 x 1.
 #pragma once
 

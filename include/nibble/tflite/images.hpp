@@ -1,7 +1,8 @@
 // Batches of images in NHWC, and the windows that convolutions and pooling slide over them.
 //   output size = (size + padding before and after - ((kernel - 1) * dilation + 1)) / stride + 1, rounded down
-//   same_padding  gives ceil(size / stride) outputs; of an odd number of padded rows or columns the greater half comes after, as in TFLite
-// These never divide by zero or overflow: a window that check() refuses has no outputs and is padded by nothing.
+//   same_padding  gives ceil(size / stride) outputs; if the number of padded rows or columns is odd, the greater half comes after, as in
+//                 TFLite
+// These never divide by zero or overflow: a window that check() refuses has no outputs and no padding.
 #pragma once
 
 #include "../core/bits.hpp"

@@ -1,9 +1,9 @@
-// Rows of int8 codes normalized in fixed point, by the functions that TFLite's own kernels are made of. x_i are codes less the zero point.
+// Normalizes rows of int8 codes in fixed point, with the functions that TFLite's own kernels use. x_i are codes minus the zero point.
 //   l2_normalization  y = clamp(x_i * (1 / sqrt(sum of x_i^2)) * 2^7): scale 1/128 and zero point 0. The root's reciprocal is five steps of
 //                     Newton and Raphson; the scale of x cancels out, and a row of zeros gives zeros
 //   log_softmax       y = clamp(half_away((d - log(sum of e^d)) * 16) + 127), d = (x_i - the row's greatest) * x_scale: scale 16/256 and
-//                     zero point 127. d has 5 integer bits, as softmax.hpp says; sums have 12, so that a row may have 4095 columns
-// Products are rounded twice. Plain C++, the same on every backend.
+//                     zero point 127. d has 5 integer bits, as softmax.hpp says; sums have 12, so a row may have 4095 columns
+// Products are rounded twice. This is plain C++, the same on every backend.
 #pragma once
 
 #include "softmax.hpp"

@@ -1,5 +1,5 @@
-// A tensor of int8 codes with a border of one code: TFLite's PAD with y's zero point, which is real 0, PADV2 with any code. Scale and zero
-// point stay. REFLECT and SYMMETRIC paddings are MIRROR_PAD, which is not here.
+// Puts a border of one code around a tensor of int8 codes. With y's zero point, which is real 0, it is TFLite's PAD; with any code, PADV2.
+// Scale and zero point do not change. MIRROR_PAD (REFLECT and SYMMETRIC padding) is not implemented.
 #pragma once
 
 #include <cstring>

@@ -1,10 +1,10 @@
 // Pooling of images of int8 or int16 codes (with zero points of 0). Averages and maxima keep scale and zero point; the mean requantizes.
-//   average_pool2d  half_away(sum of the codes under the window / how many there are on the image)
-//   max_pool2d      their greatest
+//   average_pool2d  half_away(sum of the codes under the window / how many of them are on the image)
+//   max_pool2d      the greatest of these codes
 //   mean            over height and width, requantization of sum - count * x_zero_point. Fixed-point modes: the multiplier is that of
 //                   x_scale / y_scale, divided by count and rounded toward zero, as TFLite does; float mode: scale x_scale / (y_scale *
 //                   count)
-// Each is clamped to [low, high]. Plain C++, the same on every backend: pooling is a small part of a network.
+// Each is clamped to [low, high]. This is plain C++, the same on every backend, because pooling is a small part of a network.
 #pragma once
 
 #include "../core/fp_mode.hpp"

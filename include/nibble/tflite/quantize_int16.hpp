@@ -1,10 +1,10 @@
-// From floats to 16x8 and back, as tflite/quantize.hpp for int8: zero points are 0, weights are those of int8.
+// From floats to 16x8 and back. tflite/quantize.hpp does the same for int8. Zero points are 0, weights are those of int8.
 //   choose_quantization   scale = max|x| / 32767 of a range that was observed
 //   quantize_bias         q = half_away(bias / (x_scale * w_scale)) in int64; the product of the scales is rounded to float
 //   quantize              q = clamp(half_away(x / scale)), the quotient in float: the reference kernel of TFLite's QUANTIZE. Its optimized
-//                         kernel divides in double, which is another code where the float quotient is rounded onto a half. NaN gives 0
+//                         kernel divides in double, which gives another code if the float quotient is rounded onto a half. NaN gives 0
 //   dequantize            x = scale * q in float: TFLite's DEQUANTIZE
-// Multipliers are output_multipliers' ones. Plain C++, the same on every backend.
+// Multipliers come from output_multipliers. This is plain C++, the same on every backend.
 #pragma once
 
 #include "../calibrate/observer.hpp"

@@ -2,10 +2,10 @@
 //   sum         requantization of the sum of x - x_zero_point, by x_scale / y_scale
 //   mean        the same, the multiplier divided by the count as pooling.hpp says; float mode: scale x_scale / (y_scale * count)
 //   reduce_max  the greatest code, reduce_min the least; y has x's scale and zero point
-// y has one code for each index of the dimensions that are left, in their order, whether or not a tensor of ones stands for the others.
-// Axes count from 0, or from the end as -1, -2, ...; one may be named twice, and without axes every element is its own reduction.
-// Fixed-point modes: what TFLite's kernels compute now. Older ones did it in floats, as the float mode does but for ties; where x and y
-// have one scale and zero point some versions divide the sum of a mean toward zero, or sum in 8 bits: here there is one rule.
+// y has one code for each index of the remaining dimensions, in their order. Its shape may keep the reduced dimensions as ones or drop
+// them. Axes count from 0, or from the end as -1, -2, ... An axis may be named twice. Without axes every element is its own reduction. The
+// fixed-point modes are what TFLite's kernels compute now. Older ones computed in floats, like the float mode except for ties. If x and y
+// have one scale and zero point, some versions divide the sum of a mean toward zero, or sum in 8 bits. nibble has one rule for all cases.
 #pragma once
 
 #include "../core/fp_mode.hpp"

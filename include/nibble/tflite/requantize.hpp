@@ -1,10 +1,11 @@
-// Codes of one scale and zero point to codes of another, of the same or another integer type: TFLite's QUANTIZE of quantized tensors.
+// Turns codes of one scale and zero point into codes of another, of the same or another integer type: TFLite's QUANTIZE of quantized
+// tensors.
 //   requantize   y = clamp(m * (x - x_zero_point) + y_zero_point), m = x_scale / y_scale in double, encoded, by double rounding
-//   concatenate  of int16: the same for each input. TFLite copies the codes, which is the same where scales are equal, as the specification
-//                wants; int8 ones are in tables.hpp
+//   concatenate  of int16: the same for each input. TFLite copies the codes. That is the same if scales are equal, as the specification
+//                requires. tables.hpp has int8
 // X and Y: std::int8_t, std::uint8_t, std::int16_t or std::int32_t. TFLite has int8 and uint8 to each other, to themselves and to int16,
-// int16 to int8, int16 and int32, int32 to int8 and int16. Plain C++, the same on every backend. int8 to int8 is also a table, by
-// requantize_table.
+// int16 to int8, int16 and int32, int32 to int8 and int16. This is plain C++, the same on every backend. int8 to int8 is also possible by a
+// table: requantize_table.
 #pragma once
 
 #include <limits>

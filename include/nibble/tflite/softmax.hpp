@@ -1,9 +1,9 @@
-// Softmax of int8 rows in fixed point, by the functions of gemmlowp that TFLite's own kernel is made of:
+// Softmax of int8 rows in fixed point, with the functions of gemmlowp that TFLite's own kernel uses:
 //   d = (x - max of the row) * 2^26 * beta * x_scale, a number of 5 integer and 26 fraction bits; codes with d below -31 become -128
 //   y = clamp(round(e^d / sum of e^d * 256) - 128): scale 1/256 and zero point -128, as the specification fixes them; or to int16, with
 //       65536 for 256 and 32768 for 128
-// Numbers of i integer bits are int32 with 31 - i fraction bits; sums have 12 integer bits, so that a row may have 4095 columns.
-// Plain C++, the same on every backend: a classifier has one row an image.
+// Numbers of i integer bits are int32 with 31 - i fraction bits. Sums have 12 integer bits, so a row may have 4095 columns.
+// This is plain C++, the same on every backend, because a classifier has one row for each image.
 #pragma once
 
 #include "../core/executor.hpp"

@@ -3,8 +3,8 @@
 //   e = e^(d's place in [-10, 0]) * 2^15, on the straight lines between exp_points; s = the row's sum of e
 //   r = 2^15 / (1 + a), on those between reciprocal_points, where s = 2^15 (1 + a) 2^n and a is rounded to 16 bits
 //   y = e * r / 2^(15 + n), half up, at most 32767
-// Microcontrollers' TFLite makes its tables in float and not in double: two of its reciprocal_points are one apart.
-// A row may have 65536 columns. Plain C++, the same on every backend.
+// TFLite for microcontrollers makes its tables in float, not in double: two of its reciprocal_points differ by one.
+// A row may have 65536 columns. This is plain C++, the same on every backend.
 #pragma once
 
 #include "int16_tables.hpp"

@@ -3,9 +3,8 @@
 //                       without an activation the quotient is in double: TFLite's QUANTIZE of int8, and what concatenate does to each input
 //                       with one it is in float, clamped to bounds_of(): TFLite's RELU, RELU6 and RELU_N1_TO_1
 //   function_table    y = clamp(half_away(f(x_scale * (x - x_zero_point)) * (1 / y_scale)) + y_zero_point), in floats: TFLite's LOGISTIC
-//   and
-//                     TANH; hard_swish is x clamp(x + 3, 0, 6) / 6, which TFLite's own computes in 16-bit fixed point
-// Looking up is plain C++, the same on every backend: a table fits the first-level cache, and a load an element is what it costs.
+//                     and TANH; hard_swish is x clamp(x + 3, 0, 6) / 6, which TFLite's own computes in 16-bit fixed point
+// Looking up is plain C++, the same on every backend. A table fits the first-level cache, so the cost is one load for each element.
 #pragma once
 
 #include "../core/fp_mode.hpp"

@@ -1,4 +1,4 @@
-// Tensors of any number of dimensions up to 8, for operators that reduce, pad or broadcast along any of them.
+// Tensors of up to 8 dimensions, for operators that reduce, pad or broadcast along any of them.
 #pragma once
 
 #include "../core/view.hpp"
