@@ -62,7 +62,7 @@ public:
         for (std::size_t l = 0; l < layers_.size(); ++l) {
             nibble::epilogue e;
             e.bias = source_.layers[l].bias.value;
-            e.function = l + 1 < layers_.size() ? nibble::activation::relu : nibble::activation::none;
+            e.function = l + 1 < layers_.size() ? nibble::activation_function::relu : nibble::activation_function::none;
             matrix& output = outputs_[l % 2];
             output.resize(x.rows, layers_[l].weights.view().n);
             must(multiply(layers_[l], input->view(), e, output.view(), scratch_));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""layers.py: no folder of include/nibble includes one that stands above it, and nothing but reference/ includes reference/."""
+"""layers.py: no folder of include/nibble includes one that stands above it, and nothing there but reference/ includes reference/."""
 import os
 import re
 import sys
@@ -26,5 +26,13 @@ for path in sorted(include.rglob("*")):
         if target not in LAYERS or LAYERS.index(target) > LAYERS.index(folder):
             print(f"FAILED: {name} includes {included}, which stands above it")
             failures += 1
+if 'include "reference/' in (include / "nibble.hpp").read_text():
+    print("FAILED: nibble.hpp includes reference/, which is for tests and for users who ask")
+    failures += 1
+definitions = (include / "reference" / "reference.hpp").read_text()
+for path in sorted((include / "reference").glob("*.hpp")):
+    if path.name != "reference.hpp" and f'#include "{path.name}"' not in definitions:
+        print(f"FAILED: reference/reference.hpp does not include {path.name}")
+        failures += 1
 print(f"{len(LAYERS)} layers")
 sys.exit(failures != 0)

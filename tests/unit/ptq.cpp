@@ -545,7 +545,7 @@ TEST_CASE("the column split is its two products and one sum, bit for bit, and ke
     REQUIRE(split);
     epilogue e;
     e.bias = bias;
-    e.function = activation::relu;
+    e.function = activation_function::relu;
 
     std::vector<float> inner(std::size_t(m * 38)), outer(std::size_t(m * 2)), a(std::size_t(m * n)), b(a.size()), exact(a.size());
     split->gather({x.data(), m, k}, {inner.data(), m, 38}, {outer.data(), m, 2});

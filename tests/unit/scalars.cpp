@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include <nibble/core/activation.hpp>
+#include <nibble/core/activation_function.hpp>
 #include <nibble/tflite/fixed_point.hpp>
 
 using namespace nibble;
@@ -43,7 +43,8 @@ TEST_CASE("activation functions of one number equal the reference")
     for (int i = 0; i < 20000; ++i) {
         // Numbers of every magnitude, then those where the functions bend.
         const float x = i % 2 == 0 ? float_from_bits(random.bits()) : 4.0f * random.real();
-        for (const activation f : {activation::none, activation::relu, activation::gelu, activation::gelu_tanh, activation::silu}) {
+        for (const activation_function f : {activation_function::none, activation_function::relu, activation_function::gelu,
+                 activation_function::gelu_tanh, activation_function::silu}) {
             const float found = detail::apply_activation(f, x), expected = reference::apply(f, x);
             REQUIRE((float_bits(found) == float_bits(expected) || (is_nan(found) && is_nan(expected))));
         }

@@ -1,10 +1,11 @@
-// Rows of floats to ggml's blocks, with ggml's bytes; reference/blocks.hpp and reference/k_blocks.hpp define them. Two ways lead to a scale:
+// Rows of floats to ggml's blocks, with ggml's bytes; reference/blocks.hpp and reference/k_blocks.hpp define them. Two ways lead to a
+// scale:
 //   from the extremes   the greatest magnitude, or the least and the greatest number, get the outermost codes
 //   by a search         kernels/search.inl tries several scales for every group of a portion of the row and keeps the one of least weighted
 //                       squared error, with its codes. search_of says which search a type takes
-// K types have a second level: the scales of a block's groups are codes themselves, with one float scale for all. Codes found with the exact
-// scale are chosen anew for the scale as stored.
-// ggml's bytes depend on each rounding. So products are opaque where a sum follows: no compiler fuses the two.
+// K types have a second level: the scales of a block's groups are codes themselves, with one float scale for all. Codes found with the
+// exact scale are chosen anew for the scale as stored. ggml's bytes depend on each rounding. So products are opaque where a sum follows: no
+// compiler fuses the two.
 #pragma once
 
 #include <cmath>
@@ -228,8 +229,8 @@ inline void encode_bits(const float* x, block_q2_0& out) noexcept
     pack(codes, out);
 }
 
-/// floor(log2(greatest)) - 2 + 127 as ggml has it: its logarithm is rounded to float, so that numbers just below a power of two count as that
-/// power, and what is below 0 wraps.
+/// floor(log2(greatest)) - 2 + 127 as ggml has it: its logarithm is rounded to float, so that numbers just below a power of two count as
+/// that power, and what is below 0 wraps.
 inline std::uint8_t mxfp4_exponent(float greatest) noexcept
 {
     if (!(greatest > 0.0f))
@@ -380,9 +381,10 @@ inline void weigh_groups(const float* weights, float (&sums)[Groups]) noexcept
     }
 }
 
-/// ggml's make_qp_quants: values ~ scale * code with codes in [0, max_code], for the scales of a block's groups. Nine scales are tried around
-/// the one that gives the greatest value the largest code, then codes are moved one at a time while that lessens the weighted error. Sums
-/// hold sum(w v l) and sum(w l l): the best scale for codes l is their quotient. A code below zero, which only a negative value gives, wraps.
+/// ggml's make_qp_quants: values ~ scale * code with codes in [0, max_code], for the scales of a block's groups. Nine scales are tried
+/// around the one that gives the greatest value the largest code, then codes are moved one at a time while that lessens the weighted error.
+/// Sums hold sum(w v l) and sum(w l l): the best scale for codes l is their quotient. A code below zero, which only a negative value gives,
+/// wraps.
 template <std::size_t Groups>
 inline float fit_scales(const float* values, const float (&weights)[Groups], int max_code, std::uint8_t (&codes)[Groups]) noexcept
 {
@@ -569,8 +571,8 @@ inline void encode_extremes(const float* x, Block& out) noexcept
         encode_q8_K(x, out);
 }
 
-/// n numbers, whole blocks. importance: n weights, or null. unit: weigh_block's. A portion of the row is searched at once, so that all lanes
-/// of a vector have a group: 1024 numbers are 32 groups at least.
+/// n numbers, whole blocks. importance: n weights, or null. unit: weigh_block's. A portion of the row is searched at once, so that all
+/// lanes of a vector have a group: 1024 numbers are 32 groups at least.
 template <class Lazy, class Block>
 inline void encode_row(const float* x, std::ptrdiff_t n, const float* importance, std::byte* out, float unit) noexcept
 {

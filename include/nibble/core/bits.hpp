@@ -48,8 +48,8 @@ NIBBLE_INLINE float float_from_bits(std::uint32_t u) noexcept
     return x;
 }
 
-/// Floats without their sign bit are in the order of their magnitudes as integers: finite numbers below infinity_bits, NaNs above. int32, as
-/// lanes of vectors are; none is negative, so that they mean the same beside std::uint32_t.
+/// Floats without their sign bit are in the order of their magnitudes as integers: finite numbers below infinity_bits, NaNs above. int32,
+/// as lanes of vectors are; none is negative, so that they mean the same beside std::uint32_t.
 inline constexpr std::int32_t magnitude_mask = 0x7fffffff, infinity_bits = 0x7f800000, quiet_nan_bits = 0x7fc00000;
 
 /// The bits of |x|.

@@ -177,8 +177,10 @@ NIBBLE_INLINE float to_float(minifloat<E, F, B, I, N> x) noexcept
     using T = minifloat<E, F, B, I, N>;
     const std::uint32_t sign = x.bits & static_cast<std::uint32_t>(T::sign_bit) ? 0x80000000u : 0;
     std::uint32_t code = x.bits & (static_cast<std::uint32_t>(T::sign_bit) - 1u);
+    if (I && code == static_cast<std::uint32_t>(T::max_code) + 1u)
+        return float_from_bits(sign | infinity_bits);
     if (code > static_cast<std::uint32_t>(T::max_code))
-        return float_from_bits(sign | (I && code == static_cast<std::uint32_t>(T::max_code) + 1u ? infinity_bits : quiet_nan_bits));
+        return float_from_bits(sign | quiet_nan_bits);
     if (code >> F != 0)
         return float_from_bits(sign | (code + (static_cast<std::uint32_t>(127 - B) << F)) << (23 - F));
     if (code == 0)

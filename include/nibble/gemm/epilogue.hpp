@@ -16,7 +16,7 @@ NIBBLE_BEGIN_TYPES
 struct epilogue {
     span<const float> scale {}; ///< one a column, or empty: 1
     span<const float> bias {};  ///< one a column, or empty: none
-    activation function = activation::none;
+    activation_function function = activation_function::none;
     float clamp_low = -std::numeric_limits<float>::infinity();
     float clamp_high = std::numeric_limits<float>::infinity();
     float output_scale = 1.0f;          ///< int8 and uint8 outputs
@@ -45,13 +45,14 @@ NIBBLE_INLINE constexpr epilogue_steps<1> bias(span<const float> of_columns) noe
     s.value.bias = of_columns;
     return s;
 }
-NIBBLE_INLINE constexpr epilogue_steps<2> apply(activation function) noexcept
+NIBBLE_INLINE constexpr epilogue_steps<2> apply(activation_function function) noexcept
 {
     epilogue_steps<2> s {};
     s.value.function = function;
     return s;
 }
-inline constexpr epilogue_steps<2> relu = apply(activation::relu), gelu = apply(activation::gelu), silu = apply(activation::silu);
+inline constexpr epilogue_steps<2> relu = apply(activation_function::relu), gelu = apply(activation_function::gelu),
+                                   silu = apply(activation_function::silu);
 NIBBLE_INLINE constexpr epilogue_steps<3> clamp(float low, float high) noexcept
 {
     epilogue_steps<3> s {};

@@ -128,7 +128,7 @@ inline status check_gemm(
         if (w.groups > 1 || w.section.has_minimums)
             return status::grouped_weights;
         constexpr std::uint32_t infinity = 0x7f800000u, one = 0x3f800000u;
-        if (!e.bias.empty() || !e.scale.empty() || e.function != activation::none || float_bits(e.clamp_high) != infinity
+        if (!e.bias.empty() || !e.scale.empty() || e.function != activation_function::none || float_bits(e.clamp_high) != infinity
             || float_bits(e.clamp_low) != (infinity | 1u << 31) || float_bits(e.output_scale) != one || e.output_zero_point != 0)
             return status::epilogue_unsupported;
     }

@@ -61,13 +61,14 @@ struct checkpoint_codes {
 
     std::ptrdiff_t ints_of(std::ptrdiff_t codes) const noexcept { return codes / whole * ints; }
 
-    /// Code i of int32s that begin at `first` and are `step` apart.
-    NIBBLE_INLINE std::int32_t at(span<const std::byte> tensor, std::ptrdiff_t first, std::ptrdiff_t step, std::ptrdiff_t i) const noexcept
+    /// Code i of int32s that begin at `first` and are `stride` apart.
+    NIBBLE_INLINE std::int32_t at(
+        span<const std::byte> tensor, std::ptrdiff_t first, std::ptrdiff_t stride, std::ptrdiff_t i) const noexcept
     {
-        const std::ptrdiff_t bit = i * bits, shift = bit % 32, here = first + bit / 32 * step;
+        const std::ptrdiff_t bit = i * bits, shift = bit % 32, here = first + bit / 32 * stride;
         std::uint32_t code = load_from<std::uint32_t>(tensor, here) >> shift;
         if (shift + bits > 32)
-            code |= load_from<std::uint32_t>(tensor, here + step) << (32 - shift);
+            code |= load_from<std::uint32_t>(tensor, here + stride) << (32 - shift);
         return static_cast<std::int32_t>(code) & greatest;
     }
 };

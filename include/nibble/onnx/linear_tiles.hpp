@@ -257,7 +257,7 @@ inline void quantize_tile(
         quantize_args args {};
         args.x = x;
         args.q = bytes;
-        args.row_end = args.block_rows = args.group_size = args.group_step = 1;
+        args.row_end = args.block_rows = args.group_size = args.group_stride = 1;
         args.cols = count;
         args.scales = scale;
         args.zero_points = zero_point;

@@ -152,12 +152,12 @@ inline status matmul_integer(const matmul_shape& s, matrix_view<const A> a, span
             if (const status bad = workspace.allocate(gemm_workspace(rows, w)); bad != status::ok)
                 return bad;
             const std::size_t given = a_zero_point.size();
-            const std::ptrdiff_t step = given > 1 ? 1 : rows;
-            for (std::ptrdiff_t i = 0; i < rows; i += step) {
+            const std::ptrdiff_t together = given > 1 ? 1 : rows;
+            for (std::ptrdiff_t i = 0; i < rows; i += together) {
                 const std::size_t row = static_cast<std::size_t>(from + i);
                 const static_activations how {1.0f, given == 0 ? 0 : a_zero_point[row % given]};
-                if (const status bad = gemm(matrix_view<const A>(a.row(from + i), step, a.cols, a.stride), how, w, epilogue {},
-                        matrix_view<std::int32_t>(y.row(to + i), step, y.cols, y.stride), workspace.bytes(), executor);
+                if (const status bad = gemm(matrix_view<const A>(a.row(from + i), together, a.cols, a.stride), how, w, epilogue {},
+                        matrix_view<std::int32_t>(y.row(to + i), together, y.cols, y.stride), workspace.bytes(), executor);
                     bad != status::ok)
                     return bad;
             }

@@ -22,12 +22,12 @@ struct matmul_shape {
     std::ptrdiff_t matrix_of(bool of_a, std::ptrdiff_t i) const noexcept
     {
         const span<const std::ptrdiff_t> shape = of_a ? a : b, others = of_a ? b : a;
-        std::ptrdiff_t at = 0, step = 1;
+        std::ptrdiff_t at = 0, stride = 1;
         for (std::size_t d = 0; d + 2 < shape.size(); ++d) {
             const std::ptrdiff_t own = batch(shape, d), size = own == 1 ? batch(others, d) : own;
-            at += own == 1 ? 0 : i % size * step;
+            at += own == 1 ? 0 : i % size * stride;
             i /= size;
-            step *= own;
+            stride *= own;
         }
         return at;
     }

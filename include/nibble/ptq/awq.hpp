@@ -134,10 +134,10 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
     double *const errors = reinterpret_cast<double*>(memory.bytes().data()), *const least = errors + n;
     scale_and_zero_point* const tried = reinterpret_cast<scale_and_zero_point*>(least + n);
     const detail::weight_grid grid = detail::grid_of<Q>(f);
-    const params_steps layout = steps_of(f.kind, k, f.group_size);
+    const params_strides strides = strides_of(f.kind, k, f.group_size);
     const int tries = 1 + static_cast<int>(depth * steps);
-    for (std::ptrdiff_t begin = 0; begin < k; begin += layout.group_size) {
-        const std::ptrdiff_t size = smaller(k - begin, layout.group_size);
+    for (std::ptrdiff_t begin = 0; begin < k; begin += strides.group_size) {
+        const std::ptrdiff_t size = smaller(k - begin, strides.group_size);
         for (int step = 0; step < tries; ++step) {
             if (!report_progress((static_cast<double>(begin) + static_cast<double>(size) * step / tries) / static_cast<double>(k)))
                 return status::cancelled;
@@ -161,7 +161,7 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
             for (std::ptrdiff_t r = 0; r < n; ++r)
                 if (step == 0 || errors[r] < least[r] || least[r] != least[r]) {
                     least[r] = errors[r];
-                    const std::size_t at = static_cast<std::size_t>(r * layout.row + begin / layout.group_size * layout.group);
+                    const std::size_t at = static_cast<std::size_t>(r * strides.row + begin / strides.group_size * strides.group);
                     q.scales[at] = tried[r].scale;
                     if (!q.zero_points.empty())
                         q.zero_points[at] = tried[r].zero_point;

@@ -276,8 +276,8 @@ private:
 
     void keep_params(std::ptrdiff_t r, std::ptrdiff_t c, scale_and_zero_point p) const noexcept
     {
-        const params_steps steps = steps_of(layer_.format.kind, layer_.w.cols, layer_.format.group_size);
-        const std::size_t at = static_cast<std::size_t>(r * steps.row + c / steps.group_size * steps.group);
+        const params_strides strides = strides_of(layer_.format.kind, layer_.w.cols, layer_.format.group_size);
+        const std::size_t at = static_cast<std::size_t>(r * strides.row + c / strides.group_size * strides.group);
         layer_.q.scales[at] = p.scale;
         if (!layer_.q.zero_points.empty())
             layer_.q.zero_points[at] = p.zero_point;

@@ -101,7 +101,7 @@ inline status hqq(matrix_view<const float> w, const weight_format& f, const quan
         return status::granularity_unsupported;
     if (w.empty())
         return round_to_nearest(w, f, q);
-    const params_steps layout = steps_of(f.kind, w.cols, f.group_size);
+    const params_strides strides = strides_of(f.kind, w.cols, f.group_size);
     const detail::weight_grid grid = detail::grid_of<Q>(f);
     constexpr std::ptrdiff_t task_rows = 16, wave = 64;
     for (std::ptrdiff_t first = 0; first < w.rows; first += task_rows * wave) {
@@ -116,7 +116,7 @@ inline status hqq(matrix_view<const float> w, const weight_format& f, const quan
                 for (std::ptrdiff_t c = 0; c < w.cols;) {
                     const matrix_view<const float> part = detail::sharing_a_scale(w, f, r, c);
                     const scale_and_zero_point p = detail::half_quadratic(part, f, grid, o);
-                    const std::size_t at = static_cast<std::size_t>(r * layout.row + c / layout.group_size * layout.group);
+                    const std::size_t at = static_cast<std::size_t>(r * strides.row + c / strides.group_size * strides.group);
                     q.scales[at] = p.scale;
                     if (!q.zero_points.empty())
                         q.zero_points[at] = p.zero_point;

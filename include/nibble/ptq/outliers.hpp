@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "../core/activation.hpp"
+#include "../core/activation_function.hpp"
 #include "../core/math.hpp"
 #include "../core/strict_math.hpp"
 #include "../gemm/gemm.hpp"

@@ -47,14 +47,14 @@ inline status start_params(matrix_view<const float> x, params_start from, params
     if (const status s = check_room(scratch, start_params_scratch(from, kind, x.rows, x.cols, group_size, block_rows)); s != status::ok)
         return s;
     const default_fp_mode mode;
-    const params_steps steps = steps_of(kind, x.cols, group_size, block_rows);
+    const params_strides strides = strides_of(kind, x.cols, group_size, block_rows);
     float *const low = scratch.data(), *const high = low + count;
     if (x.empty()) {
         for (std::size_t i = 0; i < 2 * count; ++i)
             scratch[i] = 0.0f;
     } else {
         const bool all_rows = kind == granularity::per_tensor || kind == granularity::per_column;
-        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
+        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : strides.block_rows, strides.group_size, low, high});
     }
     for (std::size_t i = 0; i < count; ++i)
         if (is_nan(low[i]))
@@ -90,7 +90,7 @@ inline status start_params(matrix_view<const float> x, params_start from, params
             return s;
         for (std::ptrdiff_t r = 0; r < x.rows; ++r)
             for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-                const std::ptrdiff_t p = r / steps.block_rows * steps.row + c / steps.group_size * steps.group;
+                const std::ptrdiff_t p = r / strides.block_rows * strides.row + c / strides.group_size * strides.group;
                 const float off = in_units(rounded(r, c) - x(r, c), static_cast<std::size_t>(p));
                 error[p] = strict_math::fma(off, off, error[p]);
             }

@@ -112,12 +112,12 @@ NIBBLE_BEGIN
 
 /// The distances, in parameters, from block to block of rows and from group to group, and their sizes as kernels use them, which are at
 /// least 1.
-struct params_steps {
+struct params_strides {
     std::ptrdiff_t row = 0, group = 0, group_size = 1, block_rows = 1;
 };
 
 /// Groups or blocks of a size below 1, which check_grouping refuses, have no parameters: both distances are 0.
-NIBBLE_INLINE constexpr params_steps steps_of(
+NIBBLE_INLINE constexpr params_strides strides_of(
     granularity kind, std::ptrdiff_t cols, std::ptrdiff_t group_size, std::ptrdiff_t block_rows = 1) noexcept
 {
     if ((kind == granularity::per_group || kind == granularity::per_block) && (group_size < 1 || block_rows < 1))

@@ -244,8 +244,8 @@ template <class Q>
 inline scale_and_zero_point params_at(
     const weight_format& f, const quantized_matrix<Q>& q, std::ptrdiff_t k, std::ptrdiff_t row, std::ptrdiff_t column) noexcept
 {
-    const params_steps steps = steps_of(f.kind, k, f.group_size);
-    const std::size_t at = static_cast<std::size_t>(row * steps.row + column / steps.group_size * steps.group);
+    const params_strides strides = strides_of(f.kind, k, f.group_size);
+    const std::size_t at = static_cast<std::size_t>(row * strides.row + column / strides.group_size * strides.group);
     return {q.scales[at], q.zero_points.empty() ? 0 : q.zero_points[at]};
 }
 

@@ -109,8 +109,8 @@ inline void quantize_k_signed(const float* x, bool with_importance, const search
     pack_scales(scale_codes, out.scales);
     out.d = scale_half(step);
     for (int j = 0; j < 16; ++j) {
-        const float group_step = to_float(out.d) * static_cast<float>(scale_codes[j] - 32);
-        encode_again(x + 16 * j, 16, group_step, 0.0f, -4, 3, 4, found.codes + 16 * j);
+        const float group_stride = to_float(out.d) * static_cast<float>(scale_codes[j] - 32);
+        encode_again(x + 16 * j, 16, group_stride, 0.0f, -4, 3, 4, found.codes + 16 * j);
     }
     pack(found.codes, out);
 }

@@ -73,16 +73,16 @@ struct batches {
         const std::size_t rank = y_shape.size(), most = larger(a_shape.size(), b_shape.size());
         if (a_shape.size() < 2 || b_shape.size() < 2 || rank != most)
             return status::shape_mismatch;
-        std::ptrdiff_t a_step = 1, b_step = 1;
+        std::ptrdiff_t a_stride = 1, b_stride = 1;
         for (std::size_t i = 2; i < rank; ++i) {
             const auto size_of = [i](span<const std::ptrdiff_t> s) { return i < s.size() ? s[s.size() - 1 - i] : 1; };
             const std::ptrdiff_t in_a = size_of(a_shape), in_b = size_of(b_shape), in_y = size_of(y_shape);
             if (in_y != (in_a == 1 ? in_b : in_a) || (in_b != 1 && in_b != in_y))
                 return status::shape_mismatch;
-            a.add(in_y, in_a == in_y ? a_step : 0);
-            b.add(in_y, in_b == in_y ? b_step : 0);
-            a_step *= in_a;
-            b_step *= in_b;
+            a.add(in_y, in_a == in_y ? a_stride : 0);
+            b.add(in_y, in_b == in_y ? b_stride : 0);
+            a_stride *= in_a;
+            b_stride *= in_b;
             count *= in_y;
         }
         return status::ok;

@@ -79,8 +79,8 @@ public:
             if (in_run)
                 run *= y[i];
             sizes_[i] = in_run ? 1 : y[i];
-            a_steps_[i] = a_stays ? 0 : a_size;
-            b_steps_[i] = b_stays ? 0 : b_size;
+            a_strides_[i] = a_stays ? 0 : a_size;
+            b_strides_[i] = b_stays ? 0 : b_size;
             runs *= sizes_[i];
             a_size *= a[i];
             b_size *= b[i];
@@ -94,8 +94,8 @@ public:
     {
         offsets at {0, 0};
         for (int i = 3; i >= 0; --i) {
-            at.a += index % sizes_[i] * a_steps_[i];
-            at.b += index % sizes_[i] * b_steps_[i];
+            at.a += index % sizes_[i] * a_strides_[i];
+            at.b += index % sizes_[i] * b_strides_[i];
             index /= sizes_[i];
         }
         return at;
@@ -105,7 +105,7 @@ public:
     bool a_repeated = false, b_repeated = false;
 
 private:
-    std::ptrdiff_t sizes_[4] {}, a_steps_[4] {}, b_steps_[4] {};
+    std::ptrdiff_t sizes_[4] {}, a_strides_[4] {}, b_strides_[4] {};
 };
 
 template <class X, class Executor>

@@ -6,6 +6,7 @@
 // Products are rounded twice. This is plain C++, the same on every backend.
 #pragma once
 
+#include "rows.hpp"
 #include "softmax.hpp"
 
 NIBBLE_BEGIN
@@ -67,18 +68,6 @@ inline std::int32_t log_of_sum(std::int32_t x) noexcept
     return shifted_up(fixed_product(power, log_2) + log_r, 1);
 }
 
-/// f(row) for every row, some at a time.
-template <class Row, class Executor>
-inline void for_rows(matrix_view<const std::int8_t> x, Executor&& executor, Row f)
-{
-    const std::ptrdiff_t together = 65536 / x.cols + 1;
-    executor.parallel_for(static_cast<std::size_t>((x.rows + together - 1) / together), [&](std::size_t task) {
-        const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(task) * together;
-        for (std::ptrdiff_t row = begin; row < x.rows && row < begin + together; ++row)
-            f(row);
-    });
-}
-
 } // namespace detail
 
 /// x_scale as log_softmax uses it.
@@ -123,20 +112,11 @@ template <class Executor = serial_executor>
 inline status l2_normalization(
     matrix_view<const std::int8_t> x, std::int32_t x_zero_point, matrix_view<std::int8_t> y, Executor&& executor = Executor {})
 {
-    for (const status s : {check(x), check(y)})
-        if (s != status::ok)
-            return s;
-    if (x.rows != y.rows || x.cols != y.cols)
-        return status::shape_mismatch;
+    if (const status bad = detail::check_rows(x, y, INT32_MAX / (255 * 255)); bad != status::ok)
+        return bad;
     if (x_zero_point < -128 || x_zero_point > 127)
         return status::zero_point_out_of_range;
-    if (x.cols > INT32_MAX / (255 * 255))
-        return status::k_too_large;
-    if (x.empty())
-        return status::ok;
-    detail::for_rows(x, executor, [&](std::ptrdiff_t row) {
-        const std::int8_t* const from = x.row(row);
-        std::int8_t* const to = y.row(row);
+    detail::for_rows(x, y, executor, [&](const std::int8_t* from, std::int8_t* to) noexcept {
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             sum += (from[c] - x_zero_point) * (from[c] - x_zero_point);
@@ -152,24 +132,13 @@ template <class Executor = serial_executor>
 inline status log_softmax(
     matrix_view<const std::int8_t> x, const log_softmax_scale& s, matrix_view<std::int8_t> y, Executor&& executor = Executor {})
 {
-    for (const status bad : {check(x), check(y)})
-        if (bad != status::ok)
-            return bad;
-    if (x.rows != y.rows || x.cols != y.cols)
-        return status::shape_mismatch;
-    if (x.cols > 4095)
-        return status::k_too_large;
+    if (const status bad = detail::check_rows(x, y, 4095); bad != status::ok)
+        return bad;
     if (s.multiplier.multiplier < 0 || s.multiplier.shift < 0 || s.multiplier.shift > 31 || s.least > 0 || s.inverse.multiplier < 0
         || s.inverse.shift < -31 || s.inverse.shift > 0)
         return status::multiplier_invalid;
-    if (x.empty())
-        return status::ok;
-    detail::for_rows(x, executor, [&](std::ptrdiff_t row) {
-        const std::int8_t* const from = x.row(row);
-        std::int8_t* const to = y.row(row);
-        std::int32_t top = -128;
-        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = larger(from[c], top);
+    detail::for_rows(x, y, executor, [&](const std::int8_t* from, std::int8_t* to) noexcept {
+        const std::int32_t top = detail::greatest_code(from, x.cols);
         const auto difference = [&](std::int32_t code) noexcept { return detail::times(code - top, s.multiplier); };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)

@@ -50,13 +50,13 @@ inline status pad(tensor_view<const std::int8_t> x, span<const padding> paddings
         const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(task) * together;
         for (std::ptrdiff_t i = begin; i < lines && i < begin + together; ++i) {
             std::int8_t* const to = y.data + i * line;
-            std::ptrdiff_t rest = i, from = 0, step = run;
+            std::ptrdiff_t rest = i, from = 0, stride = run;
             bool inside = true;
             for (std::size_t d = dimensions > 0 ? dimensions - 1 : 0; d-- > 0;) {
                 const std::ptrdiff_t at = rest % y.shape[d] - paddings[d].before;
                 inside = inside && at >= 0 && at < x.shape[d];
-                from += at * step;
-                step *= x.shape[d];
+                from += at * stride;
+                stride *= x.shape[d];
                 rest /= y.shape[d];
             }
             if (!inside || run == 0) {

@@ -31,7 +31,7 @@ struct reduction {
                 return status::axis_out_of_range;
             reduced[axis < 0 ? axis + rank : axis] = true;
         }
-        std::ptrdiff_t step = 1;
+        std::ptrdiff_t stride = 1;
         const strided_dimensions* last = nullptr;
         for (std::ptrdiff_t i = rank - 1; i >= 0; --i) {
             const std::ptrdiff_t size = shape[static_cast<std::size_t>(i)];
@@ -41,9 +41,9 @@ struct reduction {
             if (&to == last)
                 to.widen_last(size);
             else
-                to.add(size, step);
+                to.add(size, stride);
             last = &to;
-            step *= size;
+            stride *= size;
         }
         return status::ok;
     }
@@ -57,8 +57,8 @@ inline void reduce_block(
     const reduction& r, const std::int8_t* x, std::ptrdiff_t first, std::ptrdiff_t count, std::int32_t* found, Combine combine) noexcept
 {
     const std::int8_t* const base = x + r.kept.offset_of(first);
-    const std::ptrdiff_t step = r.kept.count == 0 ? 0 : r.kept.steps[0];
-    if (step == 1) {
+    const std::ptrdiff_t stride = r.kept.count == 0 ? 0 : r.kept.strides[0];
+    if (stride == 1) {
         for (std::ptrdiff_t i = 0; i < r.over.size; ++i) {
             const std::int8_t* const from = base + r.over.offset_of(i);
             for (std::ptrdiff_t c = 0; c < count; ++c)
@@ -71,7 +71,7 @@ inline void reduce_block(
         const std::int8_t* const from = base + r.over.offset_of(i);
         for (std::ptrdiff_t c = 0; c < count; ++c)
             for (std::ptrdiff_t j = 0; j < run; ++j)
-                found[c] = combine(found[c], from[c * step + j]);
+                found[c] = combine(found[c], from[c * stride + j]);
     }
 }
 

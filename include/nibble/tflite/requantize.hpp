@@ -118,25 +118,25 @@ struct concatenation_input_16 {
     float scale;
 };
 
-/// Inputs side by side in the columns of y, as concatenate of int8.
-inline status concatenate(span<const concatenation_input_16> inputs, float y_scale, matrix_view<std::int16_t> y) noexcept
+namespace detail {
+
+/// Inputs side by side in the columns of y. rule_of(input): how its codes become y's, or the status that it has no rule; code_of(rule,
+/// code). All is checked before anything is written.
+template <class Input, class Y, class RuleOf, class CodeOf>
+inline status concatenate_by(span<const Input> inputs, matrix_view<Y> y, RuleOf rule_of, CodeOf code_of) noexcept
 {
     if (nibble::check(inputs) != status::ok)
         return status::null_pointer;
     if (const status s = nibble::check(y); s != status::ok)
         return s;
-    if (!is_positive_finite(y_scale))
-        return status::scale_invalid;
     std::ptrdiff_t cols = 0;
-    for (const concatenation_input_16& input : inputs) {
+    for (const Input& input : inputs) {
         if (const status s = nibble::check(input.x); s != status::ok)
             return s;
         if (input.x.rows != y.rows || input.x.cols > y.cols - cols)
             return status::shape_mismatch;
-        if (!is_positive_finite(input.scale))
-            return status::scale_invalid;
-        if (const auto m = detail::multiplier_of_ratio(input.scale, y_scale); !m)
-            return m.error();
+        if (const auto rule = rule_of(input); !rule)
+            return rule.error();
         cols += input.x.cols;
     }
     if (cols != y.cols)
@@ -144,14 +144,31 @@ inline status concatenate(span<const concatenation_input_16> inputs, float y_sca
     if (y.empty())
         return status::ok;
     std::ptrdiff_t column = 0;
-    for (const concatenation_input_16& input : inputs) {
-        const fixed_multiplier m = *detail::multiplier_of_ratio(input.scale, y_scale);
+    for (const Input& input : inputs) {
+        const auto rule = rule_of(input);
         for (std::ptrdiff_t r = 0; r < y.rows; ++r)
             for (std::ptrdiff_t c = 0; c < input.x.cols; ++c)
-                y(r, column + c) = static_cast<std::int16_t>(detail::requantized(input.x(r, c), 0, m, 0, -32768, 32767));
+                y(r, column + c) = code_of(*rule, input.x(r, c));
         column += input.x.cols;
     }
     return status::ok;
+}
+
+} // namespace detail
+
+/// Inputs side by side in the columns of y, as concatenate of int8.
+inline status concatenate(span<const concatenation_input_16> inputs, float y_scale, matrix_view<std::int16_t> y) noexcept
+{
+    const auto rule_of = [&](const concatenation_input_16& input) noexcept -> result<fixed_multiplier> {
+        if (!is_positive_finite(input.scale))
+            return status::scale_invalid;
+        return detail::multiplier_of_ratio(input.scale, y_scale);
+    };
+    if (!is_positive_finite(y_scale))
+        return status::scale_invalid;
+    return detail::concatenate_by(inputs, y, rule_of, [](fixed_multiplier m, std::int16_t code) noexcept {
+        return static_cast<std::int16_t>(detail::requantized(code, 0, m, 0, -32768, 32767));
+    });
 }
 
 } // namespace tflite

@@ -6,9 +6,9 @@
 // This is plain C++, the same on every backend, because a classifier has one row for each image.
 #pragma once
 
-#include "../core/executor.hpp"
 #include "../core/fp_mode.hpp"
 #include "fixed_point.hpp"
+#include "rows.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
@@ -76,28 +76,18 @@ namespace detail {
 template <class Y, class Executor>
 inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& s, matrix_view<Y> y, Executor&& executor)
 {
-    for (const status bad : {check(x), check(y)})
-        if (bad != status::ok)
-            return bad;
-    if (x.rows != y.rows || x.cols != y.cols)
-        return status::shape_mismatch;
-    if (x.cols > 4095)
-        return status::k_too_large;
+    if (const status bad = check_rows(x, y, 4095); bad != status::ok)
+        return bad;
     if (s.multiplier.multiplier < 0 || s.multiplier.shift < 0 || s.multiplier.shift > 31 || s.least > 0)
         return status::multiplier_invalid;
-    if (x.empty())
-        return status::ok;
     constexpr std::int32_t qmin = sizeof(Y) == 1 ? -128 : -32768;
-    executor.parallel_for(static_cast<std::size_t>(x.rows), [&](std::size_t i) {
-        const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i);
-        std::int32_t top = -128;
-        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = larger(x(row, c), top);
+    for_rows(x, y, executor, [&](const std::int8_t* from, Y* to) noexcept {
+        const std::int32_t top = greatest_code(from, x.cols);
         const auto exp_of = [&](std::int32_t code) { return exp_of_negative(times(code - top, s.multiplier)); };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            if (x(row, c) - top >= s.least)
-                sum += divided(exp_of(x(row, c)), 12);
+            if (from[c] - top >= s.least)
+                sum += divided(exp_of(from[c]), 12);
         // The sum is (1 + a) 2^units.
         int zeros = 0;
         while ((static_cast<std::uint32_t>(sum) << zeros & 0x80000000u) == 0)
@@ -107,9 +97,9 @@ inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& 
             = reciprocal_of_one_plus(static_cast<std::int32_t>((static_cast<std::uint32_t>(sum) << zeros) - 0x80000000u));
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
             std::int32_t q = qmin;
-            if (x(row, c) - top >= s.least)
-                q = divided(fixed_product(reciprocal, exp_of(x(row, c))), units + 31 - 8 * static_cast<int>(sizeof(Y))) + qmin;
-            y(row, c) = static_cast<Y>(smaller(q, -1 - qmin));
+            if (from[c] - top >= s.least)
+                q = divided(fixed_product(reciprocal, exp_of(from[c])), units + 31 - 8 * static_cast<int>(sizeof(Y))) + qmin;
+            to[c] = static_cast<Y>(smaller(q, -1 - qmin));
         }
     });
     return status::ok;

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "../core/fp_mode.hpp"
-#include "../core/activation.hpp"
+#include "../core/activation_function.hpp"
 #include "fixed_point.hpp"
 #include "requantize.hpp"
 
@@ -132,33 +132,9 @@ struct concatenation_input {
 /// table changes nothing. A tensor joined along an axis is a matrix of what comes before the axis by what follows.
 inline status concatenate(span<const concatenation_input> inputs, quantization params, matrix_view<std::int8_t> y) noexcept
 {
-    if (nibble::check(inputs) != status::ok)
-        return status::null_pointer;
-    if (const status s = nibble::check(y); s != status::ok)
-        return s;
-    std::ptrdiff_t cols = 0;
-    for (const concatenation_input& input : inputs) {
-        if (const status s = nibble::check(input.x); s != status::ok)
-            return s;
-        if (input.x.rows != y.rows || input.x.cols > y.cols - cols)
-            return status::shape_mismatch;
-        if (const auto table = requantize_table(input.params, params); !table)
-            return table.error();
-        cols += input.x.cols;
-    }
-    if (cols != y.cols)
-        return status::shape_mismatch;
-    if (y.empty())
-        return status::ok;
-    std::ptrdiff_t column = 0;
-    for (const concatenation_input& input : inputs) {
-        const auto table = requantize_table(input.params, params);
-        for (std::ptrdiff_t r = 0; r < y.rows; ++r)
-            for (std::ptrdiff_t c = 0; c < input.x.cols; ++c)
-                y(r, column + c) = table->at[input.x(r, c) + 128];
-        column += input.x.cols;
-    }
-    return status::ok;
+    return detail::concatenate_by(
+        inputs, y, [&](const concatenation_input& input) noexcept { return requantize_table(input.params, params); },
+        [](const code_table& table, std::int8_t code) noexcept { return table.at[code + 128]; });
 }
 
 } // namespace tflite

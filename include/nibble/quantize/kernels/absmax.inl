@@ -107,7 +107,7 @@ inline void quantize_absmax(const quantize_args& args) noexcept
     for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
         const float* x = args.x + r * args.x_stride;
         std::uint8_t* q = static_cast<std::uint8_t*>(args.q) + r * args.q_stride;
-        float* scales = args.scales_out + r * args.row_step;
+        float* scales = args.scales_out + r * args.row_stride;
         std::ptrdiff_t begin = 0;
         while (begin < args.cols) {
             if (args.group_size == chunk) {

@@ -1,4 +1,5 @@
-// Blocks of small floats with a scale each; reference/microscaling.hpp has the rules for one number.
+// Blocks of small floats with a scale each; reference/microscaling.hpp has the rules for one number. Scales of MX blocks are powers of two:
+// they follow from the bits of the greatest magnitude, and dividing by one is a product with its reciprocal, which is exact.
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif
@@ -11,7 +12,8 @@ inline constexpr std::ptrdiff_t mx_block = 32, nvfp4_block = 16;
 
 using int8_magnitude = mx_traits<std::int8_t>::element;
 
-// What the bits of a block's greatest magnitude gain before their exponent is taken.
+// What the bits of a block's greatest magnitude gain before their exponent is taken: nothing, half of F's last place, or what carries into
+// the exponent everything above F's largest fraction.
 template <class F>
 inline constexpr std::int32_t scale_rounding(scale_rule rule) noexcept
 {
@@ -57,6 +59,7 @@ struct scaled_element {
     ints operator()(floats x, std::ptrdiff_t) const noexcept { return encode_element<F, Ggml>(x * floats(inverse)); }
 };
 
+// NVFP4's scales are no powers of two: a division, rounded once.
 template <bool Ggml>
 struct divided_element {
     float scale;
@@ -120,6 +123,7 @@ inline bool quantize_mx_blocks(const float* x, std::uint8_t* q, std::uint8_t* sc
     const ints code = shared_scales<F>(top, rule);
     store_low_bytes(code, scales);
     float inverse[floats::size];
+    // 2^(127 - code): for code 254 that is 2^-127, which is subnormal.
     as_floats(select(ints(253) < code, ints(0x400000), shift_left<23>(ints(254) - code))).store_unaligned(inverse);
     for (std::ptrdiff_t block = 0; block < width; ++block, x += mx_block, q += packed_bytes<F>(mx_block)) {
         floats t[chunk_vectors];
@@ -131,6 +135,7 @@ inline bool quantize_mx_blocks(const float* x, std::uint8_t* q, std::uint8_t* sc
     return true;
 }
 
+// One block, of any length. A NaN or an infinity makes the scale 255, which is NaN; zeros alone make it 0.
 template <class F, bool Ggml>
 inline void quantize_mx_block(const float* x, std::uint8_t* q, std::ptrdiff_t count, std::uint8_t* scale, scale_rule rule) noexcept
 {
@@ -143,6 +148,7 @@ inline void quantize_mx_block(const float* x, std::uint8_t* q, std::ptrdiff_t co
     quantize_block<F>(x, q, count, empty ? nullptr : &element);
 }
 
+// Rows by `width` blocks where that way knows the rule and holds, else one by one.
 template <class F, bool Ggml>
 inline void quantize_mx_rows(const quantize_blocks_args& args) noexcept
 {
@@ -297,14 +303,14 @@ inline void quantize_nvfp4(const quantize_blocks_args& args) noexcept
             const std::int32_t top = greatest_magnitude(x + begin, count);
             const float amax = float_from_bits(static_cast<std::uint32_t>(top));
             const float8_e4m3 code = top >= infinity_bits ? float8_e4m3 {0x7f} : to_minifloat<float8_e4m3>(amax / 6.0f / args.tensor_scale);
-            const float step = to_float(code) * args.tensor_scale;
+            const float block_scale = to_float(code) * args.tensor_scale;
             *scale = code.bits;
-            divided_element<true> ggml {step};
-            divided_element<false> even {step};
+            divided_element<true> ggml {block_scale};
+            divided_element<false> even {block_scale};
             if (args.rounding == element_rounding::ggml)
-                quantize_block<float4_e2m1>(x + begin, q, count, step > 0.0f ? &ggml : nullptr);
+                quantize_block<float4_e2m1>(x + begin, q, count, block_scale > 0.0f ? &ggml : nullptr);
             else
-                quantize_block<float4_e2m1>(x + begin, q, count, step > 0.0f ? &even : nullptr);
+                quantize_block<float4_e2m1>(x + begin, q, count, block_scale > 0.0f ? &even : nullptr);
         }
     }
 }
@@ -321,11 +327,11 @@ inline void dequantize_nvfp4(const dequantize_blocks_args& args) noexcept
                 fill(x + begin, count, quiet_nan());
                 continue;
             }
-            const float step = to_float(float8_e4m3 {*scale}) * args.tensor_scale;
+            const float block_scale = to_float(float8_e4m3 {*scale}) * args.tensor_scale;
             if (count == nvfp4_block)
-                expand_block<float4_e2m1>(q, x + begin, nvfp4_block, step);
+                expand_block<float4_e2m1>(q, x + begin, nvfp4_block, block_scale);
             else
-                expand_block<float4_e2m1>(q, x + begin, count, step);
+                expand_block<float4_e2m1>(q, x + begin, count, block_scale);
         }
     }
 }

@@ -7,7 +7,9 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// The code of the nearest magnitude, before overflow; for NaN and infinity, something above F::max_code.
+// The code of the nearest magnitude, before overflow; for NaN and infinity, something above F::max_code. Codes are in the order of their
+// values, so that rounding up may carry into the exponent. Normal codes: the float's bits with F's bias, and nearly half of the last place
+// added before the rest is dropped; `odd` makes ties even.
 template <class F, bool TiesTowardZero>
 inline ints encode_magnitude(ints magnitude) noexcept
 {
@@ -29,6 +31,7 @@ inline ints encode_magnitude(ints magnitude) noexcept
     return select(magnitude < ints(least_normal), below, normal);
 }
 
+// One code in each lane: any float.
 template <class F>
 inline ints encode(floats x, overflow rule) noexcept
 {
@@ -62,6 +65,7 @@ inline chunk_bytes encode_signs(const floats (&x)[chunk_vectors]) noexcept
     return bitwise_and(is_negative(bits), all_bytes(F::sign_bit));
 }
 
+// One code in each lane. Subnormal codes are whole multiples of the least one, and so a product; normal ones are moved into place.
 template <class F>
 inline floats decode(ints code) noexcept
 {
@@ -77,6 +81,7 @@ inline floats decode(ints code) noexcept
     return as_floats(v | sign);
 }
 
+// A chunk goes the fast way, in int16 and bytes, unless it holds a NaN.
 template <class F>
 inline void encode_float8(const convert_args& args) noexcept
 {
@@ -95,6 +100,7 @@ inline void encode_float8(const convert_args& args) noexcept
     });
 }
 
+// A chunk. load_float8 does not know NaN: a chunk that holds a code above the greatest number is done again.
 template <class F>
 inline void decode_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors]) noexcept
 {

@@ -25,14 +25,15 @@ inline void store_columns(ints v, std::int32_t* p, std::ptrdiff_t count) noexcep
         store_part(v, p, count);
 }
 
-// x * 2^n, saturated.
+// x * 2^n, saturated; n in [0, 31]. Bits are lost exactly where shifting back does not give x again.
 inline ints shift_left_saturating(ints x, ints n) noexcept
 {
     const ints shifted = shift_left_by(x, n);
     return select(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ ints(INT32_MAX));
 }
 
-// x / 2^n, half away from zero.
+// x / 2^n, half away from zero; n in [0, 31], by gemmlowp's RoundingDivideByPOT: floor division, and one more if what was shifted out is
+// above half, or is half and x is not negative.
 inline ints divide_by_power(ints x, ints n) noexcept
 {
     const ints mask = shift_left_by(ints(1), n) - ints(1);
@@ -48,8 +49,9 @@ inline ints multiply_fixed(requantize_mode mode, ints x, ints multiplier, ints s
                                                     : divide_by_power(rounded_high_product(scaled, multiplier), right);
 }
 
-// What multiply_fixed gives with two roundings where every shift is below zero. Floor division of x, less 1 if it is negative, rounds half
-// away from zero; nothing overflows since the product of two numbers is above the least int32.
+// What multiply_fixed gives with two roundings where every shift is below zero, in fewer instructions. For n = -shift >= 1 half away from
+// zero is (x' / 2^(n - 1) + 1) / 2 with floor divisions, x' = x less 1 if it is negative; n - 1 is the complement of shift. Nothing
+// overflows, since a rounded product of two numbers, not both the least int32, is above the least int32.
 inline ints multiply_and_shift_right(ints x, ints multiplier, ints shift) noexcept
 {
     const ints product = rounded_high_product(x, multiplier), below = product + shift_right_arithmetic<31>(product);
@@ -70,7 +72,9 @@ inline void store_lanes(const ints (&v)[Vectors], std::int16_t* codes) noexcept
     unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(i) * width); });
 }
 
-// A vector of columns: what they share over all rows is loaded once.
+// A vector of columns: what they share over all rows is loaded once. Bounds have the zero point taken off, so that it is added last and the
+// clamp stands between two operations that cannot overflow. The float mode clamps before it converts: both bounds are integers, and what
+// int32 does not hold would convert differently from CPU to CPU. Constructors are written out: see CONTRIBUTING's rules for kernel files.
 template <requantize_mode Mode>
 class requantizer {
 public:
@@ -83,13 +87,13 @@ public:
         : bias_(0), multiplier_(0), shift_(0), low_(p.low - p.zero_point), high_(p.high - p.zero_point), zero_point_(p.zero_point),
           scale_(0.0f), before_(0.0f)
     {
-        const std::ptrdiff_t at = column * p.step;
+        const std::ptrdiff_t at = column * p.stride;
         if (p.bias)
             bias_ = load_columns(p.bias + column, count, true);
         if (also)
             bias_ = bias_ + ints::load_unaligned(also);
         if constexpr (Mode == requantize_mode::float_ties_to_even) {
-            scale_ = load_columns(p.scale + at, count, p.step != 0);
+            scale_ = load_columns(p.scale + at, count, p.stride != 0);
             if (p.zero_point_first) {
                 low_ = ints(p.low);
                 high_ = ints(p.high);
@@ -97,8 +101,8 @@ public:
                 before_ = floats(static_cast<float>(p.zero_point));
             }
         } else {
-            multiplier_ = load_columns(p.multiplier + at, count, p.step != 0);
-            shift_ = load_columns(p.shift + at, count, p.step != 0);
+            multiplier_ = load_columns(p.multiplier + at, count, p.stride != 0);
+            shift_ = load_columns(p.shift + at, count, p.stride != 0);
             only_right_ = Mode == requantize_mode::double_rounding && highest_lane(shift_) < 0;
         }
     }
@@ -121,7 +125,7 @@ private:
     bool only_right_ = false;
 };
 
-// rows x Vectors * width sums.
+// rows x Vectors * width sums, row by row: the columns' parameters stay in registers.
 template <std::size_t Vectors, requantize_mode Mode, class Q>
 inline void requantize_vectors(const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
     std::ptrdiff_t column, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also) noexcept
@@ -177,6 +181,7 @@ inline void requantize_s32(const requantize_args& args) noexcept
         static_cast<std::uint8_t*>(args.q) + args.row_begin * args.q_stride, args.q_stride);
 }
 
+// int16 activations are multiplied as a signed and an unsigned byte (tflite/conv_product.hpp): their sum is 256 high + low, or low alone.
 inline std::int64_t sum_16x8(const requantize_16x8_args& args, std::ptrdiff_t r, std::ptrdiff_t j) noexcept
 {
     const std::ptrdiff_t at = r * args.stride + j;
@@ -203,8 +208,8 @@ inline void requantize_16x8_narrow(const requantize_16x8_args& args) noexcept
         }
 }
 
-// TFLite's 16x8: with the upper 16 bits of the multiplier, rounded, and one rounding, half up. A plain loop: AVX2 and NEON have no products
-// of 64 bits.
+// TFLite's 16x8: with the upper 16 bits of the multiplier, rounded, and one rounding, half up. Sums have at most 48 bits and the multiplier
+// 15, so that products fit 64. A plain loop: AVX2 and NEON have no products of 64 bits.
 template <class Lazy>
 inline void requantize_16x8(const requantize_16x8_args& args) noexcept
 {
@@ -215,7 +220,7 @@ inline void requantize_16x8(const requantize_16x8_args& args) noexcept
         for (std::ptrdiff_t j = 0; j < args.columns; ++j) {
             const std::ptrdiff_t column = args.column + j;
             const std::int64_t sum = sum_16x8(args, r, j) + (p.bias ? p.bias[column] : 0);
-            const std::int32_t multiplier = p.multiplier[column * p.step], down = 15 - p.shift[column * p.step];
+            const std::int32_t multiplier = p.multiplier[column * p.stride], down = 15 - p.shift[column * p.stride];
             const std::int64_t reduced = multiplier < 0x7fff0000 ? (multiplier + (1 << 15)) >> 16 : 0x7fff;
             const std::int64_t q = (sum * reduced + (std::int64_t {1} << (down - 1))) >> down;
             args.y[r * args.y_stride + j] = static_cast<std::int16_t>(clamped(q, p.low, p.high));

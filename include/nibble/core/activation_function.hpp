@@ -49,14 +49,14 @@ inline float gelu_erf(float x) noexcept
     return x * 0.5f * strict_math::choose(z < 0.0f, p * e, strict_math::fma(0.0f - p, e, 2.0f));
 }
 
-inline float apply_activation(activation f, float x) noexcept
+inline float apply_activation(activation_function f, float x) noexcept
 {
     switch (f) {
-    case activation::none: return x;
-    case activation::relu: return strict_math::choose(x < 0.0f, 0.0f, x);
-    case activation::gelu: return gelu_erf(x);
-    case activation::gelu_tanh: return times_sigmoid(x, 1.59576912f * strict_math::fma(x * x * x, 0.044715f, x));
-    case activation::silu: return times_sigmoid(x, x);
+    case activation_function::none: return x;
+    case activation_function::relu: return strict_math::choose(x < 0.0f, 0.0f, x);
+    case activation_function::gelu: return gelu_erf(x);
+    case activation_function::gelu_tanh: return times_sigmoid(x, 1.59576912f * strict_math::fma(x * x * x, 0.044715f, x));
+    case activation_function::silu: return times_sigmoid(x, x);
     }
     return x;
 }
