@@ -226,19 +226,15 @@ bool has_option(const std::vector<char*>& arguments, const std::string& name)
 
 std::string wrong_shape(const std::string& text, std::vector<std::ptrdiff_t>& into)
 {
+    static const std::regex form("([1-9][0-9]{0,6})x([1-9][0-9]{0,6})x([1-9][0-9]{0,6})");
     std::stringstream list(text);
     for (std::string one; std::getline(list, one, ',');) {
-        std::stringstream sizes(one);
-        std::vector<std::ptrdiff_t> numbers;
-        for (std::string size; std::getline(sizes, size, 'x');)
-            if (const auto number = command_line::whole_number(size, 1, 1 << 20))
-                numbers.push_back(static_cast<std::ptrdiff_t>(*number));
-            else
-                numbers.push_back(0);
-        if (std::count(one.begin(), one.end(), 'x') != 2 || numbers.size() != 3 || std::count(numbers.begin(), numbers.end(), 0) != 0
-            || numbers[1] * numbers[2] > 1 << 28)
-            return "--shape " + one + ": write m x n x k as 16x4096x4096; n x k is at most 2^28";
-        into.insert(into.end(), numbers.begin(), numbers.end());
+        std::smatch sizes;
+        const bool good = std::regex_match(one, sizes, form);
+        for (std::size_t i = 1; good && i <= 3; ++i)
+            into.push_back(std::stol(sizes[i]));
+        if (!good || into.end()[-1] * into.end()[-2] > 1 << 28 || into.end()[-3] > 1 << 20)
+            return "--shape " + one + ": write m x n x k as 16x4096x4096; m is at most 2^20, n x k at most 2^28";
     }
     return {};
 }
@@ -326,7 +322,7 @@ int main(int argc, char** argv)
     CLI::App app("nibble on every backend of this CPU, its peers and the machine's limits; options of Google Benchmark below");
     own_options = &app;
     app.add_flag("--quick", quick, "three sizes of products and some of the rest, within three minutes");
-    app.add_flag("--all", all, "every kind of weights and every backend at every size, about two hours");
+    app.add_flag("--all", all, "every kind of weights and every backend at every size, an hour or two");
     app.add_option("--shape", shapes, "products of these sizes instead: 1x4096x4096,7x1000x999");
     app.add_option("--backends", backends, "only these backends of nibble: avx2,scalar")->delimiter(',');
     app.add_option("--peers", peers, "only these: " + joined(peers) + "; none: no peer")->delimiter(',');
