@@ -98,7 +98,7 @@ def roofline(run):
                 picture.circle(x, y, 4, "white" if row.memory else colour, colour)
         picture.circle(right + 16, legend, 5, colour, colour)
         picture.text(right + 28, legend + 4, what)
-        legend += 20
+        legend += 17
     return str(picture)
 
 
