@@ -77,6 +77,15 @@ public:
                 b, [memory, run = what.run] { run(); }, what.out, what.bytes);
         });
     }
+    void add_peer(const std::string& name, const std::string& kernel, std::unique_ptr<contender> what)
+    {
+        entry e;
+        e.name = family_ + "/" + name + "/peer:" + kernel + shape_ + "/threads:1";
+        e.bytes = 4.0 * elements;
+        e.work = std::make_shared<lazy_contender>();
+        e.work->made = std::move(what);
+        made_.entries.push_back(std::move(e));
+    }
     /// With memcpy of the floats beside them.
     std::vector<group> finish()
     {

@@ -3,7 +3,7 @@
 
 namespace bench {
 
-std::vector<group> blocks(const options& o, const std::vector<loaded_peer>&)
+std::vector<group> blocks(const options& o, const std::vector<loaded_peer>& peers)
 {
     using nibble::ggml_type;
     constexpr struct {
@@ -26,6 +26,13 @@ std::vector<group> blocks(const options& o, const std::vector<loaded_peer>&)
         };
         all.add("float_to_" + std::string(each.name), [make](arena& memory) { return make(memory, false); });
         all.add(std::string(each.name) + "_to_float", [make](arena& memory) { return make(memory, true); });
+        for (const loaded_peer& one : peers)
+            for (auto& what : one.library->make(static_cast<unsigned>(type), data(elements).data(), rows, columns)) {
+                const std::string name
+                    = what->kernel == "quantize" ? "float_to_" + std::string(each.name) : each.name + std::string("_to_float");
+                const std::string kernel = one.name + "/" + what->kernel;
+                all.add_peer(name, kernel, std::move(what));
+            }
     }
     return all.finish();
 }

@@ -151,6 +151,8 @@ public:
     virtual contenders make(const problem&) { return {}; }
     /// The same of a convolution, which lives as long as they do; one thread.
     virtual contenders make(const convolution&) { return {}; }
+    /// Floats to ggml's blocks of this type, and back.
+    virtual contenders make(unsigned /* block type */, const float*, std::ptrdiff_t /* rows */, std::ptrdiff_t /* columns */) { return {}; }
     /// A routine of linear algebra in double precision of a k x k matrix, by its name; null if there is none. k is 0 for the question.
     virtual std::unique_ptr<contender> make(const std::string&, std::ptrdiff_t /* k */, const double*) { return nullptr; }
 };

@@ -178,6 +178,37 @@ private:
     std::vector<void*> y_, graphs_;
 };
 
+// Rows of floats to blocks, or back.
+class conversion : public bench::contender {
+public:
+    conversion(const api& g, const tensor_type& type, bool back, const float* x, std::ptrdiff_t rows, std::ptrdiff_t columns)
+        : quantize_(
+            g.get<std::size_t(int, const float*, void*, std::int64_t, std::int64_t, std::int64_t, const float*)>("ggml_quantize_chunk")),
+          dequantize_(g.get<void(const void*, float*, std::int64_t)>((std::string("dequantize_row_") + type.name).c_str())),
+          type_(type.number), back_(back), rows_(rows), columns_(columns), x_(x, x + rows * columns),
+          blocks_(static_cast<std::size_t>(rows) * g.call<std::size_t>("ggml_row_size", type.number, std::int64_t(columns)))
+    {
+        kernel = back ? "dequantize" : "quantize";
+        quantize_(type_, x_.data(), blocks_.data(), 0, rows_, columns_, nullptr);
+    }
+    void run(int) override
+    {
+        if (back_)
+            dequantize_(blocks_.data(), x_.data(), rows_ * columns_);
+        else
+            quantize_(type_, x_.data(), blocks_.data(), 0, rows_, columns_, nullptr);
+    }
+
+private:
+    std::size_t (*quantize_)(int, const float*, void*, std::int64_t, std::int64_t, std::int64_t, const float*);
+    void (*dequantize_)(const void*, float*, std::int64_t);
+    int type_;
+    bool back_;
+    std::int64_t rows_, columns_;
+    std::vector<float> x_;
+    std::vector<std::uint8_t> blocks_;
+};
+
 class ggml : public bench::peer {
 public:
     ggml(api g, int threads) : g_(std::move(g))
@@ -204,6 +235,15 @@ public:
                 && p.wants(name, type.what))
                 all.push_back(std::make_unique<product>(g_, threads_, p, type, name, repacking_));
         }
+        return all;
+    }
+    bench::contenders make(unsigned block_type, const float* x, std::ptrdiff_t rows, std::ptrdiff_t columns) override
+    {
+        bench::contenders all;
+        for (const tensor_type& type : types)
+            if (type.number == static_cast<int>(block_type))
+                for (const bool back : {false, true})
+                    all.push_back(std::make_unique<conversion>(g_, type, back, x, rows, columns));
         return all;
     }
 
