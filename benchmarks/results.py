@@ -144,6 +144,8 @@ class Run:
     def peers_of(self, row):
         """What a row is compared with: right peers of the same product and threads. One whose threads slow it down counts as with one."""
         found = []
+        if "not from memory" in row.marks:
+            return found
         for what in [row.what] + NEAREST.get(row.what, []):
             for other in self.rows.values():
                 if (other.peer and other.times and not other.wrong and other.what == what and "not from memory" not in other.marks

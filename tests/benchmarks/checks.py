@@ -43,6 +43,8 @@ class Marks(unittest.TestCase):
         self.assertEqual(run.rows[OWN].marks, [])
         self.assertEqual(run.rows[ORT].marks, ["not from memory"])
         self.assertIsNone(run.fastest_peer(run.rows[OWN]))  # and is left out of ratios
+        own = run_of(repetitions(OWN, [200] * 5), repetitions(ORT, [500] * 5), repetitions(READ, [400] * 5))
+        self.assertIsNone(own.fastest_peer(own.rows[OWN]))  # nibble's own row neither
         slower = run_of(repetitions(OWN, [400] * 5), repetitions(ORT, [500] * 5), repetitions(READ, [400] * 5))
         self.assertEqual(slower.fastest_peer(slower.rows[OWN]).name, ORT)
         self.assertIn("1.25", results.report(slower))
