@@ -218,6 +218,9 @@ nibble::span<std::byte> memory_to_read(std::size_t bytes)
     return memory.bytes();
 }
 
+// Twice the copies of weights: half of it, which must not be read faster, shows that these are not found in a cache.
+std::size_t read_bytes(const cache_sizes& caches) { return std::min(2 * memory_bytes(caches), std::size_t(1) << 30); }
+
 std::string mix_of(const loop& l) { return std::string(nibble::to_string(l.backend)) + ": " + l.mix; }
 
 } // namespace
@@ -249,7 +252,7 @@ void limits::measure_memory(int tries)
 {
     const reader read_all = widest_reader();
     const std::size_t l1 = caches_.l1 ? caches_.l1 : 32 << 10, l2 = caches_.l2 ? caches_.l2 : 512 << 10,
-                      l3 = caches_.l3 ? caches_.l3 : 8 << 20, whole = memory_bytes(caches_);
+                      l3 = caches_.l3 ? caches_.l3 : 8 << 20, whole = read_bytes(caches_);
     const struct {
         const char* name;
         std::size_t bytes; // that each thread reads; of memory all together
@@ -308,7 +311,7 @@ std::vector<std::pair<std::string, double>> limits::all() const
 
 void limits::read_memory(int threads)
 {
-    const std::size_t whole = memory_bytes(caches_), part = bytes_a_call / static_cast<std::size_t>(threads) / 4096 * 4096;
+    const std::size_t whole = read_bytes(caches_), part = bytes_a_call / static_cast<std::size_t>(threads) / 4096 * 4096;
     const std::byte* const from = memory_to_read(whole).data() + next_;
     together(threads, [&](std::size_t thread) { widest_reader()(from + thread * part, part, 4, 1); });
     next_ = next_ + 2 * bytes_a_call > whole ? 0 : next_ + bytes_a_call;

@@ -31,7 +31,7 @@ public:
 
     /// Most operations a second of a product of this kind; 0: not known.
     double ops(kind what, nibble::backend b, int threads) const;
-    /// Most bytes a second that a loop reads. level: L1, L2, L3, memory, or half_memory, which is half as large.
+    /// Most bytes a second that a loop reads. level: L1, L2, L3, memory (twice memory_bytes), or half_memory.
     double read(const std::string& level, int threads) const;
     /// A reading loop beside the contenders found more.
     void saw_read(int threads, double bytes_a_second);
