@@ -338,8 +338,6 @@ int main(int argc, char** argv)
     std::vector<char*> arguments(argv, argv + argc);
     std::vector<std::string> defaults {
         "--benchmark_repetitions=7", "--benchmark_min_time=0.02", "--benchmark_enable_random_interleaving=true"};
-    if (has_option(arguments, "--quick"))
-        defaults = {"--benchmark_repetitions=5", "--benchmark_min_time=0.01", defaults.back()};
     for (std::string& text : defaults)
         if (!has_option(arguments, text.substr(0, text.find('=') + 1)))
             arguments.push_back(text.data());
@@ -451,7 +449,7 @@ int main(int argc, char** argv)
     if (busy > too_busy)
         std::fprintf(stderr, "nibble_bench: other processes keep %.1f CPUs busy: these figures are worth little\n", busy);
     machine_limits() = limits(o.caches, o.threads);
-    machine_limits().measure(quick ? 5 : 10);
+    machine_limits().measure(10);
     for (const auto& [name, value] : machine_limits().all()) {
         std::ostringstream words;
         words << value;
