@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ./go demo       quantizes and runs a real language model; figures and a picture go to build/demo
 # ./go nibble     inspects, quantizes, compares and runs GGUF files: ./go nibble quantize model.gguf small.gguf --type Q4_K_M
+# ./go install    installs that program as nibble, into PREFIX/bin: ./go install [PREFIX], by default /usr/local or, without root, ~/.local
 # ./go test       builds and runs the tests on this CPU, under sanitizers and on emulated CPUs; --all: also those that take long
 # ./go bench      measures every product, its peers and the limits of this CPU; options follow (--help, --quick)
 # ./go compare    puts reports of ./go bench from several machines side by side: A.json B.json ...
@@ -8,19 +9,39 @@
 # ./go accuracy   compares GPTQ, AWQ, HQQ and others on four tasks; report and pictures go to build/accuracy (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
 # ./go docs       makes the API reference and the guides as pages: build/docs/html/index.html
-# Each installs the Debian packages that are missing. On other systems the commands list missing packages and skip what needs them.
+# ./go VERB --help costs nothing. Each command installs missing Debian packages. On other systems the commands list missing packages and skip
+# what needs them.
 set -euo pipefail
 called_from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=tests/emulation/packages.sh
 . tests/emulation/packages.sh
 
-usage() {
-  sed -n '2,/^# Each/{s/^# \{0,1\}//p}' go >&2
-  exit 2
+usage() { sed -n '2,/^set /{s/^# \{0,1\}//p}' go; }
+
+# help_of VERB: its line above and, if it is built, its program's own help. Installs and builds nothing.
+help_of() {
+  local program options
+  grep "^# ./go $1 " go | sed 's/^# //'
+  case $1 in
+  demo) program=build/demo-build/examples/language_model/nibble_language_model options="--output FOLDER, --windows N, --model FILE, --text FILE" ;;
+  nibble) program=build/demo-build/examples/gguf/nibble options="inspect, quantize, compare and run, as in docs/gguf.md" ;;
+  qat) program=build/demo-build/examples/qat_fashion_mnist/nibble_qat_fashion_mnist options="--seeds N, --threads N, --data FOLDER and others" ;;
+  accuracy) program=build/demo-build/examples/accuracy/nibble_accuracy options="--windows N, --seeds N, --threads N and others" ;;
+  bench) program=build/bench-build/benchmarks/nibble_bench options="--quick, --filter REGEX, --backend NAME, --list and others" ;;
+  compare) program=build/bench-build/benchmarks/nibble_compare options="reports A.json B.json ..., --output FOLDER" ;;
+  checksums) program=build/test/tests/nibble_checksums options="--backend NAME, --threads N, --check FILE, --write FILE" ;;
+  test) program='' options="--all, then options of ctest, such as -R NAME" ;;
+  *) return 0 ;;
+  esac
+  if [ -x "$program" ]; then
+    "$program" --help
+  else
+    echo "options: $options"
+  fi
 }
 
-need() { install_packages "$@" || say "going on with what is here"; }
+need() { install_packages "$@" || say "continuing without them"; }
 
 # quietly WHAT COMMAND...: one line while all is well, the end of the log if not.
 quietly() {
@@ -69,6 +90,16 @@ nibble() {
   exec "$program" "$@"
 }
 
+install_program() {
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev
+  make_in build/demo-build nibble_gguf -DCMAKE_BUILD_TYPE=Release \
+    -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=OFF -DNIBBLE_BUILD_EXAMPLES=ON
+  local prefix=${1:-/usr/local}
+  [ $# != 0 ] || [ -w /usr/local/bin ] || prefix=$HOME/.local
+  prefix=$(cd "$called_from" && realpath -m "$prefix")
+  cmake --install build/demo-build --component program --prefix "$prefix" --strip
+}
+
 qat() {
   need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev zlib1g-dev dataset-fashion-mnist
   make_in build/demo-build nibble_qat_fashion_mnist -DCMAKE_BUILD_TYPE=Release \
@@ -101,13 +132,13 @@ run_tests() {
     shift
   fi
   need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev meson libdlpack-dev \
-    python3
+    libtbb-dev python3
   # One by one: not every system that has the others has these. The first holds clang's sanitizers and libFuzzer.
   need libclang-rt-dev
   need libtorch-dev
-  [ ${#which[@]} != 0 ] || need clang-16 clang-19
+  [ ${#which[@]} != 0 ] || need clang-16 clang-19 clang-tidy-14
 
-  # Libraries of others that results are held against.
+  # Other libraries to compare results with.
   for peer in gemmlowp onnxruntime tflite ggml huggingface_gguf numpy safetensors libcxx; do
     if tests/peers $peer; then
       runs+=("-DNIBBLE_TEST_${peer^^}=ON")
@@ -153,7 +184,7 @@ run_tests() {
     if tests/emulation/setup-aarch64; then
       built aarch64 -DCMAKE_BUILD_TYPE=Release "${static[@]}" --toolchain cmake/toolchains/aarch64-linux-gnu.cmake
     else
-      say "NOT RUN: the AArch64 backends, for want of the cross compiler or qemu"
+      say "NOT RUN: the AArch64 backends: the cross compiler or qemu is missing"
       runs+=(-DNIBBLE_TEST_AARCH64=OFF)
     fi
     # Bochs 3.0, built once from Debian's source, is three times as fast as Debian 12's own, which does too. It takes the 8-bit
@@ -161,7 +192,7 @@ run_tests() {
     if tests/emulation/setup-avx512 --build-bochs || tests/emulation/setup-avx512; then
       built emulated_x86 -DCMAKE_BUILD_TYPE=Release "${static[@]}" -DCMAKE_CXX_FLAGS=-fno-tree-slp-vectorize
     else
-      say "NOT RUN: the AVX-512 backends on emulated CPUs, for want of Bochs or a kernel for it"
+      say "NOT RUN: the AVX-512 backends on emulated CPUs: Bochs or a kernel for it is missing"
       runs+=(-DNIBBLE_TEST_EMULATED_X86=OFF)
     fi
   fi
@@ -174,7 +205,7 @@ run_tests() {
 
 bench() {
   need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev nlohmann-json3-dev
-  tests/peers openblas onednn eigen gemmlowp onnxruntime ggml xnnpack || say "going on without some of the peers"
+  tests/peers openblas onednn eigen gemmlowp onnxruntime ggml xnnpack || say "some peers are missing; continuing without them"
   make_in build/bench-build nibble_bench -DCMAKE_BUILD_TYPE=Release \
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=OFF
   exec build/bench-build/benchmarks/nibble_bench "$@"
@@ -204,15 +235,24 @@ docs() {
 
 verb=${1:-}
 [ $# = 0 ] || shift
+if [[ $# = 1 && ($1 = --help || $1 = -h) ]] && grep -q "^# ./go $verb " go; then
+  help_of "$verb"
+  exit
+fi
 case $verb in
+-h | --help | help) usage ;;
 demo) demo "$@" ;;
 test) run_tests "$@" ;;
 nibble) nibble "$@" ;;
+install) install_program "$@" ;;
 qat) qat "$@" ;;
 bench) bench "$@" ;;
 compare) compare "$@" ;;
 accuracy) accuracy "$@" ;;
 checksums) checksums "$@" ;;
 docs) docs ;;
-*) usage ;;
+*)
+  usage >&2
+  exit 2
+  ;;
 esac

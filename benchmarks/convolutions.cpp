@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include <nibble/reference/tflite.hpp>
+
 #include "support.hpp"
 
 namespace bench {

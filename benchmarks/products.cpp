@@ -2,6 +2,9 @@
 
 #include <cstring>
 
+#include <nibble/reference/gemm.hpp>
+#include <nibble/reference/gemm_blocks.hpp>
+
 #include "support.hpp"
 
 namespace bench {

@@ -32,13 +32,13 @@ demo=examples/language_model/nibble_language_model
 for wrong in -5 0 3x "" 99999999999999999999; do
   refuses "--windows takes a whole number" $demo --windows "$wrong"
 done
-refuses "a folder is needed here" $demo --output "$folder/file"
+refuses ": not a folder" $demo --output "$folder/file"
 refuses "there is no text in $folder/none" $demo --text "$folder/none"
 if command -v bible >/dev/null; then
   refuses "cannot read $folder/read: Is a directory" $demo --model "$folder/read"
   refuses "empty is empty" $demo --model "$folder/empty"
 fi
-refuses "there are --output FOLDER" $demo --what 3
+refuses "options: --output FOLDER" $demo --what 3
 
 refuses "Is a directory" examples/embedding/nibble_embedding "$folder/read"
 refuses "No such file or directory" examples/embedding/nibble_embedding "$folder/none"
@@ -52,7 +52,7 @@ refuses "--epochs takes a whole number" examples/int8_cnn_fashion_mnist/nibble_i
 accuracy=examples/accuracy/nibble_accuracy
 refuses "--windows takes a whole number" $accuracy --windows -1
 refuses "--seeds takes a whole number" $accuracy --seeds 99999999999
-refuses "a folder is needed here" $accuracy --output "$folder/file"
+refuses ": not a folder" $accuracy --output "$folder/file"
 
 bench=benchmarks/nibble_bench
 refuses "--backend avx3: no backend has this name; here are scalar" $bench --backend avx3
@@ -65,9 +65,9 @@ for wrong in 1x2 1x2x3x4 1x2x3y -1x2x3 99999999x1x1 1x65536x65536 x; do
 done
 refuses "whole number from 1 to 1024, not -1" $bench --threads=-1
 refuses "--rounds takes a whole number" $bench --rounds 2x
-refuses "a folder is needed here" $bench --peer none --quick --output "$folder/file"
+refuses ": not a folder" $bench --peer none --quick --output "$folder/file"
 refuses "Is a directory" benchmarks/nibble_compare --output "$folder" "$folder/read"
-refuses "a folder is needed here" benchmarks/nibble_compare --output "$folder/file" "$folder/read"
+refuses ": not a folder" benchmarks/nibble_compare --output "$folder/file" "$folder/read"
 refuses "ROUNDS" benchmarks/nibble_elementwise_ratios -3
 refuses "Is a directory" benchmarks/nibble_reduced_range "$folder/read"
 refuses "multiples of 512" benchmarks/nibble_gptq_cost -512

@@ -2,7 +2,7 @@
 # nibble_program.sh PROGRAM MODEL: what examples/gguf does, and what it leaves behind when it fails.
 set -euo pipefail
 program=$1 original=$2
-[ -x "$program" ] || { echo "NOT RUN: there is no $program (Debian: libcli11-dev)" && exit 77; }
+[ -x "$program" ] || { echo "NOT RUN: $program is missing (Debian: libcli11-dev)" && exit 77; }
 program=$(realpath "$program")
 folder=$(mktemp -d)
 chmod 755 "$folder" # for the user nobody
@@ -80,17 +80,17 @@ says "half: the file ends before what its header promises" "${q[@]}" "$folder/ha
 "$program" inspect /dev/stdin <"$model" >/dev/null || fail "from /dev/stdin"
 said=$("$program" inspect /dev/stdin 2>&1 < <(cat "$model")) && fail "it cannot have read a pipe"
 grep -qF "is a pipe or a device" <<<"$said" || fail "from a pipe: '$said'"
-says "$0 is no importance matrix" "${q[@]}" "$model" "$folder/out" --type Q8_0 --imatrix "$0"
-says "short is no importance matrix" "${q[@]}" "$model" "$folder/out" --type Q8_0 --imatrix "$folder/short"
+says "$0 is not an importance matrix" "${q[@]}" "$model" "$folder/out" --type Q8_0 --imatrix "$0"
+says "short is not an importance matrix" "${q[@]}" "$model" "$folder/out" --type Q8_0 --imatrix "$folder/short"
 says "empty is empty" "${q[@]}" "$model" "$folder/out" --type Q8_0 --imatrix "$folder/empty"
-says "model.gguf has no importance in it" "${q[@]}" "$model" "$folder/out" --type Q8_0 --imatrix "$model"
+says "model.gguf contains no importance" "${q[@]}" "$model" "$folder/out" --type Q8_0 --imatrix "$model"
 { le 4 1 && text4() { le 4 ${#1} && printf %s "$1"; } && text4 nobody.weight && le 4 1 && le 4 1 && le 4 0; } >"$folder/importance.dat"
-says "for none of the tensors" "${q[@]}" "$model" "$folder/out" --type Q4_0 --imatrix "$folder/importance.dat"
+says "names no tensor of" "${q[@]}" "$model" "$folder/out" --type Q4_0 --imatrix "$folder/importance.dat"
 says "is the importance matrix itself" "${q[@]}" "$model" "$folder/importance.dat" --type Q4_0 --imatrix "$folder/importance.dat"
 rm -r "$folder/directory" "$folder/pipe" "$folder/empty" "$folder/short" "$folder/half" "$folder/importance.dat"
 
 # What is asked for.
-says "there are Q4_0" "${q[@]}" "$model" "$folder/out.gguf" --type Q9
+says "is unknown; known types: Q4_0" "${q[@]}" "$model" "$folder/out.gguf" --type Q9
 says "--threads takes a whole number from 1 to 1024, not -3" "${q[@]}" "$model" "$folder/out.gguf" --type Q8_0 --threads -3
 says "the prompt is empty" "$program" run "$model" --prompt ""
 for wrong in -5 1e3 3x 99999999999999999999; do

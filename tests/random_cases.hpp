@@ -7,7 +7,6 @@
 #include <initializer_list>
 #include <sstream>
 #include <string>
-#include <thread>
 
 namespace test {
 
@@ -22,14 +21,7 @@ struct any_executor {
             return nibble::serial_executor {}.parallel_for(count, function);
         if (kind == 1)
             return reversed_executor {}.parallel_for(count, function);
-        std::vector<std::thread> threads;
-        for (std::size_t t = 0; t < 3; ++t)
-            threads.emplace_back([&, t] {
-                for (std::size_t i = t; i < count; i += 3)
-                    function(i);
-            });
-        for (std::thread& thread : threads)
-            thread.join();
+        three_threads().parallel_for(count, function);
     }
 };
 

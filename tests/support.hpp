@@ -12,6 +12,8 @@
 #include <vector>
 
 #include <nibble/nibble.hpp>
+#include <nibble/reference/reference.hpp>
+#include <nibble/thread_pool.hpp>
 
 #include "random.hpp"
 
@@ -57,6 +59,13 @@ private:
     T* data_ = nullptr;
     std::ptrdiff_t size_;
 };
+
+// Started once: emulators keep memory for every thread that ever ran.
+inline nibble::thread_pool& three_threads()
+{
+    static nibble::thread_pool pool(3);
+    return pool;
+}
 
 // The last task first: results must not depend on the order.
 struct reversed_executor {

@@ -62,7 +62,7 @@ public:
         for (std::size_t l = 0; l < layers_.size(); ++l) {
             nibble::epilogue e;
             e.bias = source_.layers[l].bias.value;
-            e.function = l + 1 < layers_.size() ? nibble::activation::relu : nibble::activation::none;
+            e.function = l + 1 < layers_.size() ? nibble::activation_function::relu : nibble::activation_function::none;
             matrix& output = outputs_[l % 2];
             output.resize(x.rows, layers_[l].weights.view().n);
             must(multiply(layers_[l], input->view(), e, output.view(), scratch_));
@@ -142,7 +142,7 @@ std::vector<image_row> compare_fashion_mnist(const std::string& folder, int seed
     perceptron::progress shown;
     shown.start(static_cast<std::size_t>(seeds * epochs * (training.count / perceptron::batch)));
     std::vector<std::vector<image_row>> of_seeds(static_cast<std::size_t>(seeds));
-    perceptron::in_parallel(threads, of_seeds.size(), [&](std::size_t s) {
+    nibble::thread_pool(static_cast<std::size_t>(threads)).parallel_for(of_seeds.size(), [&](std::size_t s) {
         network net({perceptron::pixels, 256, 128, 10}, static_cast<unsigned>(s + 1));
         train(net, training, epochs, perceptron::float_rate, static_cast<unsigned>(s + 100), shown);
         of_seeds[s] = measurement(net, samples, test).rows;

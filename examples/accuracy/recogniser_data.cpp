@@ -72,7 +72,7 @@ std::vector<float> transposed(const onnx::TensorProto& t)
         std::memcpy(values.data(), t.raw_data().data(), values.size() * sizeof(float));
     }
     if (values.size() != k * n)
-        fail("the weights " + t.name() + " are not all there");
+        fail("the weights " + t.name() + " are incomplete");
     for (std::size_t i = 0; i < k; ++i)
         for (std::size_t j = 0; j < n; ++j)
             turned[j * k + i] = values[i * n + j];

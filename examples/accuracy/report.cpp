@@ -353,8 +353,8 @@ void print(const report& r)
 
 std::string write(const report& r, const std::string& folder)
 {
-    const std::string json = folder + "/report.json", accuracy = folder + "/accuracy.svg", layers = folder + "/layers.svg",
-                      recogniser = folder + "/recogniser.svg";
+    std::string json = folder + "/report.json", accuracy = folder + "/accuracy.svg", layers = folder + "/layers.svg",
+                recogniser = folder + "/recogniser.svg";
     std::ofstream out(json);
     out << json_of(r).dump(2) << '\n';
     if (!out.flush())

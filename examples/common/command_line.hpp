@@ -47,7 +47,7 @@ inline std::string not_whole_number(const std::string& option, std::int64_t leas
            + (text.empty() ? "nothing" : text);
 }
 
-/// Says on stderr that NIBBLE_BACKEND asks for what cannot be had. For the beginning of main().
+/// Warns on stderr if NIBBLE_BACKEND names a backend that cannot run. For the beginning of main().
 inline void warn_of_backend(const char* program)
 {
     const nibble::status s = nibble::environment_status();
@@ -57,7 +57,7 @@ inline void warn_of_backend(const char* program)
     for (int i = 0; i < nibble::backend_count; ++i)
         if (nibble::check_backend(static_cast<nibble::backend>(i)) == nibble::status::ok)
             known += (known.empty() ? "" : ", ") + std::string(nibble::to_string(static_cast<nibble::backend>(i)));
-    std::fprintf(stderr, "%s: NIBBLE_BACKEND=%s is ignored: %s; here are %s, and %s is used\n", program, std::getenv("NIBBLE_BACKEND"),
+    std::fprintf(stderr, "%s: NIBBLE_BACKEND=%s is ignored: %s; available: %s; using %s\n", program, std::getenv("NIBBLE_BACKEND"),
         nibble::to_string(s), known.c_str(), nibble::to_string(nibble::active_backend()));
 }
 
@@ -67,13 +67,13 @@ inline std::string need_folder(const std::string& folder)
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (!std::filesystem::is_directory(folder))
-        return folder + (error ? ": " + error.message() : "") + ": a folder is needed here";
+        return folder + (error ? ": " + error.message() : "") + ": not a folder";
     if (access(folder.c_str(), W_OK | X_OK) != 0)
         return "no file can be written to " + folder + ": " + std::error_code(errno, std::generic_category()).message();
     return {};
 }
 
-/// The whole of a file or a pipe. If that cannot be had, or is nothing, `wrong` becomes a sentence about it.
+/// The whole of a file or a pipe. If it cannot be read, or is empty, `wrong` becomes a sentence about it.
 inline std::vector<char> read_file(const std::string& path, std::string& wrong)
 {
     std::vector<char> bytes;
@@ -100,7 +100,7 @@ inline int finish(const char* program, int code)
 {
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0)
         return code;
-    std::fprintf(stderr, "%s: what was printed could not be written: is the disk full?\n", program);
+    std::fprintf(stderr, "%s: standard output could not be written: is the disk full?\n", program);
     return 1;
 }
 

@@ -35,7 +35,7 @@ bool same_file(const std::string& a, const std::string& b);
 /// are refused before anything is made. Destroyed before commit(), or when the program is interrupted, it leaves nothing.
 class new_file {
 public:
-    /// `size`: bytes that will be written. A disk that has no room for them is told at once.
+    /// `size`: bytes that will be written. A disk without room for them is reported at once.
     new_file(const std::string& path, std::uint64_t size);
     new_file(const new_file&) = delete;
     new_file& operator=(const new_file&) = delete;

@@ -26,7 +26,7 @@ void inspect(const std::string& path, bool strict)
     options.data_may_be_missing = true;
     const gguf_reader file = open_gguf(input, options);
     std::printf("GGUF version %u, alignment %zu, data from byte %zu%s%s\n", file.version(), file.alignment(), file.data_offset(),
-        file.is_complete() ? "" : "; the data is not all there",
+        file.is_complete() ? "" : "; the file ends before the tensors do",
         file.has_odd_alignment() ? "; the format does not allow this alignment" : "");
     for (std::size_t i = 0; i < file.pair_count(); ++i) {
         const gguf_pair p = file.pair(i);
@@ -52,7 +52,7 @@ int main(int argc, char** argv)
     bool strict = false;
     CLI::App* look = app.add_subcommand("inspect", "print what a file holds");
     look->add_option("file", path, "a GGUF file")->required();
-    look->add_flag("--strict", strict, "refuse what the format's description does not allow");
+    look->add_flag("--strict", strict, "refuse everything that the format does not allow");
     quantize_options options;
     options.threads = std::max(1u, std::thread::hardware_concurrency());
     std::string names;
@@ -63,22 +63,22 @@ int main(int argc, char** argv)
     make->add_option("output", options.output, "where the quantized file goes")->required();
     make->add_option("--type", options.recipe, "one of " + names + ", in capitals or not")->required();
     make->add_option("--imatrix", options.imatrix, "importance of columns, .dat or .gguf");
-    command_line::add_number(*make, "--threads", options.threads, 1, 1024, "how many");
+    command_line::add_number(*make, "--threads", options.threads, 1, 1024, "number of threads");
     std::string reference, actual;
-    CLI::App* hold = app.add_subcommand("compare", "signal to noise and errors of each tensor, as floats");
+    CLI::App* hold = app.add_subcommand("compare", "signal to noise and errors of each tensor");
     hold->add_option("reference", reference, "a GGUF file")->required();
-    hold->add_option("actual", actual, "another of the same model")->required();
+    hold->add_option("actual", actual, "a GGUF file of the same model")->required();
     run_options write;
-    CLI::App* go = app.add_subcommand("run", "let a model of the Llama architecture write");
+    CLI::App* go = app.add_subcommand("run", "continue a text with a model of the Llama architecture");
     go->add_option("file", write.file, "a GGUF file")->required();
     go->add_option("--prompt", write.prompt, "what the text begins with")->required();
-    command_line::add_number(*go, "--tokens", write.tokens, 0, 1000000000, "how many follow (200)");
-    go->add_option("--temperature", write.temperature, "0: always the most probable token; else 0.01 to 10 (0.7)")
+    command_line::add_number(*go, "--tokens", write.tokens, 0, 1000000000, "how many tokens to write (default 200)");
+    go->add_option("--temperature", write.temperature, "0 always takes the most probable token; otherwise 0.01 to 10 (default 0.7)")
         ->check([](const std::string& text) {
             const bool good = command_line::real_number(text, 0.01, 10) || command_line::real_number(text, 0, 0);
             return good ? std::string() : "it is 0, or from 0.01 to 10, not " + text;
         });
-    command_line::add_number(*go, "--seed", write.seed, 0, INT64_MAX, "another gives another text");
+    command_line::add_number(*go, "--seed", write.seed, 0, INT64_MAX, "start of the random choices: the same seed gives the same text");
     CLI11_PARSE(app, argc, argv);
     command_line::warn_of_backend("nibble");
     bool good = true;

@@ -35,14 +35,14 @@ imatrix_reader open_imatrix(const mapped_file& file)
     const bool is_gguf = file.bytes().size() >= 4 && std::memcmp(file.bytes().data(), "GGUF", 4) == 0;
     auto opened = imatrix_reader::open(file.bytes());
     if (!opened && !is_gguf)
-        throw std::runtime_error(file.path() + " is no importance matrix, or only a part of one: llama-imatrix writes them, .gguf or .dat");
+        throw std::runtime_error(file.path() + " is not an importance matrix, or is cut short: llama-imatrix writes them as .gguf or .dat");
     require(opened.error(), file.path());
     if (opened->size() == 0)
-        throw std::runtime_error(file.path() + " has no importance in it (no tensor NAME.in_sum2): is it a model?");
+        throw std::runtime_error(file.path() + " contains no importance (no tensor NAME.in_sum2): is it a model?");
     return std::move(*opened);
 }
 
-// After the work, so that nothing is told that is not so.
+// After the work, so that it reports only what has happened.
 void tell(const quantize_options& options, const quantized_file& made, std::uint64_t bytes, double seconds)
 {
     using change = quantized_file::change;
@@ -78,7 +78,7 @@ void quantize(const quantize_options& options)
         std::string names;
         for (const recipe_entry& e : recipes)
             names += (names.empty() ? "" : ", ") + std::string(e.name);
-        throw std::runtime_error("--type " + options.recipe + ": there are " + names);
+        throw std::runtime_error("--type " + options.recipe + " is unknown; known types: " + names);
     }
     const mapped_file input(options.input);
     const gguf_reader file = open_gguf(input);

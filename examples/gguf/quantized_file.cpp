@@ -4,29 +4,23 @@
 #include <atomic>
 #include <cmath>
 #include <stdexcept>
-#include <thread>
 
 using namespace nibble;
 
 namespace {
 
-// Calls work(first, count) for every portion of rows; the first failure is kept.
+// Calls work(first, count) for every portion of rows; a failure ends it.
 template <class Work>
-status for_rows(std::int64_t rows, std::int64_t portion, unsigned threads, Work work)
+status for_rows(std::int64_t rows, std::int64_t portion, thread_pool& pool, Work work)
 {
-    std::atomic<std::int64_t> next {0};
     std::atomic<status> failed {status::ok};
-    const auto run = [&] {
-        for (std::int64_t first; failed == status::ok && (first = next.fetch_add(portion)) < rows;)
-            if (const status s = work(first, std::min(portion, rows - first)); s != status::ok)
-                failed.store(s);
-    };
-    std::vector<std::thread> others;
-    for (unsigned i = 1; i < threads; ++i)
-        others.emplace_back(run);
-    run();
-    for (std::thread& t : others)
-        t.join();
+    pool.parallel_for(static_cast<std::size_t>((rows + portion - 1) / portion), [&](std::size_t i) {
+        if (failed != status::ok)
+            return;
+        const std::int64_t first = static_cast<std::int64_t>(i) * portion;
+        if (const status s = work(first, std::min(portion, rows - first)); s != status::ok)
+            failed.store(s);
+    });
     return failed;
 }
 
@@ -51,7 +45,7 @@ status narrowed(const std::vector<float>& x, std::byte* to)
 
 // The tensor's data in another type. `importance` is empty or has a matrix's weights for each of its experts.
 std::vector<std::byte> converted(
-    const gguf_tensor& t, ggml_type type, const std::vector<float>& importance, unsigned threads, const std::string& file)
+    const gguf_tensor& t, ggml_type type, const std::vector<float>& importance, thread_pool& pool, const std::string& file)
 {
     const std::int64_t columns = t.sizes[0], per_expert = t.sizes[1];
     const std::size_t row_bytes = static_cast<std::size_t>(*bytes_for(1, columns, type));
@@ -60,7 +54,7 @@ std::vector<std::byte> converted(
     if (out.empty())
         return out;
     const std::int64_t portion = std::max<std::int64_t>(1, 65536 / columns);
-    const status done = for_rows(t.rows(), portion, threads, [&](std::int64_t first, std::int64_t count) {
+    const status done = for_rows(t.rows(), portion, pool, [&](std::int64_t first, std::int64_t count) {
         std::vector<float> x(static_cast<std::size_t>(count * columns));
         const span<const std::byte> from
             = t.data.subspan(static_cast<std::size_t>(first) * old_row_bytes, static_cast<std::size_t>(count) * old_row_bytes);
@@ -108,7 +102,7 @@ std::vector<float> weights_of(const imatrix_reader& importance, const gguf_tenso
         return {};
     if (s == status::file_type_mismatch)
         throw std::runtime_error(
-            "the importance of " + printable(t.name) + " is for another number of columns or experts: it is another model's");
+            "the importance of " + printable(t.name) + " has another number of columns or experts: it belongs to another model");
     require(s, "the importance of " + printable(t.name));
     return weights;
 }
@@ -159,7 +153,7 @@ quantized_file::quantized_file(const gguf_reader& file, recipe wanted, const ima
         planned_.push_back(c.after);
     }
     if (importance.size() != 0 && could_have != 0 && with_importance == 0)
-        throw std::runtime_error("the importance is for none of the tensors of " + name_ + ": it is another model's");
+        throw std::runtime_error("the importance names no tensor of " + name_ + ": it belongs to another model");
 
     for (std::size_t i = 0; i < file.pair_count(); ++i) {
         const gguf_pair p = file.pair(i);
@@ -187,6 +181,7 @@ void quantized_file::write(const std::function<void(const std::byte*, std::size_
         header.insert(header.end(), bytes, bytes + count);
         return true;
     };
+    thread_pool pool(threads);
     require(write_gguf_header(pairs_, planned_, collect, gguf_rules::lenient), name_ + ": the new header");
     send(header);
     for (const change& c : changes_) {
@@ -196,7 +191,7 @@ void quantized_file::write(const std::function<void(const std::byte*, std::size_
         std::vector<std::byte> made;
         span<const std::byte> data = t.data;
         if (c.after.type != t.type) {
-            made = converted(t, c.after.type, c.has_importance ? weights_of(importance_, t) : std::vector<float>(), threads, name_);
+            made = converted(t, c.after.type, c.has_importance ? weights_of(importance_, t) : std::vector<float>(), pool, name_);
             data = made;
         }
         send(data);

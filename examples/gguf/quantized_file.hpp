@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <nibble/nibble.hpp>
+#include <nibble/thread_pool.hpp>
 
 /// Throws std::runtime_error with a sentence for the user, as do all functions here.
 void require(nibble::status s, const std::string& what);

@@ -16,11 +16,11 @@ void run(const run_options& options)
     const gguf_reader file = open_gguf(input);
     const auto architecture = file.get<std::string_view>("general.architecture");
     if (!architecture || *architecture != "llama")
-        throw std::runtime_error(options.file + " is of another architecture than llama, the only one that is known here");
+        throw std::runtime_error(options.file + " does not have the llama architecture, the only one that `run` supports");
     const tokenizer words(file);
     auto loaded = model::load(input.bytes(), quantizer_for(format::fp32));
     if (loaded.error() == status::file_type_mismatch)
-        throw std::runtime_error(options.file + " has scaled positions, biases, experts or other things that are not known here");
+        throw std::runtime_error(options.file + " uses scaled positions, biases, experts or other features that `run` does not support");
     require(loaded.error(), options.file);
     model& m = *loaded;
 

@@ -41,12 +41,12 @@ tokenizer::tokenizer(const gguf_reader& file)
     }
     if (!kind || *kind != "llama")
         throw std::runtime_error("the tokenizer " + (kind ? '"' + std::string(*kind) + '"' : "")
-                                 + " is not known here: there are llama, and none for models of 256 bytes");
+                                 + " is not supported: `run` needs llama, or none for models whose tokens are bytes");
     const auto pieces = file.find("tokenizer.ggml.tokens"), scores = file.find("tokenizer.ggml.scores"),
                types = file.find("tokenizer.ggml.token_type");
     if (!pieces || !scores || !types || pieces->element_type() != gguf_type::string || scores->element_type() != gguf_type::f32
         || types->element_type() != gguf_type::i32 || scores->size() != pieces->size() || types->size() != pieces->size())
-        throw std::runtime_error("the tokenizer lacks tokens, scores or types, or has not as many of each");
+        throw std::runtime_error("the tokenizer's tokens, scores and types are missing or differ in number");
     std::fill(std::begin(byte_tokens_), std::end(byte_tokens_), -1);
     auto score = scores->begin();
     auto type = types->begin();

@@ -1,7 +1,7 @@
 // Text to tokens and back, for two of the tokenizers that GGUF files name:
 //   none    a model of 256 tokens: bytes
 //   llama   pieces with scores: of all neighbours that are a piece together, those with the greatest score are joined first, the left ones
-//           among equals; what is no piece becomes bytes. A space is U+2581; one is put in front.
+//           among equals; what is not a piece becomes bytes. A space is U+2581; one is put in front.
 #pragma once
 
 #include <string>

@@ -167,7 +167,7 @@ private:
     {
         nibble::epilogue e;
         e.bias = a.bias.value;
-        e.function = a.relu ? nibble::activation::relu : nibble::activation::none;
+        e.function = a.relu ? nibble::activation_function::relu : nibble::activation_function::none;
         if (!a.in_place()) {
             a.gathered.resize(a.input.rows * a.out.pixels(), a.k());
             std::fill(a.gathered.data.begin(), a.gathered.data.end(), 0.0f);

@@ -23,7 +23,7 @@ int main(int argc, char** argv)
         } else if (flag == "--data" && i + 1 < argc) {
             folder = argv[i + 1];
         } else {
-            std::fprintf(stderr, "%s: there are --epochs with a number and --data FOLDER\n", flag.c_str());
+            std::fprintf(stderr, "%s is unknown or lacks its value; options: --epochs N and --data FOLDER\n", flag.c_str());
             return 2;
         }
     }

@@ -35,16 +35,16 @@ struct contender {
 options parse(int argc, char** argv)
 {
     constexpr std::int64_t most_windows = 1000000000;
-    const char* const there_are = ": there are --output FOLDER, --windows N, --model FILE and --text FILE";
+    const char* const known = "options: --output FOLDER, --windows N, --model FILE, --text FILE";
     options o;
     for (int i = 1; i < argc; i += 2) {
         const std::string flag = argv[i];
         if (flag == "--help") {
-            std::printf("nibble_language_model%s\n", there_are);
+            std::printf("Quantizes a language model and measures size, speed and quality of each format.\n%s\n", known);
             std::exit(0);
         }
         if (i + 1 == argc)
-            fail(flag + there_are);
+            fail(flag + " is unknown or lacks its value; " + known);
         if (flag == "--output")
             o.output = argv[i + 1];
         else if (flag == "--model")
@@ -56,7 +56,7 @@ options parse(int argc, char** argv)
         else if (flag == "--windows")
             fail(command_line::not_whole_number(flag, 1, most_windows, argv[i + 1]));
         else
-            fail(flag + there_are);
+            fail(flag + " is unknown; " + known);
     }
     return o;
 }
@@ -80,7 +80,7 @@ row measure(model& m, const std::string& name, const std::string& text, std::siz
     return r;
 }
 
-// Text that the model goes on with, sampled at temperature 0.7 by a fixed sequence, so that formats can be compared.
+// The text and what the model adds to it, sampled at temperature 0.7 by a fixed sequence, so that formats can be compared.
 std::string generate(model& m, std::string text, std::size_t count)
 {
     std::uint64_t state = 1611;

@@ -278,7 +278,8 @@ std::vector<const linear*> model::matrices() const
     return all;
 }
 
-nibble::status model::product(const linear& w, const std::vector<float>& x, std::size_t rows, std::vector<float>& y, nibble::activation f)
+nibble::status model::product(
+    const linear& w, const std::vector<float>& x, std::size_t rows, std::vector<float>& y, nibble::activation_function f)
 {
     const nibble::packed_weights_view view = w.weights;
     const nibble::matrix_view<const float> input(x.data(), static_cast<std::ptrdiff_t>(rows), view.k);
@@ -381,11 +382,11 @@ nibble::status model::extend(const std::vector<std::int32_t>& tokens, std::vecto
             x_[i] += y[i];
     };
     status s = status::ok;
-    const auto run
-        = [&](const linear& w, const std::vector<float>& x, std::vector<float>& y, nibble::activation f = nibble::activation::none) {
-              if (s == status::ok)
-                  s = product(w, x, rows, y, f);
-          };
+    const auto run = [&](const linear& w, const std::vector<float>& x, std::vector<float>& y,
+                         nibble::activation_function f = nibble::activation_function::none) {
+        if (s == status::ok)
+            s = product(w, x, rows, y, f);
+    };
     for (layer& l : layers_) {
         normalize(x_, rows, l.attention_norm, epsilon_, normed_);
         run(l.q, normed_, q_);
@@ -396,7 +397,7 @@ nibble::status model::extend(const std::vector<std::int32_t>& tokens, std::vecto
         run(l.output, mixed_, normed_);
         add(normed_);
         normalize(x_, rows, l.feed_forward_norm, epsilon_, normed_);
-        run(l.gate, normed_, gate_, nibble::activation::silu);
+        run(l.gate, normed_, gate_, nibble::activation_function::silu);
         run(l.up, normed_, up_);
         for (std::size_t i = 0; i < gate_.size(); ++i)
             gate_[i] *= up_[i];

@@ -101,7 +101,7 @@ public:
 
 private:
     nibble::status product(const linear& w, const std::vector<float>& x, std::size_t rows, std::vector<float>& y,
-        nibble::activation f = nibble::activation::none);
+        nibble::activation_function f = nibble::activation_function::none);
     nibble::status attend(std::size_t rows, layer& l);
 
     std::size_t context_ = 0, vocabulary_ = 0, width_ = 0, heads_ = 0, kv_heads_ = 0, hidden_ = 0, bytes_ = 0, position_ = 0;

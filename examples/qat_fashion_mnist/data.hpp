@@ -23,7 +23,7 @@ inline std::vector<std::uint8_t> read_idx(const std::string& path, std::size_t h
         gzclose(file);
     if (got != static_cast<int>(header + bytes)) {
         std::fprintf(stderr,
-            "%s is not there or is not Fashion-MNIST: install the Debian package dataset-fashion-mnist, or name its "
+            "%s is missing or is not Fashion-MNIST: install the Debian package dataset-fashion-mnist, or name its "
             "folder with --data\n",
             path.c_str());
         std::exit(1);
@@ -41,7 +41,7 @@ inline images read_images(const std::string& folder, const std::string& part, st
     all.labels = read_idx(folder + "/" + part + "-labels-idx1-ubyte.gz", 8, count);
     for (const std::uint8_t label : all.labels)
         if (label > 9) {
-            std::fprintf(stderr, "%s has a label that is none of the ten\n", part.c_str());
+            std::fprintf(stderr, "%s has a label that is not one of the ten classes\n", part.c_str());
             std::exit(1);
         }
     return all;

@@ -62,9 +62,14 @@ std::string mean_and_spread(const std::vector<double>& of_seeds)
 
 options parse(int argc, char** argv)
 {
+    const char* const known = "options: --seeds, --threads, --float-epochs, --qat-epochs, each with a number, and --data FOLDER";
     options o;
     for (int i = 1; i < argc; i += 2) {
         const std::string flag = argv[i];
+        if (flag == "--help") {
+            std::printf("Trains a small network in floats and in fake quantization, and measures it on the integer kernels.\n%s\n", known);
+            std::exit(0);
+        }
         int* number = flag == "--seeds"          ? &o.seeds
                       : flag == "--threads"      ? &o.threads
                       : flag == "--float-epochs" ? &o.float_epochs
@@ -81,8 +86,7 @@ options parse(int argc, char** argv)
         } else if (i + 1 < argc && flag == "--data") {
             o.data = argv[i + 1];
         } else {
-            std::fprintf(stderr, "%s: there are --seeds, --threads, --float-epochs, --qat-epochs, each with a number, and --data FOLDER\n",
-                flag.c_str());
+            std::fprintf(stderr, "%s is unknown or lacks its value; %s\n", flag.c_str(), known);
             std::exit(2);
         }
     }
@@ -107,7 +111,8 @@ int main(int argc, char** argv)
     for (std::size_t s = 0; s < seeds; ++s)
         trained.emplace_back(std::vector<std::ptrdiff_t> {pixels, 256, 128, 10}, static_cast<unsigned>(s + 1));
     std::vector<double> floats(seeds);
-    in_parallel(o.threads, seeds, [&](std::size_t s) {
+    nibble::thread_pool pool(static_cast<std::size_t>(o.threads));
+    pool.parallel_for(seeds, [&](std::size_t s) {
         const double loss = train(trained[s], training, o.float_epochs, float_rate, static_cast<unsigned>(s + 100), shown);
         floats[s] = accuracy(trained[s], test);
         char line[100];
@@ -120,7 +125,7 @@ int main(int argc, char** argv)
     std::vector<double> longer(seeds);
     std::vector<std::vector<double>> ptq(setting_count, std::vector<double>(seeds)), mse = ptq, gptq = ptq, qat = ptq,
                                                                                      simulation_error = ptq;
-    in_parallel(o.threads, seeds * (setting_count + 1), [&](std::size_t i) {
+    pool.parallel_for(seeds * (setting_count + 1), [&](std::size_t i) {
         const std::size_t s = i / (setting_count + 1), at = i % (setting_count + 1);
         const unsigned seed = static_cast<unsigned>(s + 200);
         network net = trained[s];

@@ -194,7 +194,7 @@ public:
             }
             nibble::epilogue e;
             e.bias = a.bias.value;
-            e.function = l + 1 < layers.size() ? nibble::activation::relu : nibble::activation::none;
+            e.function = l + 1 < layers.size() ? nibble::activation_function::relu : nibble::activation_function::none;
             a.output.resize(x.rows, a.out);
             product_(seen_input(a), seen_weights(a), e, a.output.view());
             input = &a.output;
@@ -339,7 +339,7 @@ public:
                 break;
             }
             // The codes of the next layer's activations; the clamps are ReLU and the greatest of those codes.
-            e.function = nibble::activation::relu;
+            e.function = nibble::activation_function::relu;
             e.output_scale = source_.layers[l + 1].input_scale.value[0];
             e.clamp_high = e.output_scale * static_cast<float>(source_.bits.activations.qmax);
             next_.resize(static_cast<std::size_t>(x.rows * w.n));

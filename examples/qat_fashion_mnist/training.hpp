@@ -1,13 +1,14 @@
 // Training and testing a network on images.
 #pragma once
 
-#include <atomic>
 #include <chrono>
+#include <atomic>
 #include <mutex>
 #include <numeric>
-#include <thread>
 
 #include <unistd.h>
+
+#include <nibble/thread_pool.hpp>
 
 #include "data.hpp"
 #include "network.hpp"
@@ -110,21 +111,6 @@ double accuracy(Network& net, const images& data)
         correct += count_correct(net.forward(x), labels.data());
     }
     return 100.0 * static_cast<double>(correct) / static_cast<double>(data.count);
-}
-
-// job(i) for all i < count, on `threads` threads.
-template <class Job>
-void in_parallel(int threads, std::size_t count, Job job)
-{
-    std::atomic<std::size_t> next {0};
-    std::vector<std::thread> pool;
-    for (int t = 0; t < threads; ++t)
-        pool.emplace_back([&] {
-            for (std::size_t i = next++; i < count; i = next++)
-                job(i);
-        });
-    for (std::thread& t : pool)
-        t.join();
 }
 
 } // namespace perceptron

@@ -7,7 +7,7 @@
 
 int main()
 {
-    constexpr std::ptrdiff_t m = 3, n = 40, k = 128, group = 32;
+    constexpr std::ptrdiff_t m = 3, n = 40, k = 128;
     std::vector<float> w(n * k), x(m * k), bias(n), y(m * n);
     for (std::size_t i = 0; i < w.size(); ++i)
         w[i] = std::sin(0.37f * static_cast<float>(i));
@@ -16,27 +16,14 @@ int main()
     for (std::size_t j = 0; j < bias.size(); ++j)
         bias[j] = 0.1f * static_cast<float>(j);
 
-    // Rounds to the nearest codes, one scale for every 32 weights.
-    nibble::weight_format format;
-    format.kind = nibble::granularity::per_group;
-    format.group_size = group;
-    std::vector<float> scales(n * k / group);
-    std::vector<nibble::int4x2> codes(n * k / 2); // two codes a byte
-    const nibble::quantized_matrix<nibble::int4x2> q {{codes.data(), n, k / 2}, scales};
-    if (nibble::round_to_nearest({w.data(), n, k}, format, q) != nibble::status::ok)
-        return 1;
-
-    // In the order that the kernels read. The bytes may be written to disk: nibble::view_packed takes them again.
-    const auto packed = nibble::packed_weights::make(nibble::matrix_view<const nibble::int4x2>(q.codes), k, nibble::params_of(format, q));
+    // Rounds to the nearest codes, one scale for every 32 weights, and packs them in the order that the kernels read. The bytes may be written
+    // to disk: nibble::view_packed takes them again.
+    const auto packed = nibble::packed_weights::quantize<nibble::int4x2>({w.data(), n, k}, nibble::per_group(32));
     if (!packed) {
         std::printf("%s\n", nibble::to_string(packed.error()));
         return 1;
     }
-    std::vector<std::byte> workspace(nibble::gemm_workspace(m, *packed)); // yours, so that gemm allocates nothing
-    nibble::epilogue e;
-    e.bias = bias;
-    e.function = nibble::activation::relu;
-    const nibble::status s = nibble::gemm<float>({x.data(), m, k}, *packed, e, {y.data(), m, n}, workspace);
+    const nibble::status s = nibble::gemm<float>({x.data(), m, k}, *packed, nibble::bias(bias) | nibble::relu, {y.data(), m, n});
 
     double error = 0, power = 0;
     for (std::size_t i = 0; i < m; ++i)

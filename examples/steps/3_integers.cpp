@@ -12,8 +12,8 @@ int main()
     const std::vector<float> w_scales {0.01f, 0.03f};
     const nibble::static_activations activations {0.02f, 128};
 
-    const auto packed = nibble::packed_weights::make(
-        nibble::matrix_view<const std::int8_t>(w.data(), n, k), k, {nibble::granularity::per_channel, 0, w_scales});
+    const auto packed
+        = nibble::packed_weights::make(nibble::matrix_view<const std::int8_t>(w.data(), n, k), k, nibble::per_channel(w_scales));
     if (!packed)
         return 1;
     std::vector<std::byte> workspace(nibble::gemm_workspace(m, *packed));
@@ -23,12 +23,10 @@ int main()
     nibble::status s = nibble::gemm(from, activations, *packed, {}, nibble::matrix_view<std::int32_t>(sums.data(), m, n), workspace);
     std::printf("exact sums: %d %d\n", sums[0], sums[1]); // 127 * 127 * 2 + 2, -127 * 128 + 127 * 5 + 14
 
-    nibble::epilogue to_u8;
-    to_u8.output_scale = 0.5f;
-    to_u8.output_zero_point = 100;
     std::vector<std::uint8_t> y(n);
     if (s == nibble::status::ok)
-        s = nibble::gemm(from, activations, *packed, to_u8, nibble::matrix_view<std::uint8_t>(y.data(), m, n), workspace);
+        s = nibble::gemm(
+            from, activations, *packed, nibble::to_codes(0.5f, 100), nibble::matrix_view<std::uint8_t>(y.data(), m, n), workspace);
     std::printf("%s: %d %d\n", nibble::to_string(s), y[0], y[1]);
     return s == nibble::status::ok && sums[0] == 32260 && sums[1] == -15607 && y[0] == 113 && y[1] == 81 ? 0 : 1;
 }

@@ -1,4 +1,5 @@
-// nibble: quantized tensor kernels. This header includes all others.
+// nibble: quantized tensor kernels. This header includes all others but the definitions of the results, slow functions of one number at a
+// time, which are in reference/reference.hpp.
 #pragma once
 
 #include "backend/backend.hpp"
@@ -38,7 +39,7 @@
 #include "ptq/outliers.hpp"
 #include "ptq/output_error.hpp"
 #include "ptq/smooth_quant.hpp"
-#include "ptq/weight_format.hpp"
+#include "quantize/weight_format.hpp"
 #include "qat/convert.hpp"
 #include "qat/learned_params.hpp"
 #include "qat/observer.hpp"
@@ -48,15 +49,6 @@
 #include "quantize/one.hpp"
 #include "quantize/quantize.hpp"
 #include "quantize/requantize.hpp"
-#include "reference/fake_quantize.hpp"
-#include "reference/gemm_blocks.hpp"
-#include "reference/k_blocks.hpp"
-#include "reference/microscaling.hpp"
-#include "reference/onnx.hpp"
-#include "reference/quantize.hpp"
-#include "reference/requantize.hpp"
-#include "reference/tflite.hpp"
-#include "reference/tflite_operators.hpp"
 #include "tflite/activations.hpp"
 #include "tflite/activations_int16.hpp"
 #include "tflite/arithmetic.hpp"

@@ -2,15 +2,16 @@
 #include <vector>
 
 #include <nibble/nibble.hpp>
+using namespace nibble;
 
-int main()
+int main() // y = silu(x * transposed w + b)
 {
-    const std::vector<float> x {-1.0f, -0.5f, 0.0f, 0.25f, 0.5f, 0.75f, 1.0f, 1.27f};
-    const std::vector<float> scale {0.01f};
-    std::vector<std::int8_t> q(x.size());
-
-    const nibble::status done
-        = nibble::quantize<std::int8_t>({x.data(), 2, 4}, {nibble::granularity::per_tensor, 0, scale}, {q.data(), 2, 4});
-    std::printf("%s on %s: 1.27 is %d\n", nibble::to_string(done), nibble::to_string(nibble::active_backend()), q[7]);
-    return done == nibble::status::ok && q[7] == 127 ? 0 : 1;
+    constexpr std::ptrdiff_t m = 2, n = 64, k = 128;
+    std::vector<float> x(m * k, 0.5f), w(n * k, 0.25f), b(n, -15.0f), y(m * n);
+    const auto layer = packed_weights::quantize<int4x2>({w.data(), n, k}, per_group(32));
+    if (!layer)
+        return 1;
+    const status s = gemm<float>({x.data(), m, k}, *layer, bias(b) | silu, {y.data(), m, n});
+    std::printf("%s on %s: y[0] is %g\n", to_string(s), to_string(active_backend()), y[0]);
+    return y[0] > 0.72f && y[0] < 0.74f ? 0 : 1; // silu(16 - 15)
 }

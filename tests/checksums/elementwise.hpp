@@ -295,7 +295,7 @@ void quantize_absmax(run& r)
                         for (std::ptrdiff_t c = first; c < end; ++c)
                             store_code(q.data() + i * elements, c,
                                 reference::quantize(x[static_cast<std::size_t>(i * cols + c)],
-                                    valid_scale(float_bits(scale)) ? scale : 1.0f, 0, {}, codes_of<Q>(code_range::narrow)));
+                                    is_positive_finite(scale) ? scale : 1.0f, 0, {}, codes_of<Q>(code_range::narrow)));
                     }
             } else {
                 r.rows(rows, [&](std::ptrdiff_t first, std::ptrdiff_t count) {

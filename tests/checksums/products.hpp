@@ -26,8 +26,8 @@ struct epilogue_data {
 
     epilogue_data(numbers& random, std::ptrdiff_t n, int which)
     {
-        static constexpr activation functions[]
-            = {activation::none, activation::silu, activation::relu, activation::gelu, activation::gelu_tanh};
+        static constexpr activation_function functions[] = {activation_function::none, activation_function::silu, activation_function::relu,
+            activation_function::gelu, activation_function::gelu_tanh};
         e.function = functions[which % 5];
         if (which % 3 != 0) {
             scale = filled<float>(n, [&] { return random.real(-2, 1); });
@@ -174,7 +174,7 @@ void gemm_float(run& r)
 }
 
 // Through a product with one weight a column and the activation 1: what the function makes of every kind of number.
-template <activation F>
+template <activation_function F>
 void activate(run& r)
 {
     numbers random(5);

@@ -1,15 +1,16 @@
 // The data that the checksums are made from, and how an operation is run: what is hashed, with how many threads, in which way.
 #pragma once
 
-#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <thread>
+#include <map>
 #include <type_traits>
 #include <vector>
 
 #include <nibble/nibble.hpp>
+#include <nibble/reference/reference.hpp>
+#include <nibble/thread_pool.hpp>
 
 using namespace nibble;
 
@@ -101,26 +102,6 @@ struct variant {
     bool single_rows, hostile_mode, reference;
 };
 
-struct executor {
-    int threads;
-
-    template <class Function>
-    void parallel_for(std::size_t count, Function&& function) const
-    {
-        std::atomic<std::size_t> next {0};
-        const auto work = [&] {
-            for (std::size_t i = next++; i < count; i = next++)
-                function(i);
-        };
-        std::vector<std::thread> others;
-        for (std::size_t t = 1; t < static_cast<std::size_t>(threads) && t < count; ++t)
-            others.emplace_back(work);
-        work();
-        for (std::thread& other : others)
-            other.join();
-    }
-};
-
 class run {
 public:
     explicit run(const variant& how) : how_(how) {}
@@ -130,10 +111,12 @@ public:
         has_reference = true;
         return how_.reference;
     }
-    executor threads()
+    nibble::thread_pool& threads()
     {
+        // Started once: emulators keep memory for every thread that ever ran.
+        static std::map<int, nibble::thread_pool> pools;
         has_threads = true;
-        return {how_.threads};
+        return pools.try_emplace(how_.threads, static_cast<std::size_t>(how_.threads)).first->second;
     }
     template <class Function>
     void rows(std::ptrdiff_t m, Function function)

@@ -3,8 +3,6 @@
 
 #include <limits>
 
-#include <nibble/reference/tflite_int16.hpp>
-
 #include "images.hpp"
 
 namespace {

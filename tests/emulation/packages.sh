@@ -9,7 +9,7 @@ as_root() {
   elif command -v sudo >/dev/null; then
     sudo "$@"
   else
-    say "needs root for: $*"
+    say "not root, and sudo is missing: cannot run $*"
     return 1
   fi
 }
@@ -23,13 +23,13 @@ index_updated=no
 update_package_index() {
   [ $index_updated = no ] || return 0
   index_updated=yes
-  as_root apt-get update -qq >&2 || say "apt-get update failed, going on with the index at hand"
+  as_root apt-get update -qq >&2 || say "apt-get update failed; using the present package index"
 }
 
 # install_packages NAME...: installs those that are missing; touches neither apt nor the network if none is.
 install_packages() {
   if ! command -v apt-get >/dev/null; then
-    say "no apt-get here; the Debian packages needed are: $*"
+    say "apt-get is missing; install what corresponds to these Debian packages: $*"
     return 1
   fi
   local name missing=()
@@ -37,6 +37,10 @@ install_packages() {
     is_installed "$name" || missing+=("$name")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    say "packages are missing; as root: apt-get install ${missing[*]}"
+    return 1
+  fi
   say "installing ${missing[*]}"
   update_package_index
   local log

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <limits>
 #include <string>
-#include <thread>
 
 using namespace nibble;
 
@@ -669,12 +668,8 @@ TEST_CASE("all floats convert as defined", "[.slow][native]")
             wrong_e5m2 += bad_e5m2;
         }
     };
-    std::vector<std::thread> threads;
-    for (unsigned i = 1; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
-        threads.emplace_back(work);
-    work();
-    for (std::thread& thread : threads)
-        thread.join();
+    thread_pool pool;
+    pool.parallel_for(pool.threads(), [&](std::size_t) { work(); });
     CHECK(refused == 0);
     CHECK(wrong_half == 0);
     CHECK(wrong_bfloat16 == 0);

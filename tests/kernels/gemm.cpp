@@ -4,26 +4,10 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <thread>
 
 using namespace nibble;
 
 namespace {
-
-struct thread_executor {
-    template <class Function>
-    void parallel_for(std::size_t count, Function function) const
-    {
-        std::vector<std::thread> threads;
-        for (std::size_t t = 0; t < 3; ++t)
-            threads.emplace_back([&, t] {
-                for (std::size_t i = t; i < count; i += 3)
-                    function(i);
-            });
-        for (std::thread& thread : threads)
-            thread.join();
-    }
-};
 
 struct weights {
     std::vector<float> scales;
@@ -135,7 +119,7 @@ void compare_dynamic(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::
     check_everywhere<C>(expected, m, n, gemm_workspace(m, placed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const float> rows(a.data(), m, k, a_stride);
         const auto product = [&](auto activations) {
-            return threaded ? gemm(rows, activations, placed, e, c, workspace, thread_executor {})
+            return threaded ? gemm(rows, activations, placed, e, c, workspace, test::three_threads())
                             : gemm(rows, activations, placed, e, c, workspace);
         };
         return reduced    ? product(reduced_range(dynamic_activations {}))
@@ -165,7 +149,7 @@ void compare_static(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, std::i
     check_everywhere<C>(expected, m, n, gemm_workspace(m, *packed), [&](matrix_view<C> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const A> rows(a.data(), m, k);
         const auto product = [&](auto activations) {
-            return threaded ? gemm(rows, activations, *packed, e, c, workspace, thread_executor {})
+            return threaded ? gemm(rows, activations, *packed, e, c, workspace, test::three_threads())
                             : gemm(rows, activations, *packed, e, c, workspace);
         };
         return reduced ? product(reduced_range(s)) : product(s);
@@ -197,7 +181,7 @@ void compare_float(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, const e
     reference::gemm<W, float>({a.data(), m, k}, view, e, matrix_view<float>(expected.data(), m, n));
     check_everywhere<float>(expected, m, n, 0, [&](matrix_view<float> c, span<std::byte> workspace, bool threaded) {
         const matrix_view<const float> rows(a.data(), m, k);
-        return threaded ? gemm(rows, placed, e, c, workspace, thread_executor {}) : gemm(rows, placed, e, c, workspace);
+        return threaded ? gemm(rows, placed, e, c, workspace, test::three_threads()) : gemm(rows, placed, e, c, workspace);
     });
 }
 
@@ -312,7 +296,7 @@ TEST_CASE("7-bit activations: every tail, k in blocks, groups, epilogues")
     compare_static<std::uint8_t, std::int32_t>(29, 70, 2100, 0, false, {}, true);
     compare_dynamic<std::int8_t, float>(29, 20, 130, 32, true, {}, {true}, false, true);
     epilogue e;
-    e.function = activation::relu;
+    e.function = activation_function::relu;
     e.output_scale = 0.013f;
     e.output_zero_point = 3;
     compare_dynamic<std::int8_t, std::int8_t>(29, 37, 64, 0, false, e, {}, true, true);
@@ -462,7 +446,8 @@ TEST_CASE("every epilogue, and what becomes of infinities and zero rows")
         bias[i] = static_cast<float>(i) * 0.3f - 4.0f;
         scale[i] = 0.5f + static_cast<float>(i % 5);
     }
-    for (const activation f : {activation::none, activation::relu, activation::gelu, activation::gelu_tanh, activation::silu})
+    for (const activation_function f : {activation_function::none, activation_function::relu, activation_function::gelu,
+             activation_function::gelu_tanh, activation_function::silu})
         for (const bool poison : {false, true}) {
             epilogue e;
             e.function = f;
@@ -485,10 +470,11 @@ TEST_CASE("activation functions are close to the real ones")
 {
     for (float x = -20.0f; x < 20.0f; x += 0.037f) {
         const double d = x;
-        CHECK(std::fabs(reference::apply(activation::silu, x) - d / (1 + std::exp(-d))) < 3e-7 * (1 + std::fabs(d)));
-        CHECK(std::fabs(reference::apply(activation::gelu, x) - d * 0.5 * (1 + std::erf(d / std::sqrt(2.0)))) < 4e-7 * (1 + std::fabs(d)));
+        CHECK(std::fabs(reference::apply(activation_function::silu, x) - d / (1 + std::exp(-d))) < 3e-7 * (1 + std::fabs(d)));
+        CHECK(std::fabs(reference::apply(activation_function::gelu, x) - d * 0.5 * (1 + std::erf(d / std::sqrt(2.0))))
+              < 4e-7 * (1 + std::fabs(d)));
         const double tanh_form = d * 0.5 * (1 + std::tanh(std::sqrt(2 / 3.14159265358979) * (d + 0.044715 * d * d * d)));
-        CHECK(std::fabs(reference::apply(activation::gelu_tanh, x) - tanh_form) < 4e-7 * (1 + std::fabs(d)));
+        CHECK(std::fabs(reference::apply(activation_function::gelu_tanh, x) - tanh_form) < 4e-7 * (1 + std::fabs(d)));
     }
 }
 

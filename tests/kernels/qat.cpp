@@ -308,7 +308,7 @@ TEST_CASE("a layer in fake quantization with exact sums equals the integer produ
                         bias.push_back(random.real());
                     epilogue e;
                     e.bias = bias;
-                    e.function = affine ? activation::none : activation::relu;
+                    e.function = affine ? activation_function::none : activation_function::relu;
                     e.output_scale = 0.03f * static_cast<float>(l.k) / 30.0f;
                     e.output_zero_point = affine ? 5 : 0;
                     const std::size_t count = static_cast<std::size_t>(l.m * l.n);

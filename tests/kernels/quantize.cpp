@@ -250,7 +250,7 @@ TEST_CASE("the parameters of a range are those that each owner's formula gives")
                 for (const float lo : ends)
                     for (const float hi : ends) {
                         const scale_and_zero_point p = params_of_range(-lo, hi, {how, f, code_range::full, power}, s8);
-                        CHECK(valid_scale(float_bits(p.scale)));
+                        CHECK(is_positive_finite(p.scale));
                         CHECK(p.zero_point >= -128);
                         CHECK(p.zero_point <= 127);
                     }
@@ -322,11 +322,12 @@ TEST_CASE("choose_params covers the range of every granularity, and refuses what
             std::vector<float> scales(count), scratch(choose_params_scratch(s.kind, rows, cols, s.group, s.block_rows));
             std::vector<std::int32_t> zeros(count);
             REQUIRE(choose_params<std::uint8_t>(view, scheme::affine, s.kind, s.group, scales, zeros, scratch, s.block_rows) == status::ok);
-            const params_steps steps = steps_of(s.kind, cols, s.group, s.block_rows);
+            const params_strides strides = strides_of(s.kind, cols, s.group, s.block_rows);
             std::vector<float> low(count, 0.0f), high(count, 0.0f);
             for (std::ptrdiff_t r = 0; r < rows; ++r)
                 for (std::ptrdiff_t c = 0; c < cols; ++c) {
-                    const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + c / steps.group_size * steps.group);
+                    const std::size_t at
+                        = static_cast<std::size_t>(r / strides.block_rows * strides.row + c / strides.group_size * strides.group);
                     low[at] = std::min(low[at], view(r, c));
                     high[at] = std::max(high[at], view(r, c));
                 }
@@ -360,8 +361,8 @@ TEST_CASE("bad arguments name the rule and write nothing")
     CHECK(quantize({x.data(), -2, 4}, {granularity::per_tensor, 0, one}, out) == status::negative_size);
     for (const granularity kind : {granularity::per_group, granularity::per_block})
         for (const std::ptrdiff_t none : {0, -1}) {
-            CHECK((steps_of(kind, 4, none).group_size == 1 && steps_of(kind, 4, none).group == 0));
-            CHECK((steps_of(kind, 4, 2, none).block_rows == 1 && params_count(kind, 2, 4, none) == 0));
+            CHECK((strides_of(kind, 4, none).group_size == 1 && strides_of(kind, 4, none).group == 0));
+            CHECK((strides_of(kind, 4, 2, none).block_rows == 1 && params_count(kind, 2, 4, none) == 0));
         }
     CHECK(q == before);
 }

@@ -186,10 +186,10 @@ void compare_chosen(random_case& c)
         static_cast<code_range>(c.size("range", 0, 2)), c.flag("power of two", 4));
     std::vector<float> low(count, HUGE_VALF), high(count, -HUGE_VALF), scales(count), scratch(2 * count);
     std::vector<std::int32_t> zeros(count);
-    const params_steps steps = steps_of(p.kind, s.cols, p.group_size, p.block_rows);
+    const params_strides strides = strides_of(p.kind, s.cols, p.group_size, p.block_rows);
     for (std::ptrdiff_t r = 0; r < s.rows; ++r)
         for (std::ptrdiff_t i = 0; i < s.cols; ++i) {
-            const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + i / steps.group_size * steps.group);
+            const std::size_t at = static_cast<std::size_t>(r / strides.block_rows * strides.row + i / strides.group_size * strides.group);
             low[at] = std::min(low[at], x.view(r, i));
             high[at] = std::max(high[at], x.view(r, i));
         }

@@ -602,7 +602,7 @@ TEST_CASE("mean over height and width")
     CHECK(tflite::mean({nullptr, 1, 0, 1, 1}, {}, {}, {y.data(), 1, 1}) == status::shape_mismatch);
 }
 
-TEST_CASE("softmax is the real one to within a code")
+TEST_CASE("softmax is the reference, and the real one to within a code")
 {
     test::random random(8);
     for (const float scale : {1.0f / 256.0f, 0.02f, 0.1f, 0.7f, 3.0f}) {
@@ -611,6 +611,10 @@ TEST_CASE("softmax is the real one to within a code")
         for (const std::ptrdiff_t cols : {1, 2, 10, 1001}) {
             std::vector<std::int8_t> x = random_codes(random, 3 * cols), y(x.size());
             REQUIRE(tflite::softmax({x.data(), 3, cols}, *s, {y.data(), 3, cols}, test::reversed_executor {}) == status::ok);
+            std::vector<std::int8_t> defined(y.size());
+            for (std::ptrdiff_t r = 0; r < 3; ++r)
+                reference::softmax_row(x.data() + r * cols, cols, s->multiplier, s->least, defined.data() + r * cols);
+            REQUIRE(y == defined);
             for (std::ptrdiff_t r = 0; r < 3; ++r) {
                 double sum = 0;
                 for (std::ptrdiff_t c = 0; c < cols; ++c)

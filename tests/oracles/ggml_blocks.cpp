@@ -32,8 +32,6 @@ using chunk_function = std::size_t(int, const float*, void*, std::int64_t, std::
 using row_function = void(const float*, void*, std::int64_t);
 using back_function = void(const void*, float*, std::int64_t);
 
-bool is_nan(float x) { return (float_bits(x) & 0x7fffffffu) > 0x7f800000u; } // under -ffast-math, too
-
 struct verdict {
     long blocks = 0, differing = 0;
 };

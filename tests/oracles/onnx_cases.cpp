@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <nibble/nibble.hpp>
+#include <nibble/reference/reference.hpp>
 
 #include "../random.hpp"
 

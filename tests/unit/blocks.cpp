@@ -298,7 +298,7 @@ TEST_CASE("products with blocks equal the reference on every backend")
                         for (std::size_t j = 0; j < bias.size(); ++j)
                             bias[j] = static_cast<float>(j) * 0.03125f - 2.0f;
                         e.bias = bias;
-                        e.function = activation::silu;
+                        e.function = activation_function::silu;
                     }
                     reference::gemm_blocks<std::int8_t, float>(
                         {q.codes.data(), m, k}, q.scales, {}, type, blocks, e, {expected.data(), m, n});

@@ -2,24 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 using namespace nibble;
 
 namespace {
-
-// As many threads as tasks: the result must not show it.
-struct thread_executor {
-    template <class Function>
-    void parallel_for(std::size_t count, Function&& function) const
-    {
-        std::vector<std::thread> threads;
-        for (std::size_t i = 0; i < count; ++i)
-            threads.emplace_back([&function, i] { function(i); });
-        for (std::thread& t : threads)
-            t.join();
-    }
-};
 
 // m rows of k inputs that depend on each other, as those of a real layer do.
 std::vector<float> correlated(std::ptrdiff_t m, std::ptrdiff_t k, std::uint64_t seed)
@@ -147,7 +133,7 @@ TEST_CASE("the Cholesky factor gives the matrix back, at sizes around the block,
                 a[std::size_t(i * k + j)] = h(i, j) + (i == j ? 0.1 : 0.0);
         again = a;
         REQUIRE(cholesky(matrix_view<double>(a.data(), k, k)));
-        REQUIRE(cholesky(matrix_view<double>(again.data(), k, k), thread_executor {}));
+        REQUIRE(cholesky(matrix_view<double>(again.data(), k, k), test::three_threads()));
         double worst = 0;
         for (std::ptrdiff_t i = 0; i < k; ++i)
             for (std::ptrdiff_t j = i; j < k; ++j) {
@@ -310,7 +296,7 @@ TEST_CASE("GPTQ is the same on every backend and executor, survives thin and dea
     for (const backend b : test::usable_backends()) {
         REQUIRE(force_backend(b) == status::ok);
         quantized<uint4x2> q(n, k, f);
-        REQUIRE(gptq(view, h, f, q.to(), o, nullptr, {}, thread_executor {}) == status::ok);
+        REQUIRE(gptq(view, h, f, q.to(), o, nullptr, {}, test::three_threads()) == status::ok);
         CHECK(q == expected);
     }
     REQUIRE(force_backend(best_backend()) == status::ok);
@@ -458,7 +444,7 @@ TEST_CASE("HQQ is its formulas, and never ends above rounding to nearest in its 
             quantized<std::uint8_t> nearest(n, k, g), q(n, k, g), again(n, k, g);
             REQUIRE(round_to_nearest(matrix_view<const float>(layer.data(), n, k), g, nearest.to()) == status::ok);
             REQUIRE(hqq(matrix_view<const float>(layer.data(), n, k), g, q.to()) == status::ok);
-            REQUIRE(hqq(matrix_view<const float>(layer.data(), n, k), g, again.to(), {}, {}, thread_executor {}) == status::ok);
+            REQUIRE(hqq(matrix_view<const float>(layer.data(), n, k), g, again.to(), {}, {}, test::three_threads()) == status::ok);
             CHECK(q == again);
             double before = 0, after = 0;
             const std::vector<float> a = nearest.back(), b = q.back();
@@ -559,7 +545,7 @@ TEST_CASE("the column split is its two products and one sum, bit for bit, and ke
     REQUIRE(split);
     epilogue e;
     e.bias = bias;
-    e.function = activation::relu;
+    e.function = activation_function::relu;
 
     std::vector<float> inner(std::size_t(m * 38)), outer(std::size_t(m * 2)), a(std::size_t(m * n)), b(a.size()), exact(a.size());
     split->gather({x.data(), m, k}, {inner.data(), m, 38}, {outer.data(), m, 2});

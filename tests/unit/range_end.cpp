@@ -12,8 +12,6 @@ namespace {
 
 constexpr float most = std::numeric_limits<float>::max(), infinity = std::numeric_limits<float>::infinity();
 
-bool is_finite(float x) { return (float_bits(x) & 0x7fffffffu) < 0x7f800000u; }
-
 bool is_infinite(double x)
 {
     const double expected = std::numeric_limits<double>::infinity();

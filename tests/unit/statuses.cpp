@@ -54,7 +54,7 @@ TEST_CASE("an int32 output takes no epilogue at all, and says so")
     std::vector<epilogue> refused(9);
     refused[0].bias = scale;
     refused[1].scale = scale;
-    refused[2].function = activation::relu;
+    refused[2].function = activation_function::relu;
     refused[3].clamp_low = 0.0f;
     refused[4].clamp_high = 6.0f;
     refused[5].clamp_low = -1.0f;

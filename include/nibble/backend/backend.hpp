@@ -1,6 +1,6 @@
 // Where kernels run: list the backends, ask which one is active and why, cap or force one.
-// The choice is made once, on first use, and is the newest backend that is compiled in and that the CPU runs, unless the environment
-// variable NIBBLE_BACKEND or force_backend() names another. A name that cannot be used changes nothing and gives a status.
+// nibble chooses once, on first use. It takes the newest backend that is compiled in and that the CPU runs, unless the environment variable
+// NIBBLE_BACKEND or force_backend() names another. A name that cannot be used gives a status and changes nothing.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// Which backends this CPU and its operating system can run: asked of cpuinfo where it is linked (NIBBLE_WITH_CPUINFO), of the CPU
-// itself otherwise. The only file that knows cpuinfo. If nothing can be learnt the answer is scalar, never an abort.
+// Which backends this CPU and its operating system can run. If cpuinfo is linked (NIBBLE_WITH_CPUINFO) it gives the answer, otherwise the
+// CPU itself does. Only this file knows cpuinfo. If nothing can be found out, the answer is scalar, never an abort.
 #pragma once
 
 #include <cstdint>

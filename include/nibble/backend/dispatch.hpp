@@ -2,10 +2,10 @@
 // older one if this build left b out; NAME() is the active backend's. Before including this file, compile the kernels
 // (for_each_backend.hpp) and define
 //   NIBBLE_KERNEL_LIST  the list, as "../FAMILY/kernels/list.inc"
-// It is undefined afterwards. Nothing of a backend runs before the CPU is known: the tables of variants are constants.
+// It is undefined afterwards. The tables of variants are constants, so no code of a backend runs before the CPU has been identified.
 //
-// A kernel is a template whose parameter means nothing, and so are NAME and its table: a template is compiled only where it is used. That
-// is why a program pays only for the kernels that it calls, and why every public function that calls a kernel is a template as well.
+// A kernel is a template whose parameter has no meaning, and so are NAME and its table. A template is compiled only where it is used. So a
+// program pays only for the kernels that it calls, and every public function that calls a kernel is a template as well.
 
 #include "backend.hpp"
 

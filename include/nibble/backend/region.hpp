@@ -1,4 +1,4 @@
-// What a kernel may ask about its target, which backends this build compiles, and how a region of another target opens and closes.
+// Macros: what a kernel may ask about its target, which backends this build compiles, and what opens and closes a region of another target.
 #pragma once
 
 #include "../core/config.hpp"

@@ -1,18 +1,17 @@
-// Matrices of floats to and from ggml's quantized types, as they stand in GGUF files.
+// Matrices of floats to and from ggml's quantized types, as GGUF files store them.
 //   quantize_blocks     floats -> blocks, with or without an importance for each column (an "imatrix")
-//   dequantize_blocks   blocks -> floats; f32, f16 and bf16 are read, too
+//   dequantize_blocks   blocks -> floats; also reads f32, f16 and bf16
 //   check_blocks        whether scales in blocks from elsewhere are finite
-// Types: q4_0, q4_1, q5_0, q5_1, q8_0, q8_1, q2_K, q3_K, q4_K, q5_K, q6_K, q8_K, iq4_nl, iq4_xs, mxfp4, nvfp4, tq1_0, tq2_0,
-// q1_0, q2_0.
-// The bytes are ggml's: see reference/blocks.hpp, which defines them. A row's blocks depend on that row alone, so that rows may be
-// quantized in any portions and by any number of threads.
+// Types: q4_0, q4_1, q5_0, q5_1, q8_0, q8_1, q2_K, q3_K, q4_K, q5_K, q6_K, q8_K, iq4_nl, iq4_xs, mxfp4, nvfp4, tq1_0, tq2_0, q1_0, q2_0.
+// The bytes are ggml's; reference/blocks.hpp defines them. A row's blocks depend on that row alone, so rows may be quantized in any
+// portions and by any number of threads.
 #pragma once
 
 #include "../core/fp_mode.hpp"
 #include "../core/importance.hpp"
 #include "../core/view.hpp"
-#include "../reference/k_blocks.hpp"
 #include "blocks.kernels.hpp"
+#include "encode.hpp"
 
 NIBBLE_BEGIN
 namespace detail {
@@ -22,26 +21,14 @@ inline status check_block_type(ggml_type type) noexcept
     return !is_known(type) ? status::ggml_type_unknown : !is_quantizable(type) ? status::ggml_type_unsupported : status::ok;
 }
 
-template <class Lazy = void>
-inline void search_scales(reference::search_kind kind, const block_search_args& args) noexcept
-{
-    switch (kind) {
-    case reference::search_kind::symmetric: return kernels::search_symmetric()(args);
-    case reference::search_kind::descent: return kernels::search_descent()(args);
-    case reference::search_kind::affine: return kernels::search_affine()(args);
-    case reference::search_kind::iq4: return kernels::search_iq4()(args);
-    case reference::search_kind::none: return;
-    }
-}
-
 inline bool all_finite(const float* x, std::ptrdiff_t n) noexcept
 {
     std::uint32_t top = 0;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-        const std::uint32_t magnitude = float_bits(x[i]) & 0x7fffffffu;
-        top = magnitude > top ? magnitude : top;
+        const std::uint32_t magnitude = magnitude_bits(x[i]);
+        top = larger(magnitude, top);
     }
-    return top < 0x7f800000u;
+    return top < infinity_bits;
 }
 
 /// 1, or the power of two that brings the greatest importance to about 1: the search's sums of floats must not leave their range.
@@ -49,9 +36,23 @@ inline float importance_unit(span<const float> importance) noexcept
 {
     float most = 0.0f;
     for (const float& x : importance)
-        most = x > most ? x : most;
+        most = larger(x, most);
     const int exponent = exponent_of(most);
     return exponent >= -30 && exponent <= 30 ? 1.0f : static_cast<float>(two_to_the(exponent < -127 ? 127 : -exponent));
+}
+
+/// f32, f16 and bf16.
+inline void widen_row(ggml_type type, const std::byte* in, std::ptrdiff_t n, float* x) noexcept
+{
+    if (type == ggml_type::f32) {
+        std::memcpy(x, in, static_cast<std::size_t>(n) * sizeof(float));
+        return;
+    }
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        std::uint16_t bits = 0;
+        std::memcpy(&bits, in + 2 * i, 2);
+        x[i] = type == ggml_type::f16 ? to_float(half {bits}) : to_float(bfloat16 {bits});
+    }
 }
 
 } // namespace detail
@@ -89,8 +90,8 @@ inline status quantize_blocks(ggml_type type, matrix_view<const float> x, span<s
     const float unit = detail::importance_unit(importance);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         detail::with_block(type, [&](auto block) noexcept {
-            reference::quantize_row<decltype(block)>(x.row(r), x.cols, importance.empty() ? nullptr : importance.data(),
-                out.data() + static_cast<std::size_t>(r) * row_bytes, detail::search_scales<Lazy>, unit);
+            detail::encode_row<Lazy, decltype(block)>(x.row(r), x.cols, importance.empty() ? nullptr : importance.data(),
+                out.data() + static_cast<std::size_t>(r) * row_bytes, unit);
         });
     return status::ok;
 }
@@ -114,7 +115,7 @@ inline status dequantize_blocks(ggml_type type, span<const std::byte> blocks, ma
     for (std::ptrdiff_t r = 0; r < x.rows; ++r) {
         const std::byte* from = blocks.data() + static_cast<std::size_t>(r) * row_bytes;
         if (plain)
-            reference::widen_row(type, from, x.cols, x.row(r));
+            detail::widen_row(type, from, x.cols, x.row(r));
         else
             kernels::dequantize_ggml()({type, from, x.cols, x.row(r)});
     }

@@ -1,5 +1,5 @@
 // The codebooks of dequantize_codebook.hpp: ggml's, 2 bits a number (3 in iq3), the first number lowest.
-// `oracle_ggml_codebooks LIBGGML_BASE --tables` finds them out by asking ggml what each index stands for, and prints what is below.
+// `oracle_ggml_codebooks LIBGGML_BASE --tables` asks ggml what each index means, and prints the tables below.
 //   iq2_xxs, iq2_xs, iq2_s   0, 1, 2: 8, 25, 43
 //   iq3_xxs                  0 ... 7: 4, 12, 20, 28, 36, 44, 52, 62
 //   iq3_s                    0 ... 7: 1, 3, ... 15

@@ -1,6 +1,6 @@
-// Compact panels: blocks as packed weights keep them, in about as many bits as the file has. A panel holds one section for every block of
-// columns, of 16 channels:
-//   steps       what the step of each group is computed from, and the group minimum in types that have one:
+// Compact panels: how packed weights keep blocks, in about as many bits as the file has. A panel holds 16 channels, with one section for
+// every block of columns:
+//   steps       what the step (scale) of each group is computed from, and the group minimum in types that have one:
 //                 products   16 halves d, 16 halves -dmin; then one factor (int8) of 16 channels for each group, then those of the minimums
 //                 halves     for each group 16 halves; 16 more with a minimum
 //                 bfloat16   for each group 16
@@ -10,8 +10,8 @@
 //                 4 bits     of vector q / 2:  4 (q % 2) and up
 //                 2 bits     of vector q / 4:  2 (q % 4) and up
 //                 1 bit      q
-// One row is multiplied from here (gemm/kernels/gemv_blocks.inl); for more rows kernels write sections out as plain panels have them,
-// into the first cache (gemm/kernels/expand_blocks.inl).
+// One row is multiplied straight from these bytes (gemm/kernels/gemv_blocks.inl). For more rows, kernels first write sections out in the
+// form of plain panels, into the first-level cache (gemm/kernels/expand_blocks.inl).
 #pragma once
 
 #include "decode.hpp"

@@ -1,6 +1,6 @@
 // What the codes of a block mean:
 //   x = integer * step             or, in types with a minimum, and rounded twice,   x = integer * step + minimum
-// with one step and minimum for each group of columns. These integers and steps are what products with blocks are computed from.
+// with one step (scale) and one minimum for each group of columns. Products with blocks compute with these integers and steps.
 #pragma once
 
 #include <type_traits>
@@ -18,7 +18,7 @@ struct decoded_block {
 
 /// Columns that share a step.
 template <class Block>
-inline constexpr int block_group = block_traits<Block>::elements > 32 ? 32 : block_traits<Block>::elements;
+inline constexpr int block_group = smaller<int>(block_traits<Block>::elements, 32);
 template <>
 inline constexpr int block_group<block_nvfp4> = 16;
 template <>

@@ -1,8 +1,8 @@
-// Blocks of the types whose codes are entries of a codebook, back to floats; nibble does not quantize to them. The tables take 9 KB, hence
-// this header is not in nibble.hpp.
+// Blocks of the types whose codes are entries of a codebook, back to floats. nibble does not quantize to them. The tables take 9 KB, so
+// nibble.hpp does not include this header.
 //   x = d * scale * entry[j] * sign          iq2_xxs, iq2_xs, iq2_s (8 numbers an entry, of 8, 25 and 43), iq3_xxs, iq3_s (4)
 //   x = d * scale * (entry[j] +- 1/8)        iq1_s, iq1_m (8, of -1, 0 and 1)
-// No product is rounded: a half's 11 bits, 5 of a scale and 6 of an entry fit a float. So the floats are ggml's.
+// No product is rounded, because a half's 11 bits, 5 of a scale and 6 of an entry fit a float. So the floats are ggml's.
 #pragma once
 
 #include "../core/fp_mode.hpp"

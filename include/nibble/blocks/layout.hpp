@@ -1,8 +1,8 @@
-// The blocks of ggml's quantized types as they stand in GGUF files: fields in their order, without padding, little-endian. Between a block
-// and plain numbers stand codes, one byte each, in the order of the columns:
-//   pack(codes, block)     stores codes; scales are the quantizer's business
+// The blocks of ggml's quantized types as GGUF files store them: fields in their order, without padding, little-endian. Codes are the form
+// between a block and plain numbers: one byte each, in the order of the columns.
+//   pack(codes, block)     stores codes; the quantizer stores the scales
 //   unpack(block, codes)   the inverse
-// What a code means is in reference/blocks.hpp and reference/k_blocks.hpp. Scales of two parts have their own functions below.
+// reference/blocks.hpp and reference/k_blocks.hpp define what a code means. Scales of two parts have their own functions below.
 #pragma once
 
 #include <cstdint>
@@ -137,7 +137,7 @@ NIBBLE_BLOCKS
 
 /// The values of IQ4_NL's and IQ4_XS's codes.
 inline constexpr std::int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-/// Twice the values of MXFP4's and NVFP4's codes; code 8, the negative zero, is written by nobody.
+/// Twice the values of MXFP4's and NVFP4's codes; code 8 (negative zero) is never written.
 inline constexpr std::int8_t fp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 NIBBLE_END_TYPES

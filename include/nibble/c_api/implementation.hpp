@@ -18,9 +18,10 @@ struct nibble_weights {
 NIBBLE_BEGIN
 namespace c_api {
 
-static_assert(static_cast<int>(status::ok) == NIBBLE_OK && static_cast<int>(activation::relu) == NIBBLE_RELU
-                  && static_cast<int>(activation::gelu) == NIBBLE_GELU && static_cast<int>(activation::gelu_tanh) == NIBBLE_GELU_TANH
-                  && static_cast<int>(activation::silu) == NIBBLE_SILU,
+static_assert(static_cast<int>(status::ok) == NIBBLE_OK && static_cast<int>(activation_function::relu) == NIBBLE_RELU
+                  && static_cast<int>(activation_function::gelu) == NIBBLE_GELU
+                  && static_cast<int>(activation_function::gelu_tanh) == NIBBLE_GELU_TANH
+                  && static_cast<int>(activation_function::silu) == NIBBLE_SILU,
     "nibble.h has the numbers of nibble's enumerations");
 
 struct executor {
@@ -218,7 +219,7 @@ NIBBLE_C_API nibble_status nibble_multiply(const nibble_weights* weights, const 
         return c_api::number(status::option_invalid);
     epilogue e;
     e.bias = {bias, bias == nullptr ? 0 : static_cast<std::size_t>(n)};
-    e.function = static_cast<activation>(function);
+    e.function = static_cast<activation_function>(function);
     return c_api::number(gemm(matrix_view<const float>(x, m, k, x_stride), weights->view, e, matrix_view<float>(y, m, n, y_stride),
         span<std::byte>(static_cast<std::byte*>(workspace), workspace_size), c_api::executor {threads}));
 }

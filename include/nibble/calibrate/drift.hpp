@@ -1,9 +1,9 @@
-// Is the calibration data what deployment sees? Two observers of one layer are held against each other.
+// Is the calibration data what deployment sees? These functions compare two observers of one layer.
 //   distance   the greatest difference of the two cumulative distributions (Kolmogorov and Smirnov), in the wider of the two sets of bins
-//   outside    the share of deployment's values in bins beyond calibration's least and greatest value: they are clipped
+//   outside    the share of deployment's values in bins beyond calibration's least and greatest value; these values are clipped
 //   growth     deployment's greatest magnitude / calibration's
-// A layer has moved if distance is more than its limit and what chance gives at 1 % (1.63 sqrt((n + m) / (n m))), or outside is more than
-// its limit, or growth is not within [1 / limit, limit]; a channel by its growth alone.
+// A layer has moved if distance is above both its limit and what chance gives at 1 % (1.63 sqrt((n + m) / (n m))), if outside is above its
+// limit, or if growth is not within [1 / limit, limit]. A channel has moved by its growth alone.
 #pragma once
 
 #include <cstring>
@@ -45,7 +45,7 @@ namespace detail {
 inline double reach_of(const min_max_observer& o) noexcept
 {
     const value_range r = o.range();
-    return static_cast<double>(r.high > -r.low ? r.high : -r.low);
+    return static_cast<double>(larger(r.high, -r.low));
 }
 
 inline double growth_of(const min_max_observer& calibration, const min_max_observer& now) noexcept
@@ -77,7 +77,7 @@ inline drift compare(const histogram_observer& calibration, const histogram_obse
         below_before += before.count(i);
         below_after += after.count(i);
         const double apart = std::fabs(static_cast<double>(below_before) / n - static_cast<double>(below_after) / m);
-        d.distance = apart > d.distance ? apart : d.distance;
+        d.distance = larger(apart, d.distance);
         if (before.bin_begin(i + 1) <= static_cast<double>(before.values().low)
             || before.bin_begin(i) > static_cast<double>(before.values().high))
             outside += after.count(i);

@@ -1,4 +1,4 @@
-// exact_sum: a sum that no order and no division of the work can change, since nothing is rounded.
+// exact_sum: a sum without rounding. It does not depend on the order of the terms or on how the work is divided.
 #pragma once
 
 #include <cmath>

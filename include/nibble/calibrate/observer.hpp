@@ -1,13 +1,13 @@
-// Observers: what has been seen of a tensor, so that its quantization parameters can be chosen (range.hpp).
+// Observers collect what has been seen of a tensor. range.hpp chooses quantization parameters from it.
 //   min_max_observer         the least and the greatest value; one a channel with observe_rows or observe_columns
 //   moving_average_observer  of each batch's least and greatest value: low += averaging (low of the batch - low), bit for bit PyTorch's
 //                            MovingAverageMinMaxObserver, also where its difference overflows
 //   histogram_observer       4096 bins of equal width over [-2^e, 2^e)
 //   column_statistics        sums of x, |x| and x^2 without any rounding: mean, magnitude (AWQ) and importance (imatrix, GPTQ's diagonal)
-// All but the moving average can be merged: the merged observer equals one that saw all data, bit for bit, however the data was divided and
-// in whatever order. For the histogram that holds since 2^e is the least power of two above all values: it grows by merging pairs of bins.
-// NaN and infinities are counted and otherwise passed over; a null span holds nothing. An observer belongs to one thread; give each thread
-// its own and merge.
+// All but the moving average can be merged. The merged observer equals one that saw all data, bit for bit, however the data was divided and
+// in any order. This holds for the histogram too: 2^e is the least power of two above all values, and it grows by merging pairs of bins.
+// NaN and infinities are counted and otherwise ignored. A null span holds nothing. An observer belongs to one thread: give each thread its
+// own, then merge.
 #pragma once
 
 #include <cmath>
@@ -32,12 +32,6 @@ NIBBLE_END_TYPES
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
-namespace detail {
-
-NIBBLE_INLINE std::uint32_t magnitude_bits(float x) noexcept { return float_bits(x) & 0x7fffffffu; }
-
-} // namespace detail
-
 struct min_max_observer {
     float low = std::numeric_limits<float>::max(), high = std::numeric_limits<float>::lowest(); ///< as they are while count is 0
     std::uint64_t count = 0;                                                                    ///< finite values
@@ -45,14 +39,14 @@ struct min_max_observer {
 
     void observe(float x) noexcept
     {
-        const std::uint32_t magnitude = detail::magnitude_bits(x);
-        if (magnitude >= 0x7f800000u) {
-            ++(magnitude == 0x7f800000u ? infinities : nans);
+        const std::uint32_t magnitude = magnitude_bits(x);
+        if (magnitude >= infinity_bits) {
+            ++(magnitude == infinity_bits ? infinities : nans);
             return;
         }
         x = magnitude == 0 ? 0.0f : x; // of two zeros either could be the least
-        low = x < low ? x : low;
-        high = x > high ? x : high;
+        low = smaller(x, low);
+        high = larger(x, high);
         ++count;
     }
     void observe(span<const float> x) noexcept
@@ -65,8 +59,8 @@ struct min_max_observer {
     }
     void merge(const min_max_observer& other) noexcept
     {
-        low = other.low < low ? other.low : low;
-        high = other.high > high ? other.high : high;
+        low = smaller(other.low, low);
+        high = larger(other.high, high);
         count += other.count;
         nans += other.nans;
         infinities += other.infinities;
@@ -157,7 +151,7 @@ public:
             const default_fp_mode mode;
             const double scale = std::ldexp(static_cast<double>(half), -exponent_);
             for (const float& v : x)
-                if (detail::magnitude_bits(v) < 0x7f800000u)
+                if (is_finite(v))
                     ++counts_[half + static_cast<std::ptrdiff_t>(std::floor(static_cast<double>(v) * scale))];
         }
         values_.merge(seen);
@@ -184,7 +178,7 @@ public:
     {
         if (exponent <= exponent_)
             return;
-        const int shift = exponent - exponent_ < 12 ? exponent - exponent_ : 12;
+        const int shift = smaller(exponent - exponent_, 12);
         std::uint64_t grown[bins] = {};
         for (std::ptrdiff_t i = 0; i < bins; ++i)
             grown[half + ((i - half) >> shift)] += counts_[i];
@@ -225,7 +219,7 @@ private:
     /// The least exponent with all magnitudes below 2^exponent.
     static int exponent_for(const min_max_observer& v) noexcept
     {
-        const std::uint32_t low = detail::magnitude_bits(v.low), high = detail::magnitude_bits(v.high), most = low > high ? low : high;
+        const std::uint32_t low = magnitude_bits(v.low), high = magnitude_bits(v.high), most = larger(low, high);
         return most == 0 ? least_exponent : exponent_of(float_from_bits(most)) + 1;
     }
 
@@ -241,7 +235,7 @@ struct column_statistics {
     void observe(float x) noexcept
     {
         values.observe(x);
-        if (detail::magnitude_bits(x) >= 0x7f800000u)
+        if (!is_finite(x))
             return;
         const double v = static_cast<double>(x);
         sum.add(v);

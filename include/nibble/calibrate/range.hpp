@@ -1,13 +1,13 @@
 // The range [low, high] to quantize, from a histogram; params_of_range (quantize/params.hpp) makes scale and zero point of it.
 //   min_max                 values().range()
-//   percentile_range        what holds `percent` of the values: as many are cut off below as above, or, symmetric, by magnitude
+//   percentile_range        holds `percent` of the values: as many are cut off below as above or, if symmetric, the largest magnitudes
 //   squared_error_range     the part * [low, high], part = 1, 1 - 1 / steps ..., with the least mean squared error of quantizing the
 //                           bins' centres
 //   least_squares_range     PyTorch's HistogramObserver: cuts quantiles of 1e-5 from the longer side while the L2 error of uniform bins
 //                           falls
 //   entropy_range           TensorRT (Migacz, 2017): the magnitude whose `levels`-level histogram has the least KL divergence, smoothed
 //                           as onnxruntime does: 1e-4 for empty bins
-// calibration_missing if the histogram is empty.
+// An empty histogram gives calibration_missing.
 #pragma once
 
 #include "../core/math.hpp"
@@ -31,7 +31,7 @@ struct binned_values {
 inline value_range within(const min_max_observer& seen, double low, double high) noexcept
 {
     const float l = static_cast<float>(low), h = static_cast<float>(high);
-    return {l > seen.low ? l : seen.low, h < seen.high ? h : seen.high};
+    return {larger(l, seen.low), smaller(h, seen.high)};
 }
 
 /// The L2 error of bins [start, end] quantized to `levels` bins of equal width, each at its centre, the values uniform within a bin:
@@ -44,7 +44,7 @@ inline double uniform_error(const binned_values& b, std::ptrdiff_t start, std::p
     const auto cubes = [](double from, double to) noexcept { return strict_math::fma(to * to, to, -(from * from * from)) / 3; };
     const auto level_of = [&](double at) noexcept {
         const double level = std::floor(at / level_width);
-        return level < 0.0 ? 0.0 : level > levels - 1 ? levels - 1.0 : level;
+        return clamped(level, 0.0, levels - 1.0);
     };
     double error = 0;
     for (std::ptrdiff_t i = 0; i < b.bins; ++i) {

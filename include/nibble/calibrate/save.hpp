@@ -1,10 +1,10 @@
-// Observers as bytes, to be kept with a model, merged with those of another process, or held against those of deployment (drift.hpp).
+// Observers as bytes: to keep with a model, to merge with those of another process, or to compare with those of deployment (drift.hpp).
 // Little-endian:
 //   "nibbleob"   u32 layout (1)   u32 kind   u64 observers   u64 bytes of the label   the label: what the data was, in UTF-8
 //   min_max             f32 low, f32 high, u64 count, nans, infinities
 //   histogram           the same, i32 exponent, u32 0, u64 [4096]
 //   column_statistics   the same as min_max, then 3 sums of 24 i64: of x, |x| and x^2
-// load() takes the bytes of anybody: it checks every number against the others before it believes them.
+// load() takes untrusted bytes: it checks every number against the others before it uses them.
 #pragma once
 
 #include "observer.hpp"
@@ -65,7 +65,7 @@ struct saved_observer<min_max_observer> {
         at.take(ends, 2);
         at.take(counts, 3);
         const min_max_observer empty;
-        if (magnitude_bits(ends[0]) >= 0x7f800000u || magnitude_bits(ends[1]) >= 0x7f800000u)
+        if (!is_finite(ends[0]) || !is_finite(ends[1]))
             return status::observers_damaged;
         // Sums of three loads of 2^62 values still fit 64 bits.
         for (const std::uint64_t count : counts)

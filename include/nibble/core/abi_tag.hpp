@@ -1,5 +1,5 @@
-// NIBBLE_ABI_TAG: a namespace name that spells which instruction sets this translation unit is compiled for. Two files built with
-// different -m flags then never share a function, so that baseline code cannot end up calling a copy with AVX in it.
+// NIBBLE_ABI_TAG: a namespace name that holds the instruction sets for which this translation unit is compiled. Two files built with
+// different -m flags then never share a function, so baseline code cannot end up calling a copy with AVX in it.
 #pragma once
 
 // clang-format off

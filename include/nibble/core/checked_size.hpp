@@ -1,7 +1,7 @@
-// Sizes that follow from a caller's numbers, without overflow. One rule for all of nibble:
-//   a size that does not fit std::ptrdiff_t   is size_overflow where a status is returned, SIZE_MAX where std::size_t is, and PTRDIFF_MAX
-//                                             where std::ptrdiff_t is; no memory is as large, so that no buffer satisfies it
-//   a matrix or tensor without elements       is refused, too, if its other sizes alone do not fit: a size of 0 counts as 1 in that check
+// Sizes computed from a caller's numbers, without overflow. All of nibble follows one rule:
+//   a size that does not fit std::ptrdiff_t   becomes size_overflow in functions that return a status, SIZE_MAX in those that return
+//                                             std::size_t, and PTRDIFF_MAX in those that return std::ptrdiff_t; no buffer is as large
+//   a matrix or tensor without elements       is refused too if its other sizes do not fit: a size of 0 counts as 1 in that check
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// One code of a row whose elements hold one, two or four codes a byte, the first lowest.
+// Reads and writes one code of a row. An element of the row holds one, two or four codes; the first is in the lowest bits.
 #pragma once
 
 #include <cstddef>

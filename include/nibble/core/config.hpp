@@ -1,12 +1,12 @@
-// Version, compiler support and the namespaces that everything of nibble lives in. Macros a user may define before including nibble:
+// Version, compiler support and the namespaces of nibble. A user may define these macros before including nibble:
 //   NIBBLE_NO_XSIMD       leave xsimd out: only the scalar backend is compiled
 //   NIBBLE_SCALAR_ONLY    compile the scalar backend only (fast builds, odd compilers)
-//   NIBBLE_ALLOW_SLOW     no warning where kernels are compiled without optimization
+//   NIBBLE_ALLOW_SLOW     do not warn if kernels are compiled without optimization
 //   NIBBLE_NO_AVX512      leave the AVX-512 backends out
 //   NIBBLE_WITH_CPUINFO   ask the cpuinfo library which backends the CPU runs; link it (the CMake target does)
-//   NIBBLE_EXTERN_KERNELS only declare the kernels. One source file of the program, built with the same flags, defines
-//                         NIBBLE_DEFINE_KERNELS as well, includes nibble.hpp and pays for compiling them; or several files share them,
-//                         each kernel defined in one (cmake/kernels)
+//   NIBBLE_EXTERN_KERNELS only declare the kernels. One source file of the program, built with the same flags, also defines
+//                         NIBBLE_DEFINE_KERNELS, includes nibble.hpp and so compiles them. Or several files share the kernels, each
+//                         defined in one of them (cmake/kernels)
 #pragma once
 
 #define NIBBLE_VERSION_MAJOR 0

@@ -1,6 +1,7 @@
 // Threads belong to the caller. An executor is anything with
-//   parallel_for(std::size_t count, Function function)   which calls function(i) once for every i < count, in any order, on any threads,
-// and returns when all calls have. Results never depend on it. tests/kernels/gemm.cpp has one over std::thread.
+//   parallel_for(std::size_t count, Function function)
+// which calls function(i) once for every i < count, in any order and on any threads, and returns when all calls have returned. Results
+// never depend on it. thread_pool.hpp has one; examples/steps/7_executors.cpp has others.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// The caller's floating-point mode must not change results: kernels and references run in round-to-nearest with subnormals kept.
+// The caller's floating-point mode must not change results. Kernels and references run in round-to-nearest and keep subnormals.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Importance: how much an error in a column matters, one float for each: the mean square of what the column is multiplied with (llama.cpp's
-// imatrix, the diagonal of GPTQ's H), or any other weight. Ratios alone count.
+// Importance says how much an error in a column matters, with one float for each column. It is the mean square of what the column is
+// multiplied with (llama.cpp's imatrix, the diagonal of GPTQ's H), or any other weight. Only ratios matter.
 #pragma once
 
 #include <cmath>
@@ -18,10 +18,9 @@ inline status check_importance(span<const float> importance) noexcept
         return s;
     bool negative = false;
     for (const float& x : importance) {
-        const std::uint32_t bits = float_bits(x);
-        if ((bits & 0x7fffffffu) >= 0x7f800000u)
+        if (!is_finite(x))
             return status::not_finite;
-        negative = negative || bits > 0x80000000u;
+        negative = negative || float_bits(x) > 0x80000000u;
     }
     return negative ? status::importance_invalid : status::ok;
 }
@@ -44,7 +43,7 @@ inline void importance_of_all(const MeanSquare& mean_square, span<float> out) no
     double most = 0;
     for (std::size_t i = 0; i < out.size(); ++i) {
         const double x = mean_square(i);
-        most = x > most ? x : most;
+        most = larger(x, most);
     }
     int exponent = 1;
     (void)std::frexp(most, &exponent);

@@ -1,5 +1,5 @@
 // Logarithm, exponential and power in double that give the same bits on every machine and compiler, unlike those of the C library.
-// Calibration and evaluation use them, so that a KL divergence is one number for everybody. Relative error: log and exp below 1e-15.
+// Calibration and evaluation use them, so a KL divergence is the same number everywhere. The relative error of log and exp is below 1e-15.
 #pragma once
 
 #include <cmath>
@@ -44,7 +44,7 @@ inline double portable_exp(double x) noexcept
 {
     if (!(x >= -708.0))
         return x < -708.0 ? 0.0 : x;
-    const double bounded = x < 710.0 ? x : 710.0, n = std::nearbyint(bounded * 1.4426950408889634);
+    const double bounded = smaller(x, 710.0), n = std::nearbyint(bounded * 1.4426950408889634);
     double r = strict_math::fma(n, -0.6931471803691238, bounded);
     r = strict_math::fma(n, -1.9082149292705877e-10, r);
     double p = 1.0;

@@ -1,4 +1,4 @@
-// aligned_buffer: memory owned by the convenience types. Kernels never allocate.
+// aligned_buffer: the memory that convenience types own. Kernels never allocate.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Floating-point formats of 8, 6 and 4 bits as plain values, and their exact conversions, which work on bits: no floating-point mode and
-// no compiler flag can change them.
+// Floating-point formats of 8, 6 and 4 bits as plain values, and their exact conversions. Conversions work on bits, so no floating-point
+// mode and no compiler flag changes them.
 //
 //                    bits s-e-f  bias  least    largest  infinity  NaN
 //   float8_e4m3      1-4-3       7     2^-9     448      no        0x7f, 0xff      (OCP E4M3, ONNX FLOAT8E4M3FN)
@@ -12,10 +12,10 @@
 //   float8_e8m0      0-8-0       127   2^-127   2^127    no        0xff            (a scale: 2^(bits - 127), neither sign nor zero)
 //   nf4              a code of the 16 NormalFloat values of QLoRA in [-1, 1]
 //
-// Float to minifloat rounds to nearest, ties to even, and keeps the sign of zero. What is too large after rounding, infinity included,
-// becomes the largest value, or, under overflow::to_infinity_or_nan, infinity where the format has one and NaN where it has not (ONNX
-// Cast with and without saturate). NaN becomes 0x7f with its sign; in a format without NaN the positive largest value, as in ONNX.
-// Every NaN code becomes the float NaN 0x7fc00000 with its sign.
+// Float to minifloat rounds to nearest, ties to even, and keeps the sign of zero. A number that is too large after rounding, or infinite,
+// becomes the largest value. Under overflow::to_infinity_or_nan it becomes infinity, or NaN in a format without infinity (ONNX Cast with
+// and without saturate). NaN becomes 0x7f with its sign. In a format without NaN it becomes the positive largest value, as in ONNX. Every
+// NaN code becomes the float NaN 0x7fc00000 with its sign.
 #pragma once
 
 #include <cstddef>
@@ -153,8 +153,8 @@ NIBBLE_INLINE T to_minifloat(float x, overflow rule = overflow::saturate, ties t
 {
     constexpr int drop = 23 - T::fraction_bits, least_exponent = 128 - T::bias;
     constexpr std::uint32_t max_code = static_cast<std::uint32_t>(T::max_code), sign_bit = static_cast<std::uint32_t>(T::sign_bit);
-    const std::uint32_t u = float_bits(x), sign = u >> 31 ? sign_bit : 0, magnitude = u & 0x7fffffffu, even = tie == ties::to_even;
-    if (magnitude > 0x7f800000u)
+    const std::uint32_t u = float_bits(x), sign = u >> 31 ? sign_bit : 0, magnitude = magnitude_bits(x), even = tie == ties::to_even;
+    if (magnitude > infinity_bits)
         return T {static_cast<std::uint8_t>(T::has_nan ? sign | 0x7fu : max_code)};
     const int exponent = static_cast<int>(magnitude >> 23);
     std::uint32_t code = 0;
@@ -177,8 +177,10 @@ NIBBLE_INLINE float to_float(minifloat<E, F, B, I, N> x) noexcept
     using T = minifloat<E, F, B, I, N>;
     const std::uint32_t sign = x.bits & static_cast<std::uint32_t>(T::sign_bit) ? 0x80000000u : 0;
     std::uint32_t code = x.bits & (static_cast<std::uint32_t>(T::sign_bit) - 1u);
+    if (I && code == static_cast<std::uint32_t>(T::max_code) + 1u)
+        return float_from_bits(sign | infinity_bits);
     if (code > static_cast<std::uint32_t>(T::max_code))
-        return float_from_bits(sign | (I && code == static_cast<std::uint32_t>(T::max_code) + 1u ? 0x7f800000u : 0x7fc00000u));
+        return float_from_bits(sign | quiet_nan_bits);
     if (code >> F != 0)
         return float_from_bits(sign | (code + (static_cast<std::uint32_t>(127 - B) << F)) << (23 - F));
     if (code == 0)
@@ -209,8 +211,8 @@ NIBBLE_INLINE T to_fnuz_float(float x, overflow rule = overflow::saturate) noexc
     // Half way from the largest value to the next power of two, where ties to even go to the latter.
     constexpr std::uint32_t too_large
         = static_cast<std::uint32_t>(127 + F::max_exponent) << 23 | ((1u << (F::fraction_bits + 1)) - 1u) << (22 - F::fraction_bits);
-    const std::uint32_t magnitude = float_bits(x) & 0x7fffffffu;
-    if (magnitude > 0x7f800000u || (rule != overflow::saturate && magnitude >= too_large))
+    const std::uint32_t magnitude = magnitude_bits(x);
+    if (magnitude > infinity_bits || (rule != overflow::saturate && magnitude >= too_large))
         return T {T::nan_code};
     const std::uint8_t code = to_minifloat<F>(x).bits;
     return T {code == T::nan_code ? std::uint8_t {0} : code};
@@ -225,25 +227,25 @@ NIBBLE_INLINE float to_float(fnuz_float<E, F, B> x) noexcept
 /// Of |x|, clamped to [2^-127, 2^127]; NaN and infinity give NaN.
 NIBBLE_INLINE float8_e8m0 to_float8_e8m0(float x, e8m0_rounding rounding) noexcept
 {
-    const std::uint32_t magnitude = float_bits(x) & 0x7fffffffu;
-    if (magnitude >= 0x7f800000u)
+    const std::uint32_t magnitude = magnitude_bits(x);
+    if (magnitude >= infinity_bits)
         return {255};
     // Between 2^-127 and 2^-126 floats are subnormal: normalized, with the biased exponent 0.
     const std::uint32_t normal = magnitude >= 0x800000u ? magnitude : magnitude >= 0x400000u ? 2u * magnitude - 0x800000u : 0u;
     const std::uint32_t add = rounding == e8m0_rounding::down ? 0u : rounding == e8m0_rounding::up ? 0x7fffffu : 0x400000u;
     const std::uint32_t code = (normal + add) >> 23;
-    return {static_cast<std::uint8_t>(code > 254u ? 254u : code)};
+    return {static_cast<std::uint8_t>(smaller(code, 254u))};
 }
 
 NIBBLE_INLINE float to_float(float8_e8m0 x) noexcept
 {
-    return float_from_bits(x.bits == 255 ? 0x7fc00000u : x.bits == 0 ? 0x400000u : static_cast<std::uint32_t>(x.bits) << 23);
+    return float_from_bits(x.bits == 255 ? quiet_nan_bits : x.bits == 0 ? 0x400000u : static_cast<std::uint32_t>(x.bits) << 23);
 }
 
 /// The nearest value, the lower one if x is a midpoint (as bitsandbytes); NaN gives 7, the code of 0.
 NIBBLE_INLINE nf4 to_nf4(float x) noexcept
 {
-    if ((float_bits(x) & 0x7fffffffu) > 0x7f800000u)
+    if (is_nan(x))
         return {7};
     unsigned code = 0;
     for (const float midpoint : nf4_midpoints)

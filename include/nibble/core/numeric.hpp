@@ -1,5 +1,5 @@
-// Number formats as plain values: half (IEEE binary16), bfloat16, pairs of 4-bit and quadruples of 2-bit integers. Formats of 8 and
-// fewer bits that are no integers: core/minifloat.hpp.
+// Number formats as plain values: half (IEEE binary16), bfloat16, pairs of 4-bit and quadruples of 2-bit integers. core/minifloat.hpp has
+// floating-point formats of 8 and fewer bits.
 //   half      1 sign, 5 exponent, 10 fraction bits; float -> half rounds to nearest, ties to even; overflow gives infinity
 //   bfloat16  the upper 16 bits of a float; float -> bfloat16 rounds to nearest, ties to even; subnormals are kept
 //   NaN       keeps its sign and the upper bits of its payload and becomes quiet, as F16C, AVX-512 and Arm do
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "bits.hpp"
 #include "config.hpp"
 
 NIBBLE_BEGIN_TYPES
@@ -107,24 +108,10 @@ NIBBLE_END_TYPES
 
 NIBBLE_BEGIN
 
-NIBBLE_INLINE std::uint32_t float_bits(float x) noexcept
-{
-    std::uint32_t u;
-    std::memcpy(&u, &x, 4);
-    return u;
-}
-
-NIBBLE_INLINE float float_from_bits(std::uint32_t u) noexcept
-{
-    float x;
-    std::memcpy(&x, &u, 4);
-    return x;
-}
-
 /// e with 2^e <= |x| < 2^(e + 1), of subnormals as well; 0 for 0. x: finite.
 NIBBLE_INLINE int exponent_of(float x) noexcept
 {
-    const std::uint32_t magnitude = float_bits(x) & 0x7fffffffu;
+    const std::uint32_t magnitude = magnitude_bits(x);
     if (magnitude == 0 || magnitude >= 0x00800000u)
         return magnitude == 0 ? 0 : static_cast<int>(magnitude >> 23) - 127;
     int e = -149;
@@ -160,9 +147,9 @@ NIBBLE_INLINE float opaque(float x) noexcept
 
 NIBBLE_INLINE half to_half(float x) noexcept
 {
-    const std::uint32_t u = float_bits(x), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
+    const std::uint32_t u = float_bits(x), sign = u >> 16 & 0x8000u, magnitude = magnitude_bits(x);
     std::uint32_t h;
-    if (magnitude > 0x7f800000u)
+    if (magnitude > infinity_bits)
         h = 0x7e00u | (magnitude >> 13 & 0x3ffu);
     else if (magnitude >= 0x477ff000u) // 65520 and above round to infinity
         h = 0x7c00u;
@@ -182,7 +169,7 @@ NIBBLE_INLINE float to_float(half x) noexcept
     const std::uint32_t sign = (x.bits & 0x8000u) << 16, exponent = x.bits >> 10 & 31u;
     std::uint32_t fraction = x.bits & 0x3ffu;
     if (exponent == 31)
-        return float_from_bits(sign | 0x7f800000u | (fraction ? 0x400000u : 0u) | fraction << 13);
+        return float_from_bits(sign | infinity_bits | (fraction ? 0x400000u : 0u) | fraction << 13);
     if (exponent != 0)
         return float_from_bits(sign | (exponent + 112u) << 23 | fraction << 13);
     if (fraction == 0)
@@ -196,7 +183,7 @@ NIBBLE_INLINE float to_float(half x) noexcept
 NIBBLE_INLINE bfloat16 to_bfloat16(float x) noexcept
 {
     const std::uint32_t u = float_bits(x);
-    if ((u & 0x7fffffffu) > 0x7f800000u)
+    if (is_nan(x))
         return bfloat16 {static_cast<std::uint16_t>(u >> 16 | 0x40u)};
     return bfloat16 {static_cast<std::uint16_t>((u + 0x7fffu + (u >> 16 & 1u)) >> 16)};
 }

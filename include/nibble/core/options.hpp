@@ -1,4 +1,4 @@
-// Choices that public functions offer and kernels carry out.
+// Options that public functions offer and kernels implement.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +37,6 @@ enum class element_rounding : std::uint8_t {
 /// How int32 becomes int8 or uint8; quantize/requantize.hpp states the modes.
 enum class requantize_mode : std::uint8_t { float_ties_to_even, double_rounding, single_rounding };
 
-enum class activation : std::uint8_t { none, relu, gelu, gelu_tanh, silu };
+enum class activation_function : std::uint8_t { none, relu, gelu, gelu_tanh, silu };
 
 NIBBLE_END_TYPES

@@ -1,4 +1,4 @@
-// Long work tells how far it is and can be stopped.
+// Long operations report their progress and can be stopped.
 #pragma once
 
 #include "config.hpp"

@@ -18,6 +18,9 @@ namespace strict_math {
 /// c ? a : b
 NIBBLE_INLINE float choose(bool c, float a, float b) noexcept { return float_from_bits(c ? float_bits(a) : float_bits(b)); }
 
+/// x, or the end of [low, high] that it is beyond; NaN stays.
+NIBBLE_INLINE float clamp(float x, float low, float high) noexcept { return choose(x < low, low, choose(high < x, high, x)); }
+
 /// a * b + c with one rounding
 NIBBLE_INLINE float fma(float a, float b, float c) noexcept
 {
@@ -49,7 +52,7 @@ NIBBLE_INLINE double fma(double a, double b, double c) noexcept
 NIBBLE_INLINE float moved_average(float average, float x, float rate) noexcept
 {
     const float difference = x - average;
-    if ((float_bits(difference) & 0x7fffffffu) < 0x7f800000u)
+    if (is_finite(difference))
         return average + opaque(rate * difference);
     const double from = static_cast<double>(average);
     return static_cast<float>(fma(static_cast<double>(rate), static_cast<double>(x) - from, from));

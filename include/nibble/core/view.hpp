@@ -1,4 +1,4 @@
-// Views: non-owning, cheap to copy, passed by value. matrix_view is row-major with any distance between rows.
+// Views do not own memory. They are cheap to copy and passed by value. matrix_view is row-major with any stride between rows.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,9 @@
-// How far numbers are from what they should be. With d = actual - reference:
+// How far numbers are from a reference. With d = actual - reference:
 //   sqnr_db    10 log10(sum reference^2 / sum d^2); infinite if they are equal
 //   max_error, mean_error   the greatest and the mean |d|
 //   cosine     sum reference actual / sqrt(sum reference^2 sum actual^2); 1 if both are zero
-// Sums are in double, in the order of the elements, fused; two errors of parts can be added and are then those of the whole. A NaN on
-// either side makes all of them NaN.
+// Sums are in double, by fused multiply-adds in the order of the elements. The errors of two parts can be added to give that of the whole.
+// A NaN on either side makes all of them NaN.
 #pragma once
 
 #include <cmath>

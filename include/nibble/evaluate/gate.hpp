@@ -1,4 +1,4 @@
-// Limits that a measurement must keep, for a test that runs with every change:
+// Limits for measurements, for a test that runs with every change:
 //     const gate gates[] = {at_most("mean KL of INT4", kl, 0.01), at_least("top-1 of INT4", top1, 0.9)};
 //     const gate_result r = check_gates(gates);   // r.failed: how many, r.first: which
 // A value that is NaN fails every gate.

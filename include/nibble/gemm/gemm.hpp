@@ -9,12 +9,14 @@
 //                                          weights' scales. With a requantization: the exact sum requantized, in floats or fixed point
 //   float a x float, half or bfloat16 w    one fused multiply-add per k, ascending
 //
-// Scratch memory is the caller's: gemm_workspace() bytes, any alignment of 64. Nothing is allocated.
+// Scratch memory is the caller's, of gemm_workspace() bytes, and nothing is allocated; where none is given, memory that nibble keeps for the
+// calling thread (core/scratch.hpp).
 #pragma once
 
 #include "../core/fp_mode.hpp"
 #include "../core/executor.hpp"
 #include "../core/memory.hpp"
+#include "../core/scratch.hpp"
 #include "../quantize/requantize.hpp"
 #include "epilogue.hpp"
 #include "gemm.kernels.hpp"
@@ -131,7 +133,7 @@ inline status check_gemm(
         if (w.groups > 1 || w.section.has_minimums)
             return status::grouped_weights;
         constexpr std::uint32_t infinity = 0x7f800000u, one = 0x3f800000u;
-        if (!e.bias.empty() || !e.scale.empty() || e.function != activation::none || float_bits(e.clamp_high) != infinity
+        if (!e.bias.empty() || !e.scale.empty() || e.function != activation_function::none || float_bits(e.clamp_high) != infinity
             || float_bits(e.clamp_low) != (infinity | 1u << 31) || float_bits(e.output_scale) != one || e.output_zero_point != 0)
             return status::epilogue_unsupported;
     }
@@ -278,18 +280,19 @@ inline void run_tasks(kernel<gemm_args> run, const gemm_args& args, std::ptrdiff
 
 template <bool Reduced, class A, class C, class Executor>
 inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, const epilogue& e, static_activations s, matrix_view<C> c,
-    span<std::byte> workspace, Executor&& executor, const requantize_params* requantize = nullptr)
+    scratch memory, Executor&& executor, const requantize_params* requantize = nullptr)
 {
     if (const status bad = check_gemm<Reduced>(a, w, e, s, c); bad != status::ok)
         return bad;
-    if (const status bad = check_room(workspace, gemm_workspace(a.rows, w)); bad != status::ok)
+    scratch_lease lease(memory);
+    if (const status bad = lease.take(gemm_workspace(a.rows, w)); bad != status::ok)
         return bad;
     if (c.empty())
         return status::ok;
     const backend b = product_backend(w.type, a.rows);
     gemm_args args = describe_product(w, e, s, c, requantize);
     if (w.quantized()) {
-        if (const status bad = pack_activations<Reduced>(a, w, workspace, b, args, executor); bad != status::ok)
+        if (const status bad = pack_activations<Reduced>(a, w, lease.bytes(), b, args, executor); bad != status::ok)
             return bad;
     } else {
         args.a = reinterpret_cast<const std::byte*>(a.data);
@@ -307,39 +310,39 @@ inline status run_gemm(matrix_view<const A> a, const packed_weights_view& w, con
 /// Float activations. c: float, int8 or uint8.
 template <class C, class Executor = serial_executor>
 inline status gemm(matrix_view<const float> a, dynamic_activations, packed_weights_view w, const epilogue& e, matrix_view<C> c,
-    span<std::byte> workspace, Executor&& executor = Executor {})
+    scratch memory = {}, Executor&& executor = Executor {})
 {
     static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
-    return detail::run_gemm<false>(a, w, e, static_activations {}, c, workspace, executor);
+    return detail::run_gemm<false>(a, w, e, static_activations {}, c, memory, executor);
 }
 template <class C, class Executor = serial_executor>
 inline status gemm(matrix_view<const float> a, reduced_range<dynamic_activations>, packed_weights_view w, const epilogue& e,
-    matrix_view<C> c, span<std::byte> workspace, Executor&& executor = Executor {})
+    matrix_view<C> c, scratch memory = {}, Executor&& executor = Executor {})
 {
     static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
-    return detail::run_gemm<true>(a, w, e, static_activations {}, c, workspace, executor);
+    return detail::run_gemm<true>(a, w, e, static_activations {}, c, memory, executor);
 }
 template <class C, class Executor = serial_executor>
-inline status gemm(matrix_view<const float> a, packed_weights_view w, const epilogue& e, matrix_view<C> c, span<std::byte> workspace,
+inline status gemm(matrix_view<const float> a, packed_weights_view w, const epilogue& e, matrix_view<C> c, scratch memory = {},
     Executor&& executor = Executor {})
 {
-    return gemm(a, dynamic_activations {}, w, e, c, workspace, executor);
+    return gemm(a, dynamic_activations {}, w, e, c, memory, executor);
 }
 
 /// int8 or uint8 activations. c: int32 (the exact sums; the epilogue must be empty, else epilogue_unsupported), float, int8 or uint8.
 template <class A, class C, class Executor = serial_executor>
 inline status gemm(matrix_view<const A> a, static_activations s, packed_weights_view w, const epilogue& e, matrix_view<C> c,
-    span<std::byte> workspace, Executor&& executor = Executor {})
+    scratch memory = {}, Executor&& executor = Executor {})
 {
     static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
-    return detail::run_gemm<false>(a, w, e, s, c, workspace, executor);
+    return detail::run_gemm<false>(a, w, e, s, c, memory, executor);
 }
 template <class A, class C, class Executor = serial_executor>
 inline status gemm(matrix_view<const A> a, reduced_range<static_activations> s, packed_weights_view w, const epilogue& e, matrix_view<C> c,
-    span<std::byte> workspace, Executor&& executor = Executor {})
+    scratch memory = {}, Executor&& executor = Executor {})
 {
     static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
-    return detail::run_gemm<true>(a, w, e, s.of, c, workspace, executor);
+    return detail::run_gemm<true>(a, w, e, s.of, c, memory, executor);
 }
 
 /// int8 or uint8 activations, the exact sums requantized to int8 or uint8. r holds what the sums are scaled by: neither the weights' own
@@ -347,7 +350,7 @@ inline status gemm(matrix_view<const A> a, reduced_range<static_activations> s, 
 template <class A, class C, class Executor = serial_executor,
     class = std::enable_if_t<std::is_same_v<C, std::int8_t> || std::is_same_v<C, std::uint8_t>>>
 inline status gemm(matrix_view<const A> a, std::int32_t a_zero_point, packed_weights_view w, const requantization& r, matrix_view<C> c,
-    span<std::byte> workspace, Executor&& executor = Executor {})
+    scratch memory = {}, Executor&& executor = Executor {})
 {
     static_assert(std::is_same_v<A, std::int8_t> || std::is_same_v<A, std::uint8_t>, "activations are int8 or uint8");
     if (w.groups > 1 || w.section.has_minimums)
@@ -355,16 +358,16 @@ inline status gemm(matrix_view<const A> a, std::int32_t a_zero_point, packed_wei
     requantize_params params {};
     if (const status s = detail::check_requantization<C>(r, w.n, params); s != status::ok)
         return s;
-    return detail::run_gemm<false>(a, w, epilogue {}, static_activations {1.0f, a_zero_point}, c, workspace, executor, &params);
+    return detail::run_gemm<false>(a, w, epilogue {}, static_activations {1.0f, a_zero_point}, c, memory, executor, &params);
 }
 
 /// One row: y = epilogue(w x).
 template <class C, class Executor = serial_executor>
 inline status gemv(
-    span<const float> x, packed_weights_view w, const epilogue& e, span<C> y, span<std::byte> workspace, Executor&& executor = Executor {})
+    span<const float> x, packed_weights_view w, const epilogue& e, span<C> y, scratch memory = {}, Executor&& executor = Executor {})
 {
     return gemm(matrix_view<const float>(x.data(), 1, static_cast<std::ptrdiff_t>(x.size())), w, e,
-        matrix_view<C>(y.data(), 1, static_cast<std::ptrdiff_t>(y.size())), workspace, executor);
+        matrix_view<C>(y.data(), 1, static_cast<std::ptrdiff_t>(y.size())), memory, executor);
 }
 
 NIBBLE_END

@@ -30,7 +30,7 @@ inline result<std::size_t> gemm_blocks_workspace(ggml_type type, std::ptrdiff_t 
 /// with a workspace of its own.
 template <class C>
 inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const std::byte> blocks, const epilogue& e, matrix_view<C> c,
-    span<std::byte> workspace) noexcept
+    scratch memory = {}) noexcept
 {
     static_assert(!std::is_same_v<C, std::int32_t>, "int32 output needs int8 or uint8 activations");
     const std::ptrdiff_t n = c.cols, k = a.cols;
@@ -43,9 +43,11 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
     if (const status s = detail::check_gemm(a, w, e, static_activations {}, c); s != status::ok)
         return s;
     const std::size_t bytes = static_cast<std::size_t>(*bytes_for(n, k, type));
-    for (const status s : {check_room(blocks, bytes), check_room(workspace, *needed)})
+    detail::scratch_lease lease(memory);
+    for (const status s : {check_room(blocks, bytes), lease.take(*needed)})
         if (s != status::ok)
             return s;
+    const span<std::byte> workspace = lease.bytes();
     const default_fp_mode mode;
     if (const status s = check_blocks(type, blocks.subspan(0, bytes)); s != status::ok)
         return s;

@@ -91,7 +91,7 @@ inline status pack(
         return status::ok;
     constexpr int bits = std::is_same_v<W, std::int8_t> ? 8 : 4;
     const section_layout layout(view.section, view.group_size);
-    const params_steps steps = steps_of(params.kind, k, params.group_size);
+    const params_strides strides = strides_of(params.kind, k, params.group_size);
     std::byte* panel = out.data() + sizeof(packed_header);
     for (std::ptrdiff_t first = 0; first < n; first += panel_columns, panel += view.panel_bytes) {
         const std::ptrdiff_t channels = n - first < panel_columns ? n - first : panel_columns;
@@ -99,7 +99,7 @@ inline status pack(
         for (std::ptrdiff_t g = 0; g < view.groups; ++g, section += layout.bytes) {
             const std::ptrdiff_t begin = g * view.group_size, length = k - begin < view.group_size ? k - begin : view.group_size;
             for (std::ptrdiff_t c = 0; c < channels; ++c) {
-                const std::size_t param = static_cast<std::size_t>((first + c) * steps.row + g * steps.group);
+                const std::size_t param = static_cast<std::size_t>((first + c) * strides.row + g * strides.group);
                 detail::store_scale(layout, section, c, params.scales[param]);
                 if (view.section.has_zero_points) {
                     const std::int32_t zero_point = (params.zero_points.empty() ? 0 : params.zero_points[param]) - detail::first_code<W>;

@@ -2,6 +2,7 @@
 // bytes, pack.hpp writes them.
 #pragma once
 
+#include "../quantize/weight_format.hpp"
 #include "gemm.kernels.hpp"
 #include "pack.hpp"
 
@@ -89,6 +90,32 @@ public:
         return filled(
             packed_size<W>(w.rows, w.cols), [&](span<std::byte> out) { return pack(w, out); },
             [](packed_weights_view& view) { view.product = &detail::product_of<W>; });
+    }
+
+    /// Rounds float weights, n x k, to the nearest codes of W (int8, int4x2 or uint4x2) and packs them; formats as per_channel() or
+    /// per_group(32). uint4x2 and affine formats have zero points.
+    template <class W>
+    static result<packed_weights> quantize(matrix_view<const float> w, const weight_format& f, packing_options options = {}) noexcept
+    {
+        if (const status s = check(w); s != status::ok)
+            return s;
+        const checked_size count = params_count(f.kind, w.rows, w.cols, f.group_size);
+        const std::ptrdiff_t codes_in_row = elements_for<W>(w.cols);
+        const bool zero_points = f.how != scheme::symmetric || code_traits<W>::qmin == 0;
+        aligned_buffer codes, scales, zeros;
+        for (const status s : {codes.allocate(w.rows * checked_size(codes_in_row) * sizeof(W)), scales.allocate(count * sizeof(float)),
+                 zeros.allocate(zero_points ? count * sizeof(std::int32_t) : 0)})
+            if (s != status::ok)
+                return s;
+        const auto values = [&](auto type, const aligned_buffer& memory, std::size_t size) {
+            return span<decltype(type)>(reinterpret_cast<decltype(type)*>(memory.bytes().data()), size);
+        };
+        const std::size_t params = count.value();
+        const quantized_matrix<W> q {{reinterpret_cast<W*>(codes.bytes().data()), w.rows, codes_in_row}, values(float {}, scales, params),
+            values(std::int32_t {}, zeros, zero_points ? params : 0)};
+        if (const status s = round_to_nearest(w, f, q); s != status::ok)
+            return s;
+        return make(matrix_view<const W>(q.codes), w.cols, params_of(f, q), options);
     }
 
     /// Of `size` bytes, which fill(span of bytes) writes as pack() does; find_product(view) sets view.product.

@@ -1,4 +1,4 @@
-// Steps through the header of a GGUF file and checks what it steps over; gguf_reader uses it.
+// Reads the header of a GGUF file from front to back and checks everything that it passes. gguf_reader uses it.
 #pragma once
 
 #include "value.hpp"
@@ -15,7 +15,7 @@ struct gguf_limits {
 
 struct gguf_options {
     gguf_rules rules = gguf_rules::lenient;
-    /// Accept a file that ends before its tensors' data: the first megabytes of a download, say. Tensors that are not all there have no
+    /// Accept a file that ends before its tensors' data: the first megabytes of a download, say. Incomplete tensors have no
     /// data.
     bool data_may_be_missing = false;
     gguf_limits limits;

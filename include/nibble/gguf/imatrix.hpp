@@ -1,7 +1,7 @@
-// Reads importance matrices: for each tensor one weight a column, the mean square of what the column was multiplied with. Two formats, told
-// apart by their first bytes; all is checked when the file is opened.
+// Reads importance matrices. For each tensor they have one weight for each column: the mean square of what the column was multiplied with.
+// The first bytes tell the two formats apart. Everything is checked when the file is opened.
 //   .gguf   tensors NAME.in_sum2 [columns, experts] and NAME.counts [1, experts] of f32: weight = sum / count, or 1 where the count is 0
-//   .dat    i32 entries; each: i32 length, name, i32 calls, i32 values, f32 values; what follows is not looked at: weight = value / calls
+//   .dat    i32 entries; each: i32 length, name, i32 calls, i32 values, f32 values; the rest is ignored: weight = value / calls
 #pragma once
 
 #include "../core/fp_mode.hpp"

@@ -1,15 +1,17 @@
-// Reads a GGUF file, version 2 or 3, from bytes that somebody else owns (a mapped file, a buffer). Everything is checked when the file is
-// opened: every length against the bytes that are there before it is used, every sum and product for overflow. What follows cannot
-// fail, but for a tensor of an unknown type, or without its data.
+// Reads a GGUF file, version 2 or 3, from bytes that the caller owns (a mapped file, a buffer). Everything is checked when the file is
+// opened: every length against the remaining bytes before it is used, every sum and product for overflow. After that only a tensor of an
+// unknown type, or without its data, can fail.
 //   header   "GGUF", u32 version, u64 tensors, u64 pairs; the pairs: key, u32 type, value; the tensors: name, u32 dimensions, u64 sizes
 //            (innermost first), u32 type, u64 offset; then padding to general.alignment (32 unless given), then the data
 //   string   u64 length, bytes      array   u32 type, u64 count, elements
-// Time is bounded by the size of the header (n log n for n names), memory by 24 bytes a name, taken when the names are known to be there.
+// Time is bounded by the size of the header (n log n for n names). Memory is 24 bytes for each name, allocated when the names have been
+// found.
 #pragma once
 
 #include <algorithm>
 #include <new>
 
+#include "../core/bits.hpp"
 #include "../core/memory.hpp"
 #include "cursor.hpp"
 
@@ -56,7 +58,7 @@ public:
         return p;
     }
 
-    /// In the file's order. Without data, if that is not all there or the type is unknown.
+    /// In the file's order. Without data if the data is incomplete or the type is unknown.
     gguf_tensor tensor(std::size_t i) const noexcept { return tensor_at(entries()[pairs_ + i].position); }
 
     result<gguf_value> find(std::string_view key) const noexcept
@@ -98,7 +100,7 @@ private:
     status read(const gguf_options& options) noexcept
     {
         detail::gguf_cursor at {bytes_, 0, options};
-        const std::size_t marked = bytes_.size() < 4 ? bytes_.size() : 4;
+        const std::size_t marked = smaller(bytes_.size(), std::size_t {4});
         if (marked != 0 && std::memcmp(bytes_.data(), "GGUF", marked) != 0)
             return status::file_not_gguf;
         char mark[4] = {};

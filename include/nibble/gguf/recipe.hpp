@@ -1,8 +1,8 @@
-// Which type each tensor of a model gets, as llama.cpp's quantization has it: Q4_K_M and its like are mixtures. The rules follow llama.cpp
-// of August 2026; where a tensor's columns do not fit the chosen type's blocks, another type stands in:
+// Which type each tensor of a model gets in llama.cpp's quantization. Recipes such as Q4_K_M mix types. The rules are those of llama.cpp of
+// August 2026. If a tensor's columns do not fit the chosen type's blocks, another type replaces it:
 //   q2_0, q2_K, q3_K -> q4_0   q4_K -> q5_0   q5_K -> q5_1   q6_K -> q8_0   iq4_xs -> iq4_nl   and f16 where blocks of 32 do not fit
 //   either, as for q1_0, with which llama.cpp refuses such a model
-// The bytes of the result are known beforehand: choose_types, then tensor_data_size or gguf_file_size.
+// The size of the result is known beforehand: call choose_types, then tensor_data_size or gguf_file_size.
 #pragma once
 
 #include "reader.hpp"

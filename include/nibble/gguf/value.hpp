@@ -1,5 +1,5 @@
 // What a GGUF file holds, as views: metadata values of 13 types under string keys, and tensors. Read by gguf_reader, written by write_gguf.
-// A value refers to memory of others: the file's bytes, or the caller's strings and arrays.
+// A value does not own its memory: it refers to the file's bytes, or to the caller's strings and arrays.
 #pragma once
 
 #include <cstring>

@@ -1,11 +1,13 @@
 // Writes GGUF files, version 3, byte for byte as ggml's gguf_write_to_file does for the same content: pairs and tensors in the given order,
 // trailing dimensions of 1 left out, data contiguous and padded with zeros to general.alignment (32 unless a pair says otherwise).
 //   write_gguf          a whole file, from tensors that have their data
-//   write_gguf_header   all but the data, which the caller sends after it: each tensor's bytes and gguf_padding(those) zeros
-// All is checked before the first byte is written. Bytes go to a sink: anything callable as   bool sink(const std::byte* bytes, std::size_t
-// count)   that returns false if it could not take them; gguf_memory is one.
+//   write_gguf_header   all but the data. The caller writes that after it: each tensor's bytes, then gguf_padding(bytes) zeros
+// Everything is checked before the first byte is written. Bytes go to a sink, which is anything that can be called as
+//   bool sink(const std::byte* bytes, std::size_t count)
+// and returns false if it could not take them. gguf_memory is a sink.
 #pragma once
 
+#include "../core/bits.hpp"
 #include "value.hpp"
 
 NIBBLE_BEGIN_TYPES
@@ -138,8 +140,8 @@ struct gguf_stream {
     void zeros(std::uint64_t count) noexcept
     {
         static constexpr std::byte none[64] = {};
-        for (; count > 0; count -= count < 64 ? count : 64)
-            bytes(none, std::size_t {count < 64 ? count : 64});
+        for (; count > 0; count -= smaller(count, std::size_t {64}))
+            bytes(none, smaller(count, std::size_t {64}));
     }
     void value(const gguf_value& v) noexcept
     {

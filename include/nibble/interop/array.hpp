@@ -1,4 +1,4 @@
-// array: a tensor as a file or another library describes it. What .npy, safetensors and DLPack readers give.
+// array: a tensor as a file or another library describes it. The readers of .npy, safetensors and DLPack return it.
 #pragma once
 
 #include "../core/minifloat.hpp"
@@ -103,7 +103,7 @@ struct array {
 
     /// A matrix of the array's rows; an array of one dimension is one row. element_type_mismatch if the elements are no T, shape_mismatch
     /// for more than two dimensions or none, layout_unsupported for a column-major matrix (its transpose is a matrix), misaligned if the
-    /// address is no multiple of T's alignment, file_value_invalid if a bool is neither 0 nor 1; and what check(matrix_view) finds.
+    /// address is not a multiple of T's alignment, file_value_invalid if a bool is neither 0 nor 1; and what check(matrix_view) finds.
     template <class T>
     NIBBLE_INLINE result<matrix_view<const T>> matrix() const noexcept
     {

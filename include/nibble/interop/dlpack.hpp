@@ -1,5 +1,5 @@
-// Matrices to and from DLPack's DLTensor. The struct is the including program's own, from dlpack.h of any version: nothing is included
-// here. Only views: who owns the memory stays as it was.
+// Matrices to and from DLPack's DLTensor. This header includes no dlpack.h: the struct is the program's own, of any version. All results
+// are views, so the owner of the memory does not change.
 //   element (r, c) at   byte_offset + (r * strides[0] + c * strides[1]) * (bits / 8);  no strides: row-major without gaps
 #pragma once
 
@@ -61,7 +61,7 @@ inline result<matrix_view<T>> from_dlpack(const DLTensor& tensor) noexcept
     return m;
 }
 
-/// A DLTensor of a matrix; it points into shape and strides, which must outlive it. DLPack has no constants: nobody may write through
+/// A DLTensor of a matrix; it points into shape and strides, which must outlive it. DLPack has no constants: do not write through
 /// the tensor of a matrix of them.
 template <class DLTensor, class T>
 inline DLTensor to_dlpack(matrix_view<T> m, std::int64_t (&shape)[2], std::int64_t (&strides)[2]) noexcept

@@ -1,6 +1,6 @@
-// Linear layers of GPTQ and AWQ checkpoints, as their tensors stand in a safetensors file: weight = scale * (code - zero point). All three
-// tensors are k x n, inputs by outputs, where nibble's weights are n x k. Codes fill the bits of int32s from the lowest on; of 3 bits,
-// 32 codes fill three int32s, and two of them lie in two.
+// Linear layers of GPTQ and AWQ checkpoints, as a safetensors file stores them: weight = scale * (code - zero point). All three tensors are
+// k x n, inputs by outputs, while nibble's weights are n x k. Codes fill the bits of int32s from the lowest on. With 3 bits, 32 codes fill
+// three int32s, and two of the codes are split between two int32s.
 //
 //   GPTQ    qweight   [k * bits / 32, n]        2, 3, 4 or 8 bits; int32s below each other hold consecutive inputs of one output
 //           qzeros    [groups, n * bits / 32]   consecutive outputs; version 1 stores zero point - 1, version 2 the zero point
@@ -10,13 +10,13 @@
 //           qzeros    [groups, n / 8]           in the same order, the zero points themselves
 //           scales    [groups, n] of half
 //
-// A checkpoint whose config says "gptq" and nothing of a version ("checkpoint_format") is version 1. There a stored 15 (3, 7 or 255 at
-// other bits) is the zero point 16, or damage that subtracting 1 from 0 did to the whole int32: zero_point_out_of_range, since neither can
-// be a code.
+// A checkpoint whose config says "gptq" without a version ("checkpoint_format") is version 1. There a stored 15 (3, 7 or 255 at other bits)
+// means the zero point 16, or the whole int32 was damaged by subtracting 1 from 0. Neither can be a code, so the status is
+// zero_point_out_of_range.
 //
-// What comes out goes into packed_weights::make as granularity::per_group, which takes 2 and 3 bits in uint4x2. With g_idx out of order
-// ("desc_act") the inputs are sorted by group: column i of the codes then multiplies input order[i], which the caller applies to the
-// activations. A g_idx of -1 or 0 throughout is a placeholder for one in order, and is to be left out.
+// The result goes into packed_weights::make as granularity::per_group, which takes 2 and 3 bits in uint4x2. If g_idx is out of order
+// ("desc_act"), the inputs are sorted by group: column i of the codes then multiplies input order[i], and the caller permutes the
+// activations. A g_idx of -1 or 0 throughout is a placeholder for one in order: leave it out.
 #pragma once
 
 #include "../core/codes.hpp"
@@ -61,13 +61,14 @@ struct checkpoint_codes {
 
     std::ptrdiff_t ints_of(std::ptrdiff_t codes) const noexcept { return codes / whole * ints; }
 
-    /// Code i of int32s that begin at `first` and are `step` apart.
-    NIBBLE_INLINE std::int32_t at(span<const std::byte> tensor, std::ptrdiff_t first, std::ptrdiff_t step, std::ptrdiff_t i) const noexcept
+    /// Code i of int32s that begin at `first` and are `stride` apart.
+    NIBBLE_INLINE std::int32_t at(
+        span<const std::byte> tensor, std::ptrdiff_t first, std::ptrdiff_t stride, std::ptrdiff_t i) const noexcept
     {
-        const std::ptrdiff_t bit = i * bits, shift = bit % 32, here = first + bit / 32 * step;
+        const std::ptrdiff_t bit = i * bits, shift = bit % 32, here = first + bit / 32 * stride;
         std::uint32_t code = load_from<std::uint32_t>(tensor, here) >> shift;
         if (shift + bits > 32)
-            code |= load_from<std::uint32_t>(tensor, here + step) << (32 - shift);
+            code |= load_from<std::uint32_t>(tensor, here + stride) << (32 - shift);
         return static_cast<std::int32_t>(code) & greatest;
     }
 };
@@ -114,7 +115,7 @@ inline status check_checkpoint(const checkpoint_layer& l, checkpoint_codes forma
 inline status check_scales(span<const std::byte> scales) noexcept
 {
     for (std::size_t i = 0; i < scales.size() / 2; ++i)
-        if (!valid_scale(float_bits(to_float(load_from<half>(scales, static_cast<std::ptrdiff_t>(i))))))
+        if (!is_positive_finite(to_float(load_from<half>(scales, static_cast<std::ptrdiff_t>(i)))))
             return status::scale_invalid;
     return status::ok;
 }
@@ -185,7 +186,7 @@ inline status from_gptq(const checkpoint_layer& l, gptq_version version, std::pt
         for (std::ptrdiff_t i = 0; i < k; ++i)
             ++next[group_of(i)];
         for (std::ptrdiff_t g = 0; g < groups; ++g) {
-            const std::ptrdiff_t wanted = k - g * group_size < group_size ? k - g * group_size : group_size;
+            const std::ptrdiff_t wanted = smaller(k - g * group_size, group_size);
             if (next[g] != wanted)
                 return status::group_index_invalid;
             next[g] = static_cast<std::int32_t>(g * group_size);

@@ -1,5 +1,5 @@
-// Matrices from std::mdspan, or from Kokkos' mdspan before C++23: anything with rank(), extent(i), stride(i) and data_handle(). Spans need
-// no header: nibble::span and std::span convert to each other.
+// Matrices from std::mdspan, or from Kokkos' mdspan before C++23: from anything with rank(), extent(i), stride(i) and data_handle(). Spans
+// need no header: nibble::span and std::span convert to each other.
 #pragma once
 
 #if __cplusplus > 202002L && __has_include(<mdspan>)

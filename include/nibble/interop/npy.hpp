@@ -1,14 +1,15 @@
-// NumPy's .npy files, versions 1.0, 2.0 and 3.0: read from bytes that somebody else owns; the header of one to be written.
+// NumPy's .npy files, versions 1.0, 2.0 and 3.0. Files are read from bytes that the caller owns. For writing, npy_header makes the header.
 //   "\x93NUMPY", u8 major, u8 minor, u16 length (from version 2 on u32), then `length` characters:
 //   {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, spaces, '\n'; the data begins at a multiple of 64
-// The dictionary may be any that Python's writers make: either quotes, keys in any order, 2L for 2. bfloat16 has no descr of its own;
-// NumPy's users save it as uint16.
+// The dictionary may be any that Python's writers make: either kind of quotes, keys in any order, 2L for 2. bfloat16 has no descr of its
+// own; NumPy's users save it as uint16.
 #pragma once
 
 #include <cstring>
 #include <iterator>
 #include <string_view>
 
+#include "../core/bits.hpp"
 #include "array.hpp"
 
 NIBBLE_BEGIN
@@ -24,7 +25,7 @@ struct npy_text {
     void skip_spaces() noexcept
     {
         const std::size_t spaces = text.find_first_not_of(" \t\n\r\f");
-        text.remove_prefix(spaces < text.size() ? spaces : text.size());
+        text.remove_prefix(smaller(spaces, text.size()));
     }
     bool accept(std::string_view token) noexcept
     {
@@ -134,7 +135,7 @@ inline result<npy_file> parse_npy(span<const std::byte> bytes) noexcept
     static constexpr char mark[] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
     if (check(bytes) != status::ok)
         return status::null_pointer;
-    const std::size_t marked = bytes.size() < sizeof mark ? bytes.size() : sizeof mark;
+    const std::size_t marked = smaller(bytes.size(), sizeof mark);
     if (marked != 0 && std::memcmp(bytes.data(), mark, marked) != 0)
         return status::file_not_npy;
     if (bytes.size() < 8)

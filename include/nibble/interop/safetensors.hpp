@@ -1,11 +1,11 @@
-// Reads a safetensors file from bytes that somebody else owns (a mapped file, a buffer). Everything is checked when the file is opened;
-// what follows can only fail for a tensor of elements that nibble does not have.
+// Reads a safetensors file from bytes that the caller owns (a mapped file, a buffer). Everything is checked when the file is opened. After
+// that only a tensor whose element type nibble does not have can fail.
 //   u64 length, then `length` bytes of JSON, perhaps padded with spaces, then the tensors' bytes
 //   {"__metadata__": {"key": "value", ...}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}
-// The tensors' bytes fill the file without gaps and without overlap, so that each byte belongs to one tensor. As the format's own library,
-// the reader passes over other keys of a tensor; unlike it, it takes no name twice. Tensors are not aligned: array::matrix() says so.
-// Time is bounded by the length of the header (n log n for n tensors), memory by twice its length, taken when the tensors are known to be
-// there.
+// The tensors' bytes fill the file without gaps and without overlap, so each byte belongs to one tensor. Like the format's own library, the
+// reader ignores other keys of a tensor. Unlike it, it refuses duplicate names. Tensors may be unaligned; array::matrix() then says so.
+// Time is bounded by the length of the header (n log n for n tensors), memory by twice its length, allocated when the tensors have been
+// found.
 #pragma once
 
 #include <algorithm>

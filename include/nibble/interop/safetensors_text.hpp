@@ -1,10 +1,11 @@
-// The JSON of a safetensors header, read from left to right and checked; safetensors_reader uses it. What is JSON and what is not, and
-// which numbers go together, is as in the format's own library, whose parser is serde_json.
+// Reads and checks the JSON of a safetensors header, from left to right. safetensors_reader uses it. It accepts the same JSON and the same
+// combinations of numbers as the format's own library, whose parser is serde_json.
 #pragma once
 
 #include <iterator>
 #include <string_view>
 
+#include "../core/bits.hpp"
 #include "../gguf/value.hpp"
 #include "array.hpp"
 
@@ -197,7 +198,7 @@ struct safetensors_text {
         const std::size_t end = text.find_first_not_of("0123456789");
         if (end == 0 || text.empty())
             fail(status::file_damaged);
-        text.remove_prefix(end < text.size() ? end : text.size());
+        text.remove_prefix(smaller(end, text.size()));
     }
     /// A number, true, false or null.
     void skip_word() noexcept

@@ -1,15 +1,16 @@
 // ONNX's ConvInteger and QLinearConv of images, in ONNX's layouts: x and y batch x channels x height x width (NCHW), weights output
 // channels x input channels of a group x kernel height x kernel width (OIHW). A convolution of one dimension has height 1.
 //   conv_integer  y[n, o, oy, ox] = sum over i, ky, kx of (x[n, g * in + i, iy, ix] - x_zero_point) * (w[o, i, ky, kx] - w_zero_point[o])
-//                 iy = oy * stride - pad_top + ky * dilation, likewise ix; g = o / (output channels / groups); taps outside the image count
+//                 iy = oy * stride - pad_top + ky * dilation, likewise ix; g = o / (output channels / groups); taps outside the image add
 //                 nothing
 //   qlinear_conv  y = clamp(even(float(sum + bias[o]) * scale[o]) + y_zero_point), scale = x_scale * w_scale / y_scale in float
-// x, w and y are int8 or uint8, y of conv_integer int32. Zero points and scales of w: one, or one an output channel; w's zero points may be
-// left out: 0. k_too_large at more weights a filter than gemm's sums can hold: max_k(false, true, whether w has zero points).
+// x, w and y are int8 or uint8; y of conv_integer is int32. w has one zero point and scale, or one for each output channel. Its zero points
+// may be left out: 0. A filter with more weights than gemm's sums can hold gives k_too_large: max_k(false, true, whether w has zero
+// points).
 //
-// Images are copied to NHWC and back, codes of uint8 less 128, and multiplied there by tflite::conv2d, or where a group has one input
-// channel by tflite::depthwise_conv2d. Where these do not apply, with zero points of the weights (other than 0, or 128 if uint8) and for
-// int32 sums, gemm multiplies rows that are gathered for 48 pixels at a time, and one input channel takes plain loops. All give the same
+// Images are copied to NHWC and back, with 128 subtracted from codes of uint8. tflite::conv2d multiplies them, or tflite::depthwise_conv2d
+// if a group has one input channel. These two do not apply to int32 sums, nor to weights with zero points (other than 0, or 128 if uint8).
+// Then gemm multiplies rows that are gathered for 48 pixels at a time, and one input channel takes plain loops. All ways give the same
 // bits.
 #pragma once
 
@@ -24,23 +25,13 @@ namespace onnx {
 inline std::size_t qlinear_conv_workspace(const conv_filter& w, const tflite::window& at, std::ptrdiff_t batch, std::ptrdiff_t height,
     std::ptrdiff_t width, std::ptrdiff_t threads = 1) noexcept
 {
-    const std::ptrdiff_t out_height = tflite::output_height(at, height), out_width = tflite::output_width(at, width);
-    if (!(256 * shape_extent(batch, height, width, w.in_channels())).fits()
-        || !(256 * shape_extent(batch, out_height, out_width, w.out_channels())).fits())
-        return SIZE_MAX;
-    const detail::conv_parts parts(w, batch * height * width * w.in_channels(), batch * out_height * out_width * w.out_channels(), 1);
-    return (checked_size(parts.fixed()) + parts.thread() * checked_size(threads < 1 ? 1 : threads)).value();
+    return detail::conv_workspace(w, at, batch, height, width, sizeof(std::int8_t), threads);
 }
 /// And for conv_integer.
 inline std::size_t conv_integer_workspace(const conv_filter& w, const tflite::window& at, std::ptrdiff_t batch, std::ptrdiff_t height,
     std::ptrdiff_t width, std::ptrdiff_t threads = 1) noexcept
 {
-    const std::ptrdiff_t out_height = tflite::output_height(at, height), out_width = tflite::output_width(at, width);
-    if (!(256 * shape_extent(batch, height, width, w.in_channels())).fits()
-        || !(256 * shape_extent(batch, out_height, out_width, w.out_channels())).fits())
-        return SIZE_MAX;
-    const detail::conv_parts parts(w, batch * height * width * w.in_channels(), batch * out_height * out_width * w.out_channels(), 4);
-    return (checked_size(parts.fixed()) + parts.thread() * checked_size(threads < 1 ? 1 : threads)).value();
+    return detail::conv_workspace(w, at, batch, height, width, sizeof(std::int32_t), threads);
 }
 
 /// y: batch x output channels x output_height(at, x.height) x output_width(at, x.width). Work is divided among as many threads as the
@@ -154,34 +145,20 @@ template <class X, class W, class Executor = serial_executor>
 inline status conv_integer(nchw_view<const X> x, nchw_view<const W> w, std::int32_t x_zero_point, span<const std::int32_t> w_zero_point,
     const tflite::window& at, std::ptrdiff_t groups, nchw_view<std::int32_t> y, Executor&& executor = Executor {})
 {
-    if (const status s = check(x); s != status::ok)
-        return s;
-    const auto filter = conv_filter::make(w, x.channels, groups, w_zero_point);
-    if (!filter)
-        return filter.error();
-    if (const status s = detail::check_conv(x, x_zero_point, *filter, at, y); s != status::ok)
-        return s;
-    aligned_buffer workspace;
-    if (const status s = workspace.allocate(conv_integer_workspace(*filter, at, x.batch, x.height, x.width)); s != status::ok)
-        return s;
-    return conv_integer(x, x_zero_point, *filter, at, y, workspace.bytes(), executor);
+    return detail::with_packed_filter(
+        x, x_zero_point, w, w_zero_point, at, groups, y, sizeof(std::int32_t), [&](const conv_filter& filter, span<std::byte> workspace) {
+            return conv_integer(x, x_zero_point, filter, at, y, workspace, executor);
+        });
 }
 template <class X, class W, class Y, class Executor = serial_executor>
 inline status qlinear_conv(nchw_view<const X> x, float x_scale, std::int32_t x_zero_point, nchw_view<const W> w, span<const float> w_scale,
     span<const std::int32_t> w_zero_point, float y_scale, std::int32_t y_zero_point, span<const std::int32_t> bias,
     const tflite::window& at, std::ptrdiff_t groups, nchw_view<Y> y, Executor&& executor = Executor {})
 {
-    if (const status s = check(x); s != status::ok)
-        return s;
-    const auto filter = conv_filter::make(w, x.channels, groups, w_zero_point);
-    if (!filter)
-        return filter.error();
-    if (const status s = detail::check_conv(x, x_zero_point, *filter, at, y); s != status::ok)
-        return s;
-    aligned_buffer workspace;
-    if (const status s = workspace.allocate(qlinear_conv_workspace(*filter, at, x.batch, x.height, x.width)); s != status::ok)
-        return s;
-    return qlinear_conv(x, x_scale, x_zero_point, *filter, w_scale, y_scale, y_zero_point, bias, at, y, workspace.bytes(), executor);
+    return detail::with_packed_filter(
+        x, x_zero_point, w, w_zero_point, at, groups, y, sizeof(Y), [&](const conv_filter& filter, span<std::byte> workspace) {
+            return qlinear_conv(x, x_scale, x_zero_point, filter, w_scale, y_scale, y_zero_point, bias, at, y, workspace, executor);
+        });
 }
 
 } // namespace onnx

@@ -1,4 +1,4 @@
-// What ONNX's convolutions take: images in ONNX's layout, padding by its attribute auto_pad, and weights that are packed once.
+// The arguments of ONNX's convolutions: images in ONNX's layout, padding by its attribute auto_pad, and weights that are packed once.
 #pragma once
 
 #include "../tflite/images.hpp"

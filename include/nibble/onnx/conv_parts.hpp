@@ -1,4 +1,4 @@
-// What ONNX's convolutions (conv.hpp) are made of: images from NCHW to NHWC and back, and their outputs in portions.
+// Parts of ONNX's convolutions (conv.hpp): images from NCHW to NHWC and back, and outputs in portions.
 #pragma once
 
 #include "../tflite/conv2d.hpp"
@@ -42,7 +42,7 @@ inline void channels_last(nchw_view<const X> x, std::int8_t* to, Executor&& exec
         const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(i) / x.height, row = static_cast<std::ptrdiff_t>(i) % x.height;
         std::int8_t* const out = to + static_cast<std::ptrdiff_t>(i) * x.width * x.channels;
         for (std::ptrdiff_t first = 0; first < x.channels; first += block) {
-            const std::ptrdiff_t end = x.channels - first < block ? x.channels : first + block;
+            const std::ptrdiff_t end = smaller(x.channels, first + block);
             for (std::ptrdiff_t column = 0; column < x.width; ++column)
                 for (std::ptrdiff_t c = first; c < end; ++c)
                     out[column * x.channels + c] = static_cast<std::int8_t>(x(n, c, row, column) - code_offset<X>);
@@ -59,7 +59,7 @@ inline void channels_first(const C* from, nchw_view<Y> y, Executor&& executor)
         const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(i) / y.height, row = static_cast<std::ptrdiff_t>(i) % y.height;
         const C* const in = from + static_cast<std::ptrdiff_t>(i) * y.width * y.channels;
         for (std::ptrdiff_t first = 0; first < y.channels; first += block) {
-            const std::ptrdiff_t end = y.channels - first < block ? y.channels : first + block;
+            const std::ptrdiff_t end = smaller(y.channels, first + block);
             for (std::ptrdiff_t column = 0; column < y.width; ++column)
                 for (std::ptrdiff_t c = first; c < end; ++c)
                     y(n, c, row, column) = static_cast<Y>(in[column * y.channels + c] + code_offset<Y>);
@@ -67,7 +67,7 @@ inline void channels_first(const C* from, nchw_view<Y> y, Executor&& executor)
     });
 }
 
-/// The rules of both operators but for scales and biases.
+/// The rules of both operators, except those for scales and biases.
 template <class X, class Y>
 inline status check_conv(
     nchw_view<const X> x, std::int32_t x_zero_point, const conv_filter& w, const tflite::window& at, nchw_view<Y> y) noexcept
@@ -85,18 +85,48 @@ inline status check_conv(
     return w.k() > max_k(false, true, w.has_zero_points()) ? status::k_too_large : status::ok;
 }
 
+/// Scratch bytes for outputs of y_code bytes each on so many threads; SIZE_MAX if they do not fit.
+inline std::size_t conv_workspace(const conv_filter& w, const tflite::window& at, std::ptrdiff_t batch, std::ptrdiff_t height,
+    std::ptrdiff_t width, std::size_t y_code, std::ptrdiff_t threads) noexcept
+{
+    const std::ptrdiff_t out_height = tflite::output_height(at, height), out_width = tflite::output_width(at, width);
+    if (!(256 * shape_extent(batch, height, width, w.in_channels())).fits()
+        || !(256 * shape_extent(batch, out_height, out_width, w.out_channels())).fits())
+        return SIZE_MAX;
+    const conv_parts parts(w, batch * height * width * w.in_channels(), batch * out_height * out_width * w.out_channels(), y_code);
+    return (checked_size(parts.fixed()) + parts.thread() * checked_size(larger(threads, 1))).value();
+}
+
+/// run(filter, workspace) with w packed and memory allocated, once the rules of both operators are kept.
+template <class X, class W, class Y, class Run>
+inline status with_packed_filter(nchw_view<const X> x, std::int32_t x_zero_point, nchw_view<const W> w,
+    span<const std::int32_t> w_zero_point, const tflite::window& at, std::ptrdiff_t groups, nchw_view<Y> y, std::size_t y_code, Run run)
+{
+    if (const status s = check(x); s != status::ok)
+        return s;
+    const auto filter = conv_filter::make(w, x.channels, groups, w_zero_point);
+    if (!filter)
+        return filter.error();
+    if (const status s = check_conv(x, x_zero_point, *filter, at, y); s != status::ok)
+        return s;
+    aligned_buffer workspace;
+    if (const status s = workspace.allocate(conv_workspace(*filter, at, x.batch, x.height, x.width, y_code, 1)); s != status::ok)
+        return s;
+    return run(*filter, workspace.bytes());
+}
+
 /// run(thread's scratch, first, pixels) for all output pixels, 48 at a time, on as many threads as `scratch` has room for.
 template <class Executor, class Run>
 inline void for_each_pixels(std::ptrdiff_t pixels, const conv_parts& parts, span<std::byte> scratch, Executor&& executor, Run run)
 {
     constexpr std::ptrdiff_t tile = tflite::detail::conv_tile;
     const std::ptrdiff_t tiles = (pixels + tile - 1) / tile, room = static_cast<std::ptrdiff_t>(scratch.size() / parts.thread()),
-                         threads = room < tiles ? room : tiles;
+                         threads = smaller(room, tiles);
     executor.parallel_for(static_cast<std::size_t>(threads), [&](std::size_t thread) {
         const std::ptrdiff_t t = static_cast<std::ptrdiff_t>(thread);
         for (std::ptrdiff_t unit = tiles * t / threads; unit < tiles * (t + 1) / threads; ++unit) {
             const std::ptrdiff_t first = unit * tile;
-            run(scratch.data() + thread * parts.thread(), first, pixels - first < tile ? pixels - first : tile);
+            run(scratch.data() + thread * parts.thread(), first, smaller(pixels - first, tile));
         }
     });
 }

@@ -6,11 +6,11 @@
 // the whole tensor, the first lowest.
 //   scales       one; or one for each index of `axis`; or with block_size > 0 the tensor's shape with ceil(shape[axis] / block_size) in
 //                place of shape[axis]
-//   zero points  as many as scales, or none (0), as int32 whatever Q is; 0 for floats, whose codes have no others
+//   zero points  as many as scales, or none (0), as int32 for every Q; floats have only 0
 //   saturate     of 8-bit floats, ONNX's attribute: overflow::saturate is 1, overflow::to_infinity_or_nan 0
-// Bits are those of the operators' specification, versions 21 to 25, where it decides, and else those of onnxruntime's CPU provider; but an
-// infinity saturates in FNUZ formats, too, as there. docs/quantization.md says what onnxruntime does differently. x / y_scale and the
-// scales are float (output_dtype, precision: FLOAT).
+// The bits are those of the operators' specification, versions 21 to 25. Where it leaves something open they are those of onnxruntime's CPU
+// provider. As in onnxruntime, an infinity saturates in FNUZ formats, too. docs/quantization.md says what onnxruntime does differently.
+// x / y_scale and the scales are float (output_dtype, precision: FLOAT).
 #pragma once
 
 #include "linear_tiles.hpp"

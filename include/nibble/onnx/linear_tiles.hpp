@@ -1,5 +1,5 @@
-// How QuantizeLinear and DequantizeLinear (linear.hpp) walk a tensor: as matrices that quantize() and dequantize() take, or in tiles of
-// elements with a scale and a zero point each.
+// How QuantizeLinear and DequantizeLinear (linear.hpp) go through a tensor: as matrices for quantize() and dequantize(), or in tiles in
+// which each element has a scale and a zero point.
 #pragma once
 
 #include "../core/minifloat.hpp"
@@ -181,7 +181,7 @@ inline void for_each_tile(const axis_shape& s, std::ptrdiff_t block_size, span<c
         const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(i) * task, end = s.count - begin < task ? s.count : begin + task;
         const default_fp_mode mode;
         for (std::ptrdiff_t first = begin; first < end; first += linear_tile) {
-            const std::ptrdiff_t count = end - first < linear_tile ? end - first : linear_tile;
+            const std::ptrdiff_t count = smaller(end - first, linear_tile);
             if (first == begin || s.kind != granularity::per_tensor)
                 for (std::ptrdiff_t j = 0; j < count; ++j) {
                     const std::size_t at = param_of(s, block_size, first + j);
@@ -200,8 +200,7 @@ NIBBLE_INLINE Q quantize_16(float x, float scale, std::int32_t zero_point) noexc
 {
     const float t = x / scale, low = static_cast<float>(code_traits<Q>::qmin - zero_point),
                 high = static_cast<float>(code_traits<Q>::qmax - zero_point);
-    const bool is_nan = (float_bits(t) & 0x7fffffffu) > 0x7f800000u;
-    const float bounded = strict_math::choose(is_nan, 0.0f, strict_math::choose(t < low, low, strict_math::choose(high < t, high, t)));
+    const float bounded = strict_math::choose(is_nan(t), 0.0f, strict_math::clamp(t, low, high));
     return static_cast<Q>(static_cast<std::int32_t>(strict_math::nearbyint(bounded)) + zero_point);
 }
 
@@ -258,7 +257,7 @@ inline void quantize_tile(
         quantize_args args {};
         args.x = x;
         args.q = bytes;
-        args.row_end = args.block_rows = args.group_size = args.group_step = 1;
+        args.row_end = args.block_rows = args.group_size = args.group_stride = 1;
         args.cols = count;
         args.scales = scale;
         args.zero_points = zero_point;

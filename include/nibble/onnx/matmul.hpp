@@ -1,10 +1,10 @@
-// ONNX's MatMulInteger and QLinearMatMul: of matrices with any row stride, or of contiguous tensors whose leading dimensions are batches,
-// multiplied and broadcast as numpy.matmul does.
+// ONNX's MatMulInteger and QLinearMatMul, for matrices with any row stride, or for contiguous tensors whose leading dimensions are batches.
+// They multiply and broadcast as numpy.matmul does.
 //   matmul_integer  y = (a - a_zero_point) (b - b_zero_point), int32; k_too_large if a sum could leave int32
 //   qlinear_matmul  y = clamp(even(float(sum) * scale) + y_zero_point), scale = a_scale * b_scale / y_scale in float
-// Zero points of a: one, one a row of a matrix, or one a row of all of a's matrices; of b, as b_scale: one, one a column of a matrix, or
-// one a column of all of b's matrices. They may be left out: 0. a, b and y are int8 or uint8. b is packed in each call; with constant b,
-// pack once (pack_transposed) and call gemm. All functions here allocate.
+// a has one zero point, one for each row of a matrix, or one for each row of all matrices. b has one zero point and b_scale, one for each
+// column of a matrix, or one for each column of all matrices. Zero points may be left out: 0. a, b and y are int8 or uint8. Each call packs
+// b. If b is constant, pack it once (pack_transposed) and call gemm. All functions here allocate.
 #pragma once
 
 #include <initializer_list>
@@ -81,7 +81,7 @@ inline bool any_zero_point(span<const std::int32_t> zero_points) noexcept
     return any;
 }
 
-/// The rules of both operators but for scales, before the first write. Matrices stand below each other.
+/// The rules of both operators, except those for scales, before the first write. Matrices are stacked below each other.
 template <class A, class B, class Y>
 inline status check_matmul(const matmul_shape& s, matrix_view<const A> a, span<const std::int32_t> a_zero_point, matrix_view<const B> b,
     span<const std::int32_t> b_zero_point, matrix_view<Y> y) noexcept
@@ -152,12 +152,12 @@ inline status matmul_integer(const matmul_shape& s, matrix_view<const A> a, span
             if (const status bad = workspace.allocate(gemm_workspace(rows, w)); bad != status::ok)
                 return bad;
             const std::size_t given = a_zero_point.size();
-            const std::ptrdiff_t step = given > 1 ? 1 : rows;
-            for (std::ptrdiff_t i = 0; i < rows; i += step) {
+            const std::ptrdiff_t together = given > 1 ? 1 : rows;
+            for (std::ptrdiff_t i = 0; i < rows; i += together) {
                 const std::size_t row = static_cast<std::size_t>(from + i);
                 const static_activations how {1.0f, given == 0 ? 0 : a_zero_point[row % given]};
-                if (const status bad = gemm(matrix_view<const A>(a.row(from + i), step, a.cols, a.stride), how, w, epilogue {},
-                        matrix_view<std::int32_t>(y.row(to + i), step, y.cols, y.stride), workspace.bytes(), executor);
+                if (const status bad = gemm(matrix_view<const A>(a.row(from + i), together, a.cols, a.stride), how, w, epilogue {},
+                        matrix_view<std::int32_t>(y.row(to + i), together, y.cols, y.stride), workspace.bytes(), executor);
                     bad != status::ok)
                     return bad;
             }

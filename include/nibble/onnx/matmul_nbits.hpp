@@ -2,8 +2,8 @@
 // block_size (a multiple of the codes in a byte):
 //   b             n x blocks x block_size codes, the first of a byte lowest; blocks = ceil(k / block_size), the last one padded
 //   scales        n x blocks, the same in nibble: granularity::per_group, group_size = block_size
-//   zero points   n rows of `blocks` codes, packed as b is, each row padded to whole bytes; absent, they are 2^(bits - 1)
-// Q: uint4x2, uint2x4 or uint8. The codes that come out go into packed_weights (uint4x2) or dequantize as they are.
+//   zero points   n rows of `blocks` codes, packed as b is, each row padded to whole bytes; if absent, 2^(bits - 1)
+// Q is uint4x2, uint2x4 or uint8. packed_weights (uint4x2) and dequantize take the resulting codes as they are.
 #pragma once
 
 #include "../core/codes.hpp"

@@ -1,6 +1,7 @@
 // The shapes of ONNX's matrix products (matmul.hpp): those of numpy.matmul.
 #pragma once
 
+#include "../core/bits.hpp"
 #include "../core/view.hpp"
 
 NIBBLE_BEGIN
@@ -21,12 +22,12 @@ struct matmul_shape {
     std::ptrdiff_t matrix_of(bool of_a, std::ptrdiff_t i) const noexcept
     {
         const span<const std::ptrdiff_t> shape = of_a ? a : b, others = of_a ? b : a;
-        std::ptrdiff_t at = 0, step = 1;
+        std::ptrdiff_t at = 0, stride = 1;
         for (std::size_t d = 0; d + 2 < shape.size(); ++d) {
             const std::ptrdiff_t own = batch(shape, d), size = own == 1 ? batch(others, d) : own;
-            at += own == 1 ? 0 : i % size * step;
+            at += own == 1 ? 0 : i % size * stride;
             i /= size;
-            step *= own;
+            stride *= own;
         }
         return at;
     }
@@ -61,7 +62,7 @@ inline result<matmul_shape> describe_matmul(span<const std::ptrdiff_t> a, span<c
         return true;
     };
     bool fits = grow(s.m) && grow(s.k) && grow(s.n);
-    for (std::size_t i = 0; i + 2 < (a_rank > b_rank ? a_rank : b_rank); ++i) {
+    for (std::size_t i = 0; i + 2 < larger(a_rank, b_rank); ++i) {
         const std::ptrdiff_t of_a = matmul_shape::batch(a, i), of_b = matmul_shape::batch(b, i);
         if (of_a != of_b && of_a != 1 && of_b != 1)
             return status::shape_mismatch;

@@ -1,14 +1,14 @@
-// AWQ (Lin et al., 2023): weights that meet large inputs are scaled up before they are rounded, x w^T = (x / s) (w diag(s))^T.
+// AWQ (Lin et al., 2023) scales up weights with large inputs before it rounds them: x w^T = (x / s) (w diag(s))^T.
 //   scale search   s = magnitude^ratio, at least 1e-4, divided by sqrt(max s * min s); magnitude[c] = mean |x[:, c]|, times the power of
 //                  two that brings the greatest into [512, 1024); ratio = 0, 1 / steps, ... below 1; the ratio with the least
-//                  ||X (W - Q)^T||^2, where 0 leaves all as it is
+//                  ||X (W - Q)^T||^2 wins; 0 changes nothing
 //   clip search    for every channel or group the range p * [min, max], p = 1, 1 - 1 / steps ... above 1 - depth, with the least output
-//   error
+//                  error
 #pragma once
 
 #include "hessian.hpp"
 #include "smooth_quant.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -61,7 +61,7 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
     const default_fp_mode mode;
     float greatest = 0.0f;
     for (const float& x : magnitude)
-        greatest = x > greatest ? x : greatest;
+        greatest = larger(x, greatest);
     const int shift = 9 - exponent_of(greatest);
     awq_report done;
     for (int step = 0; step < steps; ++step) {
@@ -70,9 +70,9 @@ inline status search_awq_scales(matrix_view<const float> w, span<const float> ma
         const double ratio = static_cast<double>(step) / steps;
         double most = 0, least = HUGE_VAL;
         for (std::size_t c = 0; c < columns; ++c) {
-            const double power = portable_pow(std::ldexp(static_cast<double>(magnitude[c]), shift), ratio), s = power > 1e-4 ? power : 1e-4;
-            most = s > most ? s : most;
-            least = s < least ? s : least;
+            const double power = portable_pow(std::ldexp(static_cast<double>(magnitude[c]), shift), ratio), s = larger(power, 1e-4);
+            most = larger(s, most);
+            least = smaller(s, least);
             tried[c] = static_cast<float>(s);
         }
         const double middle = std::sqrt(most) * std::sqrt(least);
@@ -134,10 +134,10 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
     double *const errors = reinterpret_cast<double*>(memory.bytes().data()), *const least = errors + n;
     scale_and_zero_point* const tried = reinterpret_cast<scale_and_zero_point*>(least + n);
     const detail::weight_grid grid = detail::grid_of<Q>(f);
-    const params_steps layout = steps_of(f.kind, k, f.group_size);
+    const params_strides strides = strides_of(f.kind, k, f.group_size);
     const int tries = 1 + static_cast<int>(depth * steps);
-    for (std::ptrdiff_t begin = 0; begin < k; begin += layout.group_size) {
-        const std::ptrdiff_t size = k - begin < layout.group_size ? k - begin : layout.group_size;
+    for (std::ptrdiff_t begin = 0; begin < k; begin += strides.group_size) {
+        const std::ptrdiff_t size = smaller(k - begin, strides.group_size);
         for (int step = 0; step < tries; ++step) {
             if (!report_progress((static_cast<double>(begin) + static_cast<double>(size) * step / tries) / static_cast<double>(k)))
                 return status::cancelled;
@@ -146,8 +146,8 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
             for (std::ptrdiff_t r = 0; r < n; ++r) {
                 float low = 0.0f, high = 0.0f;
                 for (std::ptrdiff_t c = begin; c < begin + size; ++c) {
-                    low = w(r, c) < low ? w(r, c) : low;
-                    high = w(r, c) > high ? w(r, c) : high;
+                    low = smaller(w(r, c), low);
+                    high = larger(w(r, c), high);
                 }
                 tried[r] = grid.params(low * part, high * part);
             }
@@ -161,7 +161,7 @@ inline status round_clipped(matrix_view<const float> w, const hessian& h, const 
             for (std::ptrdiff_t r = 0; r < n; ++r)
                 if (step == 0 || errors[r] < least[r] || least[r] != least[r]) {
                     least[r] = errors[r];
-                    const std::size_t at = static_cast<std::size_t>(r * layout.row + begin / layout.group_size * layout.group);
+                    const std::size_t at = static_cast<std::size_t>(r * strides.row + begin / strides.group_size * strides.group);
                     q.scales[at] = tried[r].scale;
                     if (!q.zero_points.empty())
                         q.zero_points[at] = tried[r].zero_point;

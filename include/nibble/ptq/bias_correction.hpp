@@ -1,4 +1,4 @@
-// Bias correction (Nagel et al., 2019): what quantization shifts every output by on average goes into the bias.
+// Bias correction (Nagel et al., 2019) adds to the bias what quantization takes from each output on average:
 //     bias[j] += sum over c of mean[c] (w[j, c] - q[j, c])        mean[c] = the mean of input c
 #pragma once
 

@@ -1,5 +1,5 @@
-// A = U^T U with U upper triangular, in double, by blocks: the sums in ascending order of fused multiply-adds, so that threads, backends
-// and block size do not show in the result.
+// A = U^T U with U upper triangular, in double, by blocks. Sums are fused multiply-adds in ascending order, so the result does not depend
+// on threads, backends or block size.
 #pragma once
 
 #include <cmath>
@@ -17,13 +17,14 @@ inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
     if (check(a) != status::ok || a.rows != a.cols)
         return false;
     const std::ptrdiff_t size = a.rows;
-    const kernel<product_f64_args> add_product = kernels::product_f64();
     const default_fp_mode mode;
     constexpr std::ptrdiff_t block = detail::f64_block;
     for (std::ptrdiff_t begin = 0; begin < size; begin += block) {
-        const std::ptrdiff_t end = size - begin < block ? size : begin + block;
+        const std::ptrdiff_t end = smaller(size, begin + block);
         for (std::ptrdiff_t r = begin; r < end; ++r) {
-            add_product({a.row(begin) + r, 0, a.stride, a.row(begin) + r, a.stride, a.row(r) + r, a.stride, 1, end - r, r - begin, true});
+            const matrix_view<double> above = detail::block_of(a, begin, r, r - begin, end - r);
+            detail::subtract_product(
+                detail::transposed_f64 {detail::block_of(above, 0, 0, r - begin, 1)}, above, detail::block_of(a, r, r, 1, end - r));
             if (!(a(r, r) > 0.0) || !(a(r, r) < HUGE_VAL))
                 return false;
             const double root = std::sqrt(a(r, r));
@@ -36,10 +37,10 @@ inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
         executor.parallel_for(static_cast<std::size_t>(strips), [&](std::size_t i) {
             const default_fp_mode task_mode;
             const std::ptrdiff_t column = end + static_cast<std::ptrdiff_t>(i) * block;
-            const std::ptrdiff_t columns = size - column < block ? size - column : block;
+            const std::ptrdiff_t columns = smaller(size - column, block);
             for (std::ptrdiff_t r = begin; r < end; ++r) {
-                add_product({a.row(begin) + r, 0, a.stride, a.row(begin) + column, a.stride, a.row(r) + column, a.stride, 1, columns,
-                    r - begin, true});
+                detail::subtract_product(detail::transposed_f64 {detail::block_of(a, begin, r, r - begin, 1)},
+                    detail::block_of(a, begin, column, r - begin, columns), detail::block_of(a, r, column, 1, columns));
                 const double root = a(r, r);
                 for (std::ptrdiff_t c = column; c < column + columns; ++c)
                     a(r, c) = a(r, c) / root;
@@ -47,9 +48,10 @@ inline bool cholesky(matrix_view<double> a, Executor&& executor = Executor {})
         });
         executor.parallel_for(static_cast<std::size_t>(strips), [&](std::size_t i) {
             const default_fp_mode task_mode;
-            const std::ptrdiff_t row = end + static_cast<std::ptrdiff_t>(i) * block, rows = size - row < block ? size - row : block;
-            add_product({a.row(begin) + row, 1, a.stride, a.row(begin) + row, a.stride, a.row(row) + row, a.stride, rows, size - row,
-                end - begin, true});
+            const std::ptrdiff_t row = end + static_cast<std::ptrdiff_t>(i) * block, rows = smaller(size - row, block);
+            const matrix_view<double> above = detail::block_of(a, begin, row, end - begin, size - row);
+            detail::subtract_product(detail::transposed_f64 {detail::block_of(above, 0, 0, end - begin, rows)}, above,
+                detail::block_of(a, row, row, rows, size - row));
         });
     }
     return true;

@@ -1,5 +1,5 @@
-// What a layer's inputs say about its weights: H = X^T X over all rows x seen (m x k), in double. The squared output error of any
-// quantized Q is then  ||X (W - Q)^T||^2 = sum over rows d of W - Q of d H d^T,  without X; GPTQ, AWQ and the clip search need no more.
+// H = X^T X over all rows x seen (m x k), in double. It holds all that GPTQ, AWQ and the clip search need to know of a layer's inputs X.
+// The squared output error of any quantized Q is  ||X (W - Q)^T||^2 = sum over rows d of W - Q of d H d^T,  without X.
 #pragma once
 
 #include <cmath>
@@ -46,8 +46,43 @@ private:
     movable_value<matrix_view<double>> view_;
 };
 
-/// rows [block, block + 64) or what is left of them
+/// Rows and columns of double matrices are worked on in blocks of so many: a block of a strip's weights fits the first-level cache.
 inline constexpr std::ptrdiff_t f64_block = 64;
+
+/// rows x cols of m from (row, col) on.
+template <class T>
+inline matrix_view<T> block_of(matrix_view<T> m, std::ptrdiff_t row, std::ptrdiff_t col, std::ptrdiff_t rows, std::ptrdiff_t cols) noexcept
+{
+    return {m.data + row * m.stride + col, rows, cols, m.stride};
+}
+
+/// A matrix whose columns are the rows of another.
+struct transposed_f64 {
+    matrix_view<const double> of;
+};
+
+/// c += a b. Every element is one chain of fused multiply-adds in ascending order of a's columns, so that blocks do not show in the result.
+template <class Lazy = void>
+inline void add_product(matrix_view<const double> a, matrix_view<const double> b, matrix_view<double> c) noexcept
+{
+    kernels::product_f64()({a.data, a.stride, 1, b.data, b.stride, c.data, c.stride, a.rows, b.cols, a.cols, false});
+}
+template <class Lazy = void>
+inline void add_product(transposed_f64 a, matrix_view<const double> b, matrix_view<double> c) noexcept
+{
+    kernels::product_f64()({a.of.data, 1, a.of.stride, b.data, b.stride, c.data, c.stride, a.of.cols, b.cols, a.of.rows, false});
+}
+/// c -= a b
+template <class Lazy = void>
+inline void subtract_product(matrix_view<const double> a, matrix_view<const double> b, matrix_view<double> c) noexcept
+{
+    kernels::product_f64()({a.data, a.stride, 1, b.data, b.stride, c.data, c.stride, a.rows, b.cols, a.cols, true});
+}
+template <class Lazy = void>
+inline void subtract_product(transposed_f64 a, matrix_view<const double> b, matrix_view<double> c) noexcept
+{
+    kernels::product_f64()({a.of.data, 1, a.of.stride, b.data, b.stride, c.data, c.stride, a.of.cols, b.cols, a.of.rows, true});
+}
 
 } // namespace detail
 
@@ -85,11 +120,10 @@ public:
         }
         for (std::ptrdiff_t r = 0; r < x.rows; ++r)
             for (std::ptrdiff_t c = 0; c < k; ++c)
-                if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
+                if (!is_finite(x(r, c)))
                     return status::not_finite;
-        const kernel<product_f64_args> add_product = kernels::product_f64();
         for (std::ptrdiff_t begin = 0; begin < x.rows; begin += chunk_rows) {
-            const std::ptrdiff_t count = x.rows - begin < chunk_rows ? x.rows - begin : chunk_rows;
+            const std::ptrdiff_t count = smaller(x.rows - begin, chunk_rows);
             for (std::ptrdiff_t r = 0; r < count; ++r)
                 for (std::ptrdiff_t c = 0; c < k; ++c)
                     chunk_(r, c) = static_cast<double>(x(begin + r, c));
@@ -98,8 +132,10 @@ public:
             executor.parallel_for(static_cast<std::size_t>(blocks), [&](std::size_t i) {
                 const default_fp_mode mode;
                 const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i) * detail::f64_block;
-                const std::ptrdiff_t rows = k - row < detail::f64_block ? k - row : detail::f64_block;
-                add_product({chunk_.row(0) + row, 1, k, chunk_.row(0) + row, k, values_.row(row) + row, k, rows, k - row, count, false});
+                const std::ptrdiff_t rows = smaller(k - row, detail::f64_block);
+                const matrix_view<double> chunk = detail::block_of(chunk_.view(), 0, row, count, k - row);
+                detail::add_product(detail::transposed_f64 {detail::block_of(chunk, 0, 0, count, rows)}, chunk,
+                    detail::block_of(values_.view(), row, row, rows, k - row));
             });
         }
         rows_ += x.rows;
@@ -187,29 +223,29 @@ inline status row_errors(const hessian& h, std::ptrdiff_t begin, std::ptrdiff_t 
     if (const status s = full.resize(k, k); s != status::ok)
         return s;
     constexpr std::ptrdiff_t wave = 16;
-    const std::ptrdiff_t all = (rows + f64_block - 1) / f64_block, at_once = all < wave ? all : wave;
+    const std::ptrdiff_t all = (rows + f64_block - 1) / f64_block, at_once = smaller(all, wave);
     if (const status s = strips.resize(2 * at_once * k, f64_block); s != status::ok)
         return s;
     for (std::ptrdiff_t i = 0; i < k; ++i)
         for (std::ptrdiff_t j = 0; j < k; ++j)
             full(i, j) = h(begin + i, begin + j);
-    const kernel<product_f64_args> add_product = kernels::product_f64();
     for (std::ptrdiff_t first = 0; first < all; first += at_once)
-        executor.parallel_for(static_cast<std::size_t>(all - first < at_once ? all - first : at_once), [&](std::size_t task) {
+        executor.parallel_for(static_cast<std::size_t>(smaller(all - first, at_once)), [&](std::size_t task) {
             const default_fp_mode mode;
             const std::ptrdiff_t row = (first + static_cast<std::ptrdiff_t>(task)) * f64_block;
-            const std::ptrdiff_t count = rows - row < f64_block ? rows - row : f64_block;
-            double* const d = strips.row(2 * static_cast<std::ptrdiff_t>(task) * k);
-            double* const product = d + k * f64_block;
-            std::memset(d, 0, static_cast<std::size_t>(2 * k * f64_block) * sizeof(double));
+            const std::ptrdiff_t count = smaller(rows - row, f64_block);
+            // Both transposed, so that the rows of a strip are the lanes of vectors.
+            const matrix_view<double> d = block_of(strips.view(), 2 * static_cast<std::ptrdiff_t>(task) * k, 0, k, f64_block);
+            const matrix_view<double> product(d.row(k), k, f64_block);
+            std::memset(d.data, 0, static_cast<std::size_t>(2 * k * f64_block) * sizeof(double));
             for (std::ptrdiff_t r = 0; r < count; ++r)
                 for (std::ptrdiff_t c = 0; c < k; ++c)
-                    d[c * f64_block + r] = difference(row + r, c);
-            add_product({full.row(0), k, 1, d, f64_block, product, f64_block, k, f64_block, k, false});
+                    d(c, r) = difference(row + r, c);
+            add_product<>(full.view(), d, product);
             for (std::ptrdiff_t r = 0; r < count; ++r) {
                 double sum = 0;
                 for (std::ptrdiff_t c = 0; c < k; ++c)
-                    sum = strict_math::fma(d[c * f64_block + r], product[c * f64_block + r], sum);
+                    sum = strict_math::fma(d(c, r), product(c, r), sum);
                 out[static_cast<std::size_t>(row + r)] = sum;
             }
         });

@@ -1,17 +1,17 @@
-// HQQ (Badri and Shaji, 2023), half-quadratic quantization: no data. In every group the parameters follow, in turns, from the weights
-// without their largest errors. With r = w - dequantized(w):
+// HQQ (Badri and Shaji, 2023), half-quadratic quantization, needs no data. In every group it alternates two steps: take the largest errors
+// out of the weights, then fit the parameters to the rest. With r = w - dequantized(w):
 //     e = sign(r) max(|r| - |r|^(p - 1) / beta, 0)          t = w - e
 //     zero_point = mean(q - t / scale), rounded             scale = sum (q - zero_point) t / sum (q - zero_point)^2
-// and beta grows by kappa. The paper keeps the scale and a real zero point; here zero points are integers, so the scale moves as well.
-// The parameters with the least sum of |r|^p are kept, so that the result is never worse than rounding to nearest in that measure.
-// r is counted in units of the power of two above the group's greatest magnitude: weights times a power of two have the same codes.
+// and beta grows by kappa. The paper keeps the scale and has a real zero point. Here zero points are integers, so the scale moves as well.
+// The parameters with the least sum of |r|^p are kept, so the result is never worse than rounding to nearest in that measure. r is counted
+// in units of the power of two above the group's greatest magnitude, so weights times a power of two have the same codes.
 #pragma once
 
 #include "../core/math.hpp"
 #include "../core/progress.hpp"
 #include "../core/strict_math.hpp"
 #include "../core/executor.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -52,8 +52,8 @@ inline scale_and_zero_point half_quadratic(
     float most = 0.0f;
     for (std::ptrdiff_t r = 0; r < w.rows; ++r)
         for (std::ptrdiff_t c = 0; c < w.cols; ++c) {
-            const float magnitude = float_from_bits(float_bits(w(r, c)) & 0x7fffffffu);
-            most = magnitude > most ? magnitude : most;
+            const float magnitude = magnitude_of(w(r, c));
+            most = larger(magnitude, most);
         }
     const double unit = two_to_the(-exponent_of(most) - 1);
     scale_and_zero_point p = grid.best(w, nullptr, f), found = p;
@@ -101,13 +101,13 @@ inline status hqq(matrix_view<const float> w, const weight_format& f, const quan
         return status::granularity_unsupported;
     if (w.empty())
         return round_to_nearest(w, f, q);
-    const params_steps layout = steps_of(f.kind, w.cols, f.group_size);
+    const params_strides strides = strides_of(f.kind, w.cols, f.group_size);
     const detail::weight_grid grid = detail::grid_of<Q>(f);
     constexpr std::ptrdiff_t task_rows = 16, wave = 64;
     for (std::ptrdiff_t first = 0; first < w.rows; first += task_rows * wave) {
         if (!report_progress(static_cast<double>(first) / static_cast<double>(w.rows)))
             return status::cancelled;
-        const std::ptrdiff_t rows = w.rows - first < task_rows * wave ? w.rows - first : task_rows * wave;
+        const std::ptrdiff_t rows = smaller(w.rows - first, task_rows * wave);
         executor.parallel_for(static_cast<std::size_t>((rows + task_rows - 1) / task_rows), [&](std::size_t task) {
             const default_fp_mode mode;
             const std::ptrdiff_t begin = first + static_cast<std::ptrdiff_t>(task) * task_rows;
@@ -116,7 +116,7 @@ inline status hqq(matrix_view<const float> w, const weight_format& f, const quan
                 for (std::ptrdiff_t c = 0; c < w.cols;) {
                     const matrix_view<const float> part = detail::sharing_a_scale(w, f, r, c);
                     const scale_and_zero_point p = detail::half_quadratic(part, f, grid, o);
-                    const std::size_t at = static_cast<std::size_t>(r * layout.row + c / layout.group_size * layout.group);
+                    const std::size_t at = static_cast<std::size_t>(r * strides.row + c / strides.group_size * strides.group);
                     q.scales[at] = p.scale;
                     if (!q.zero_points.empty())
                         q.zero_points[at] = p.zero_point;

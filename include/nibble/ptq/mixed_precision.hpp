@@ -1,13 +1,14 @@
-// Which layer gets which format: the least sum of errors whose sum of bytes fits a budget. errors[layer * formats + format], such as each
-// layer's KL or output error when it alone is quantized, and bytes likewise.
+// Chooses a format for each layer: the least sum of errors whose sum of bytes fits a budget. errors[layer * formats + format] holds, for
+// example, each layer's KL when it alone is quantized. bytes has the same order.
 //
-// Exact, if the choice is counted in units that divide every size: a table of the best error for every layer and number of units.
-// There are at most `units` of them, and sizes are rounded up, so that the result always fits; then it is the best but for that rounding.
+// A table holds the best error for every layer and number of units of memory. There are at most `units` units. Sizes are rounded up to
+// whole units, so the result always fits. It is the best choice but for that rounding, and exactly the best if the unit divides every size.
 #pragma once
 
 #include <cmath>
 #include <limits>
 
+#include "../core/bits.hpp"
 #include "../core/memory.hpp"
 #include "../core/status.hpp"
 #include "../core/view.hpp"
@@ -39,8 +40,8 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
             const std::uint64_t size = bytes[l * formats + f];
             if (!(errors[l * formats + f] >= 0.0) || !(errors[l * formats + f] < HUGE_VAL))
                 return status::not_finite;
-            most = errors[l * formats + f] > most ? errors[l * formats + f] : most;
-            smallest = size < smallest ? size : smallest;
+            most = larger(errors[l * formats + f], most);
+            smallest = smaller(size, smallest);
             for (std::uint64_t a = size; a != 0;) {
                 const std::uint64_t rest = common % a;
                 common = a;
@@ -52,7 +53,7 @@ inline status choose_formats(span<const double> errors, span<const std::uint64_t
         least += smallest;
     }
     common = common == 0 ? 1 : common;
-    const std::uint64_t coarse = budget / units + (budget % units != 0), unit = common > coarse ? common : coarse;
+    const std::uint64_t coarse = budget / units + (budget % units != 0), unit = larger(common, coarse);
     const std::size_t columns = std::size_t {budget / unit} + 1;
     aligned_buffer memory;
     if (const status s = memory.allocate(columns * (checked_size(2 * sizeof(double)) + layers)); s != status::ok)

@@ -1,18 +1,19 @@
-// Few inputs or weights far outside the rest take the scale away from all others. Two splits keep them in float; both run on the public
-// products, so they are the same bits on every backend:
+// A few inputs or weights far outside the rest make the scale of all others too large. Two splits keep them in float. Both use the public
+// products, so they give the same bits on every backend:
 //   column split (LLM.int8, Dettmers et al., 2022)   c = finish(x[:, inliers] q^T + x[:, outliers] w[:, outliers]^T)
 //   dense and sparse (SqueezeLLM, Kim et al., 2023)  c = finish(x q^T + x sparse^T)
-// Each of the two products is rounded to float as gemm() does with an empty epilogue, then they are added in one float sum; the sparse
-// product goes on from the dense one, one fused multiply-add per entry, in ascending columns. finish: the epilogue with that sum.
+// Each product of the column split is rounded to float, as gemm() does with an empty epilogue; then the two are added in one float sum. The
+// sparse product continues from the dense one, with one fused multiply-add per entry, in ascending columns. finish is the epilogue of that
+// sum.
 #pragma once
 
 #include <algorithm>
 
+#include "../core/activation_function.hpp"
 #include "../core/math.hpp"
 #include "../core/strict_math.hpp"
 #include "../gemm/gemm.hpp"
-#include "../reference/gemm.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -34,6 +35,19 @@ NIBBLE_END_TYPES
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
 
+namespace detail {
+
+/// The epilogue of one sum in a column of floats. gemm() applies it inside its tiles; here a second product has to be added first.
+inline float finished(float sum, const epilogue& e, std::size_t column) noexcept
+{
+    const float s = e.scale.empty() ? 1.0f : e.scale[column];
+    float v = e.bias.empty() ? sum * s : strict_math::fma(sum, s, e.bias[column]);
+    v = strict_math::clamp(apply_activation(e.function, v), e.clamp_low, e.clamp_high);
+    return strict_math::choose(is_nan(v), quiet_nan(), v);
+}
+
+} // namespace detail
+
 /// From the columns' greatest magnitudes (column_max): which columns are more than `ratio` times the median, in ascending order into
 /// columns, which has room for all. The median is the lower one of two.
 inline result<outlier_statistics> find_outlier_columns(span<const float> column_max, float ratio, span<std::int32_t> columns) noexcept
@@ -50,10 +64,10 @@ inline result<outlier_statistics> find_outlier_columns(span<const float> column_
     if (column_max.empty())
         return s;
     for (std::size_t c = 0; c < column_max.size(); ++c) {
-        if (float_bits(column_max[c]) >= 0x7f800000u)
+        if (float_bits(column_max[c]) >= infinity_bits)
             return status::not_finite;
         columns[c] = static_cast<std::int32_t>(c);
-        s.most = column_max[c] > s.most ? column_max[c] : s.most;
+        s.most = larger(column_max[c], s.most);
     }
     std::int32_t* const middle = columns.begin() + (column_max.size() - 1) / 2;
     std::nth_element(columns.begin(), middle, columns.begin() + column_max.size(),
@@ -185,7 +199,7 @@ inline status gemm(matrix_view<const float> x, const column_split& w, const epil
     const default_fp_mode mode;
     for (std::ptrdiff_t r = 0; r < m; ++r)
         for (std::ptrdiff_t j = 0; j < n; ++j)
-            c(r, j) = reference::finish<float>(c(r, j) + sums(r, j), 1.0f, e, j);
+            c(r, j) = detail::finished(c(r, j) + sums(r, j), e, static_cast<std::size_t>(j));
     return status::ok;
 }
 
@@ -275,7 +289,7 @@ inline status gemm(matrix_view<const float> x, packed_weights_view w, const spar
             float sum = c(r, j);
             for (std::size_t at = static_cast<std::size_t>(sparse.row_begin[static_cast<std::size_t>(j)]); at < end; ++at)
                 sum = strict_math::fma(x(r, sparse.columns[at]), sparse.values[at], sum);
-            c(r, j) = reference::finish<float>(sum, 1.0f, e, j);
+            c(r, j) = detail::finished(sum, e, static_cast<std::size_t>(j));
         }
     });
     return status::ok;

@@ -1,4 +1,4 @@
-// How far a layer's outputs move when its weights are quantized, from the Hessian of its inputs.
+// How much a layer's outputs change when its weights are quantized, computed from the Hessian of its inputs.
 #pragma once
 
 #include "hessian.hpp"

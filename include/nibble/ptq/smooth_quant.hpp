@@ -1,8 +1,8 @@
-// Moves the reach of activations into the weights, column by column, without changing the function: x w^T = (x / s) (w diag(s))^T.
+// Moves the range of activations into the weights, column by column, without changing the function: x w^T = (x / s) (w diag(s))^T.
 //   SmoothQuant   s[c] = max|x[:, c]|^alpha / max|w[:, c]|^(1 - alpha)                                  (Xiao et al., 2022)
 //                 both maxima at least 1e-5 where powers of two bring the greatest max|x| into [1024, 2048) and the greatest max|w| into
 //                 [4096, 8192); 1 where both are 0
-// What is divided may be folded into the layer before: the weight of a norm, or the rows of another matrix.
+// The division may be folded into the layer before: into the weight of a norm, or the rows of another matrix.
 #pragma once
 
 #include "../core/math.hpp"
@@ -12,7 +12,7 @@
 #include "../evaluate/error.hpp"
 #include "../gemm/gemm.hpp"
 #include "../quantize/quantize.hpp"
-#include "weight_format.hpp"
+#include "../quantize/weight_format.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -43,9 +43,9 @@ inline status column_max(matrix_view<const float> x, span<float> out) noexcept
         return status::ok;
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const float magnitude = float_from_bits(float_bits(x(r, c)) & 0x7fffffffu);
+            const float magnitude = magnitude_of(x(r, c));
             float& most = out[static_cast<std::size_t>(c)];
-            most = magnitude > most ? magnitude : most;
+            most = larger(magnitude, most);
         }
     return status::ok;
 }
@@ -79,7 +79,7 @@ inline int shift_to(int exponent, span<const float> magnitudes) noexcept
 {
     float most = 0.0f;
     for (const float& x : magnitudes)
-        most = x > most ? x : most;
+        most = larger(x, most);
     return most == 0.0f ? 0 : exponent - exponent_of(most);
 }
 
@@ -126,7 +126,7 @@ inline status smooth_scales(
     if (!(alpha >= 0.0 && alpha <= 1.0))
         return status::option_invalid;
     for (std::size_t c = 0; c < scales.size(); ++c)
-        if (float_bits(activation_max[c]) >= 0x7f800000u || float_bits(weight_max[c]) >= 0x7f800000u)
+        if (float_bits(activation_max[c]) >= infinity_bits || float_bits(weight_max[c]) >= infinity_bits)
             return status::not_finite;
     const default_fp_mode mode;
     const int a_shift = detail::shift_to(detail::smooth_activation_exponent, activation_max),
@@ -238,7 +238,7 @@ inline status search_smooth_scales(matrix_view<const float> x, matrix_view<const
         if (error < done.error) {
             done = {true, alpha, done.error_before, error};
             const double taken = std::nearbyint((1.0 - alpha) * w_shift - alpha * x_shift);
-            const int exponent = static_cast<int>(taken < -96.0 ? -96.0 : taken > 96.0 ? 96.0 : taken);
+            const int exponent = static_cast<int>(clamped(taken, -96.0, 96.0));
             for (std::size_t c = 0; c < scales.size(); ++c)
                 scales[c] = static_cast<float>(std::ldexp(static_cast<double>(tried[c]), exponent));
         }

@@ -1,9 +1,9 @@
-// From training to the integer kernels: trained weights, n x k, as packed weights that hold the trained scales. The codes are those that
-// fake_quantize rounds to, so that the integer products compute what training simulated: with x^ and w^ fake-quantized,
+// From training to the integer kernels: packs trained weights, n x k, with their trained scales. The codes are those that fake_quantize
+// rounds to, so the integer products compute what training simulated. With x^ and w^ fake-quantized they equal
 //   sum over k of (x^ / s_x) (w^ / s_w), exact, then the epilogue       bit for bit
 //   sum over k of x^ w^ in floats of unit roundoff u = 2^-24            within (k + groups + 8) u (sum of |x^| |w^| + |bias|)
-// Codes of the next layer's activations differ by the second only where that bound reaches a tie. reference::fake_quantized_linear is the
-// first.
+// In the second case codes of the next layer's activations differ only where that bound reaches a tie. reference::fake_quantized_linear
+// computes the first.
 #pragma once
 
 #include "../gemm/packed_weights.hpp"

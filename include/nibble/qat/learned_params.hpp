@@ -1,4 +1,4 @@
-// Scales and zero points that are trained: where they start, and what keeps them valid after an optimizer's step.
+// Trained scales and zero points: their start values, and what keeps them valid after an optimizer's step.
 //   max_abs   the whole range of the data, by the formulas of quantize/params.hpp
 //   mse       of the ranges i / 64 of that, i = 24 ... 64, the one with the least sum of squared errors of fake_quantize, for each
 //             parameter on its own; the wider of two equal ones
@@ -47,17 +47,17 @@ inline status start_params(matrix_view<const float> x, params_start from, params
     if (const status s = check_room(scratch, start_params_scratch(from, kind, x.rows, x.cols, group_size, block_rows)); s != status::ok)
         return s;
     const default_fp_mode mode;
-    const params_steps steps = steps_of(kind, x.cols, group_size, block_rows);
+    const params_strides strides = strides_of(kind, x.cols, group_size, block_rows);
     float *const low = scratch.data(), *const high = low + count;
     if (x.empty()) {
         for (std::size_t i = 0; i < 2 * count; ++i)
             scratch[i] = 0.0f;
     } else {
         const bool all_rows = kind == granularity::per_tensor || kind == granularity::per_column;
-        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
+        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : strides.block_rows, strides.group_size, low, high});
     }
     for (std::size_t i = 0; i < count; ++i)
-        if ((float_bits(low[i]) & 0x7fffffffu) > 0x7f800000u)
+        if (is_nan(low[i]))
             return status::not_finite;
     const auto shrunk
         = [&](std::size_t i, float fraction) noexcept { return params_of_range(low[i] * fraction, high[i] * fraction, rule, codes); };
@@ -90,7 +90,7 @@ inline status start_params(matrix_view<const float> x, params_start from, params
             return s;
         for (std::ptrdiff_t r = 0; r < x.rows; ++r)
             for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-                const std::ptrdiff_t p = r / steps.block_rows * steps.row + c / steps.group_size * steps.group;
+                const std::ptrdiff_t p = r / strides.block_rows * strides.row + c / strides.group_size * strides.group;
                 const float off = in_units(rounded(r, c) - x(r, c), static_cast<std::size_t>(p));
                 error[p] = strict_math::fma(off, off, error[p]);
             }
@@ -115,7 +115,7 @@ inline void bound_scales(span<float> scales, float least = 1.17549435e-38f) noex
     if (check(scales) != status::ok)
         return;
     for (float& scale : scales)
-        if (!valid_scale(float_bits(scale)) || scale < least)
+        if (!is_positive_finite(scale) || scale < least)
             scale = least;
 }
 
@@ -129,7 +129,7 @@ inline status round_zero_points(span<const float> learned, code_limits codes, sp
     const default_fp_mode mode;
     for (std::size_t i = 0; i < learned.size(); ++i) {
         const float low = static_cast<float>(codes.qmin), high = static_cast<float>(codes.qmax), z = learned[i];
-        zero_points[i] = static_cast<std::int32_t>(std::nearbyint(z > low ? (z < high ? z : high) : low));
+        zero_points[i] = static_cast<std::int32_t>(std::nearbyint(z > low ? smaller(z, high) : low));
     }
     return status::ok;
 }

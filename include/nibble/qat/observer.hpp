@@ -1,8 +1,8 @@
-// The range of a tensor over many batches, for the parameters of activations:
+// Observes the range of a tensor over many batches, for the parameters of activations:
 //   rate in (0, 1]   low += rate * (least - low), high += rate * (greatest - high), bit for bit PyTorch's MovingAverageMinMaxObserver, also
 //                    where its difference overflows; the first batch gives both
 //   rate 0           the least and the greatest value of all batches
-// Once frozen it stays as it is, so that the parameters no longer move under a training that has come close.
+// A frozen observer no longer changes, so the parameters stay still at the end of training.
 #pragma once
 
 #include "../core/strict_math.hpp"
@@ -25,14 +25,14 @@ public:
         const default_fp_mode mode;
         float low = 0.0f, high = 0.0f;
         kernels::range_f32()({x.data, x.stride, x.rows, x.cols, x.rows, x.cols, &low, &high});
-        if ((float_bits(low) & 0x7fffffffu) > 0x7f800000u)
+        if (is_nan(low))
             return status::not_finite;
         if (batches_ == 0) {
             low_ = low;
             high_ = high;
         } else if (rate_ == 0.0f) {
-            low_ = low < low_ ? low : low_;
-            high_ = high > high_ ? high : high_;
+            low_ = smaller(low, low_);
+            high_ = larger(high, high_);
         } else {
             low_ = strict_math::moved_average(low_, low, rate_);
             high_ = strict_math::moved_average(high_, high, rate_);

@@ -24,7 +24,7 @@ struct fake_quantization {
     quantize_rule rule {};
 };
 
-/// Where gradients go: x's (may be dy itself), and one a scale and one a zero point, or empty if nobody learns them.
+/// Where gradients go: x's (may be dy itself), and one a scale and one a zero point, or empty if they are not learned.
 struct fake_quantize_gradients {
     matrix_view<float> x;
     span<float> scale {};
@@ -53,7 +53,7 @@ inline std::size_t fake_quantize_scratch(granularity kind, std::ptrdiff_t rows, 
 {
     if (rows < 1 || cols < 1 || ((kind == granularity::per_group || kind == granularity::per_block) && group_size < 1))
         return 0;
-    const std::ptrdiff_t columns = steps_of(kind, cols, group_size).group_size;
+    const std::ptrdiff_t columns = strides_of(kind, cols, group_size).group_size;
     return (2 * checked_size(rows) * (cols / columns + (cols % columns != 0))).value();
 }
 
@@ -78,17 +78,17 @@ inline status check_fake_quantization(const fake_quantization& f, std::ptrdiff_t
 template <class Args>
 inline void set_fake_quantization(Args& args, matrix_view<const float> x, const fake_quantization& f) noexcept
 {
-    const params_steps steps = steps_of(f.params.kind, x.cols, f.params.group_size, f.params.block_rows);
+    const params_strides strides = strides_of(f.params.kind, x.cols, f.params.group_size, f.params.block_rows);
     args.x = x.data;
     args.x_stride = x.stride;
     args.row_end = x.rows;
     args.cols = x.cols;
-    args.block_rows = steps.block_rows;
-    args.group_size = steps.group_size;
+    args.block_rows = strides.block_rows;
+    args.group_size = strides.group_size;
     args.scales = f.params.scales.data();
     args.zero_points = f.params.zero_points.empty() ? nullptr : f.params.zero_points.data();
-    args.row_step = steps.row;
-    args.group_step = steps.group;
+    args.row_stride = strides.row;
+    args.group_stride = strides.group;
     args.qmin = f.codes.qmin;
     args.qmax = f.codes.qmax;
     args.rule = f.rule;
@@ -159,7 +159,7 @@ inline void finish_gradients(const float* sums, std::ptrdiff_t rows, std::ptrdif
                 total += static_cast<double>(sums[r * groups + g]);
             const double scaled = total * static_cast<double>(factor);
             const float gradient = static_cast<float>(scales != nullptr ? scaled * -static_cast<double>(scales[at]) : scaled);
-            out[at] = (float_bits(gradient) & 0x7fffffffu) > 0x7f800000u ? float_from_bits(0x7fc00000u) : gradient;
+            out[at] = is_nan(gradient) ? quiet_nan() : gradient;
         }
 }
 

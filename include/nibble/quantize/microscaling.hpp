@@ -1,4 +1,4 @@
-// Blocks of small numbers with a scale each: the OCP MX formats 1.0 and NVFP4. Blocks run along a row; a row's last one may be shorter.
+// Blocks of small numbers that share a scale: the OCP MX formats 1.0 and NVFP4. Blocks run along a row; a row's last one may be shorter.
 //   quantize_mx      32 columns, E8M0 scale. Q is float4_e2m1x2 (MXFP4), float6_e2m3x4 or float6_e3m2x4 (MXFP6), float8_e4m3 or
 //                    float8_e5m2 (MXFP8), or int8 (MXINT8: elements are q * 2^-6, q in [-127, 127])
 //                      code = element nearest to x / scale, saturating; the scale by scale_rule, clamped to [2^-127, 2^127]
@@ -6,8 +6,8 @@
 //   quantize_nvfp4   16 columns, E4M3 scale, and one float for the whole tensor
 //                      scale = to_float8_e4m3(amax / 6 / tensor_scale), saturating; code = element nearest to x / (scale * tensor_scale)
 //   dequantize_nvfp4 x = element * (scale * tensor_scale)
-// Each operation written here rounds once, to float. A block with a NaN or an infinity has a NaN scale (255; NVFP4: 0x7f) and codes 0,
-// and comes back as NaN 0x7fc00000; a block of zeros, or one whose NVFP4 scale rounds to zero, has scale code 0 and codes 0.
+// Each operation written here rounds once, to float. A block with a NaN or an infinity has a NaN scale (255; NVFP4: 0x7f) and codes 0, and
+// is dequantized to NaN 0x7fc00000. A block of zeros, or one whose NVFP4 scale rounds to zero, has scale code 0 and codes 0.
 // The bits are the same on every backend; reference/microscaling.hpp is their definition.
 #pragma once
 
@@ -48,11 +48,7 @@ inline status check_blocks(
     return status::ok;
 }
 
-inline status check_tensor_scale(float scale) noexcept
-{
-    const std::uint32_t bits = float_bits(scale);
-    return bits == 0 || bits >= 0x7f800000u ? status::scale_invalid : status::ok;
-}
+inline status check_tensor_scale(float scale) noexcept { return is_positive_finite(scale) ? status::ok : status::scale_invalid; }
 
 template <class Q>
 inline auto* bytes_of(Q* p) noexcept

@@ -1,4 +1,4 @@
-// One number to a code and back by the default rule, for searches that try many parameters; quantize.hpp does matrices.
+// Turns one number into a code and back by the default rule, for searches that try many parameters. quantize.hpp has matrices.
 #pragma once
 
 #include "../core/strict_math.hpp"
@@ -12,9 +12,8 @@ inline std::int32_t quantize_one(float x, scale_and_zero_point p, code_limits co
 {
     const float low = static_cast<float>(codes.qmin - p.zero_point), high = static_cast<float>(codes.qmax - p.zero_point);
     const float t = opaque(x * (1.0f / p.scale));
-    const bool is_nan = (float_bits(t) & 0x7fffffffu) > 0x7f800000u;
-    const float u = strict_math::choose(is_nan, 0.0f, t);
-    const float bounded = strict_math::choose(u < low, low, strict_math::choose(high < u, high, u));
+    const float u = strict_math::choose(is_nan(t), 0.0f, t);
+    const float bounded = strict_math::clamp(u, low, high);
     return static_cast<std::int32_t>(strict_math::nearbyint(bounded)) + p.zero_point;
 }
 

@@ -1,22 +1,23 @@
 // Quantization parameters: real = scale * (q - zero_point).
-// The parameter of element (r, c) of a rows x cols matrix stands at
+// The parameter of element (r, c) of a rows x cols matrix is at index
 //   per_tensor   [0]
 //   per_channel  [r]                                   rows are channels, as in weights
 //   per_column   [c]
 //   per_group    [r * groups + c / group_size]         groups = ceil(cols / group_size); the last group of a row may be shorter
 //   per_block    [r / block_rows * groups + c / group_size]
-// A tensor of more dimensions, quantized along one axis, is outer matrices of axis x inner, each per_channel; onnx.hpp does that.
+// A tensor of more dimensions, quantized along one axis, is a number of matrices of axis x inner, each per_channel. onnx/linear.hpp does
+// that.
 //
-// The parameters of a range [lo, hi], widened to hold 0, onto codes [qmin, qmax] by params_formula, affine (symmetric in brackets, where
-// middle = 0, or 128 for uint8, and reach = max(-lo, hi)):
+// The parameters that map a range [lo, hi], widened to hold 0, to codes [qmin, qmax]. They depend on params_formula. The affine ones come
+// first, symmetric ones in brackets, with middle = 0, or 128 for uint8, and reach = max(-lo, hi):
 //   nibble   double: scale = (hi - lo) / (qmax - qmin), rounded to float;  zero_point = even(qmin - lo / scale)   [reach / (qmax - middle)]
 //   onnx     float:  scale = (hi - lo) / (qmax - qmin);  zero_point = even(qmin - lo / scale)                     [2 reach / (qmax - qmin)]
 //   tflite   double: as nibble, the zero point with the double scale, from lo or from hi, whichever sum of magnitudes is less, half away
 //   pytorch  float:  as onnx, zero_point = qmin - even(lo / scale); scale at least 2^-23                [reach / ((qmax - qmin) / 2)]
 //   fbgemm   double: as tflite, but from the scale rounded to float, and ties to even; a scale below 6.1e-5 becomes that, and lo and hi
 //            grow with it
-// Clamped to [qmin, qmax]. A range without extent, or a scale below the least normal float: scale 1 (pytorch 2^-23; fbgemm 0.1 without
-// extent or with one whose reciprocal is infinite). Where float's hi - lo or 2 reach overflows, it is taken in double.
+// Zero points are clamped to [qmin, qmax]. A range without extent, or a scale below the least normal float, gives scale 1 (pytorch 2^-23;
+// fbgemm 0.1 without extent or with one whose reciprocal is infinite). If hi - lo or 2 reach overflows float, it is computed in double.
 #pragma once
 
 #include <cmath>
@@ -39,6 +40,26 @@ struct quant_params_view {
     span<const std::int32_t> zero_points {}; ///< empty: all 0
     std::ptrdiff_t block_rows = 1;           ///< per_block only
 };
+
+/// Parameters by name: one scale for the whole matrix, one a row, or one for every `size` columns of a row. They refer to the caller's numbers.
+NIBBLE_INLINE constexpr quant_params_view per_tensor(const float& scale) noexcept { return {granularity::per_tensor, 0, {&scale, 1}}; }
+NIBBLE_INLINE constexpr quant_params_view per_tensor(const float& scale, const std::int32_t& zero_point) noexcept
+{
+    return {granularity::per_tensor, 0, {&scale, 1}, {&zero_point, 1}};
+}
+quant_params_view per_tensor(const float&&) = delete; // the view would outlive the number
+quant_params_view per_tensor(const float&&, const std::int32_t&) = delete;
+quant_params_view per_tensor(const float&, const std::int32_t&&) = delete;
+quant_params_view per_tensor(const float&&, const std::int32_t&&) = delete;
+NIBBLE_INLINE constexpr quant_params_view per_channel(span<const float> scales, span<const std::int32_t> zero_points = {}) noexcept
+{
+    return {granularity::per_channel, 0, scales, zero_points};
+}
+NIBBLE_INLINE constexpr quant_params_view per_group(
+    std::ptrdiff_t size, span<const float> scales, span<const std::int32_t> zero_points = {}) noexcept
+{
+    return {granularity::per_group, size, scales, zero_points};
+}
 
 /// How many scales a rows x cols matrix has; 0 for sizes that are not valid, PTRDIFF_MAX if there are more.
 NIBBLE_INLINE constexpr std::ptrdiff_t params_count(
@@ -91,12 +112,12 @@ NIBBLE_BEGIN
 
 /// The distances, in parameters, from block to block of rows and from group to group, and their sizes as kernels use them, which are at
 /// least 1.
-struct params_steps {
+struct params_strides {
     std::ptrdiff_t row = 0, group = 0, group_size = 1, block_rows = 1;
 };
 
 /// Groups or blocks of a size below 1, which check_grouping refuses, have no parameters: both distances are 0.
-NIBBLE_INLINE constexpr params_steps steps_of(
+NIBBLE_INLINE constexpr params_strides strides_of(
     granularity kind, std::ptrdiff_t cols, std::ptrdiff_t group_size, std::ptrdiff_t block_rows = 1) noexcept
 {
     if ((kind == granularity::per_group || kind == granularity::per_block) && (group_size < 1 || block_rows < 1))
@@ -121,8 +142,6 @@ inline status check_grouping(granularity kind, std::ptrdiff_t group_size, std::p
     const bool whole_bytes = group_size % code_traits<Q>::per_element == 0 || (kind == granularity::per_block && group_size == 1);
     return group_size < 1 || !whole_bytes || block_rows < 1 ? status::group_size_invalid : status::ok;
 }
-
-NIBBLE_INLINE constexpr bool valid_scale(std::uint32_t bits) noexcept { return bits != 0 && bits < 0x7f800000u; }
 
 /// Whether parameters fit a rows x cols matrix of Q.
 template <class Q>
@@ -159,7 +178,7 @@ namespace detail {
 
 inline std::int32_t clamp_zero_point(double at, code_limits codes) noexcept
 {
-    return at < codes.qmin ? codes.qmin : at > codes.qmax ? codes.qmax : static_cast<std::int32_t>(at);
+    return static_cast<std::int32_t>(clamped(at, codes.qmin, codes.qmax));
 }
 
 /// The zero point of TFLite and FBGEMM: from the end of the range whose two terms are smaller.
@@ -173,8 +192,8 @@ inline double nearer_zero_point(double lo, double hi, double scale, code_limits 
 
 inline float next_power_of_two(float scale) noexcept
 {
-    const std::uint32_t bits = (float_bits(scale) + 0x7fffffu) & 0x7f800000u;
-    return float_from_bits(bits < 0x7f000000u ? bits : 0x7f000000u);
+    const std::uint32_t bits = (float_bits(scale) + 0x7fffffu) & infinity_bits;
+    return float_from_bits(smaller(bits, 0x7f000000u));
 }
 
 /// The bound is reached by a range from -FLT_MAX to FLT_MAX of two codes.
@@ -197,20 +216,20 @@ inline double float_quotient(float lo, float hi, float codes) noexcept
 /// default one.
 inline scale_and_zero_point params_of_range(float lo, float hi, params_rule rule, code_limits codes) noexcept
 {
-    lo = lo < 0.0f ? lo : 0.0f;
-    hi = hi > 0.0f ? hi : 0.0f;
+    lo = smaller(lo, 0.0f);
+    hi = larger(hi, 0.0f);
     const double qmin = codes.qmin, qmax = codes.qmax;
     const float span_of_codes = static_cast<float>(codes.qmax - codes.qmin);
     const auto finished = [&](float scale) noexcept { return rule.power_of_two ? detail::next_power_of_two(scale) : scale; };
     if (rule.how == scheme::symmetric) {
         const std::int32_t middle = codes.qmin < 0 ? 0 : (codes.qmax + 1) / 2;
-        const float reach = hi > -lo ? hi : -lo;
+        const float reach = larger(hi, -lo);
         float scale = 0.0f;
         switch (rule.formula) {
         case params_formula::onnx: scale = detail::normal_or_one(detail::float_quotient(-reach, reach, span_of_codes)); break;
         case params_formula::pytorch: {
             const float exact = reach / (span_of_codes / 2.0f);
-            scale = exact > 0x1p-23f ? exact : 0x1p-23f;
+            scale = larger(exact, 0x1p-23f);
             break;
         }
         case params_formula::nibble:
@@ -228,13 +247,13 @@ inline scale_and_zero_point params_of_range(float lo, float hi, params_rule rule
     }
     case params_formula::pytorch: {
         const float exact = detail::normal_or_one(detail::float_quotient(lo, hi, span_of_codes));
-        const float scale = finished(lo == hi || exact < 0x1p-23f ? 0x1p-23f : exact);
+        const float scale = finished(lo == hi ? 0x1p-23f : larger(0x1p-23f, exact));
         return {scale, detail::clamp_zero_point(qmin - static_cast<double>(strict_math::nearbyint(lo / scale)), codes)};
     }
     case params_formula::tflite: {
         const double exact = (static_cast<double>(hi) - static_cast<double>(lo)) / (qmax - qmin);
         if (lo == hi || static_cast<float>(exact) < 1.17549435e-38f)
-            return {1.0f, codes.qmin > 0 ? codes.qmin : 0};
+            return {1.0f, larger(codes.qmin, 0)};
         const double scale = rule.power_of_two ? static_cast<double>(finished(detail::normal_or_one(exact))) : exact;
         return {detail::normal_or_one(scale),
             detail::clamp_zero_point(

@@ -2,8 +2,8 @@
 //   quantize    by default q = clamp(round(x * (1 / scale)) + zero_point): 1 / scale is rounded once to float, then the product; ties to
 //               even. rule.hpp has all other rules, and presets of what other systems do
 //   dequantize  x = float(q - zero_point) * scale
-// The bits are the same on every backend and for every executor; reference/quantize.hpp is their definition.
-// Codes of 4 or 2 bits stand two or four in a byte, the first lowest; what is left of a row's last byte is zero.
+// The bits are the same on every backend and for every executor. reference/quantize.hpp defines them.
+// A byte holds two codes of 4 bits or four of 2 bits, the first in the lowest bits. Unused bits of a row's last byte are zero.
 #pragma once
 
 #include "../core/executor.hpp"
@@ -40,7 +40,7 @@ inline void run_rows(kernel<Args> run, const Args& args, Executor&& executor)
 }
 
 template <class Q>
-inline quantize_args make_quantize_args(matrix_view<const float> x, matrix_view<Q> q, params_steps steps, quantize_rule rule) noexcept
+inline quantize_args make_quantize_args(matrix_view<const float> x, matrix_view<Q> q, params_strides strides, quantize_rule rule) noexcept
 {
     static_assert(sizeof(Q) == 1, "codes of 8, 4 or 2 bits");
     const code_limits codes = codes_of<Q>(rule.range);
@@ -51,10 +51,10 @@ inline quantize_args make_quantize_args(matrix_view<const float> x, matrix_view<
     args.q_stride = q.stride;
     args.row_end = x.rows;
     args.cols = x.cols;
-    args.block_rows = steps.block_rows;
-    args.group_size = steps.group_size;
-    args.row_step = steps.row;
-    args.group_step = steps.group;
+    args.block_rows = strides.block_rows;
+    args.group_size = strides.group_size;
+    args.row_stride = strides.row;
+    args.group_stride = strides.group;
     args.qmin = codes.qmin;
     args.qmax = codes.qmax;
     args.rule = rule;
@@ -101,7 +101,7 @@ inline status quantize(
         return s;
     if (x.empty())
         return status::ok;
-    quantize_args args = detail::make_quantize_args(x, q, steps_of(p.kind, x.cols, p.group_size, p.block_rows), rule);
+    quantize_args args = detail::make_quantize_args(x, q, strides_of(p.kind, x.cols, p.group_size, p.block_rows), rule);
     args.scales = p.scales.data();
     args.zero_points = p.zero_points.empty() ? nullptr : p.zero_points.data();
     detail::run_rows(detail::quantize_kernel<Q>(), args, executor);
@@ -136,7 +136,7 @@ inline status quantize_dynamic(matrix_view<const float> x, granularity kind, std
     }
     quantize_rule rule;
     rule.range = code_range::narrow;
-    quantize_args args = detail::make_quantize_args(x, q, steps_of(kind, x.cols, group_size), rule);
+    quantize_args args = detail::make_quantize_args(x, q, strides_of(kind, x.cols, group_size), rule);
     args.scales_out = scales.data();
     if constexpr (code_traits<Q>::per_element == 1)
         detail::run_rows(kernels::quantize_absmax_8(), args, executor);
@@ -157,9 +157,9 @@ inline status dequantize(matrix_view<const Q> q, quant_params_view p, matrix_vie
         return s;
     if (x.empty())
         return status::ok;
-    const params_steps steps = steps_of(p.kind, x.cols, p.group_size, p.block_rows);
-    const dequantize_args args {q.data, q.stride, x.data, x.stride, 0, x.rows, x.cols, steps.block_rows, steps.group_size, p.scales.data(),
-        p.zero_points.empty() ? nullptr : p.zero_points.data(), steps.row, steps.group};
+    const params_strides strides = strides_of(p.kind, x.cols, p.group_size, p.block_rows);
+    const dequantize_args args {q.data, q.stride, x.data, x.stride, 0, x.rows, x.cols, strides.block_rows, strides.group_size,
+        p.scales.data(), p.zero_points.empty() ? nullptr : p.zero_points.data(), strides.row, strides.group};
     detail::run_rows(detail::dequantize_kernel<Q>(), args, executor);
     return status::ok;
 }
@@ -188,12 +188,12 @@ inline status choose_params(matrix_view<const float> x, params_rule rule, granul
         for (std::size_t i = 0; i < 2 * count; ++i)
             scratch[i] = 0.0f;
     } else {
-        const params_steps steps = steps_of(kind, x.cols, group_size, block_rows);
+        const params_strides strides = strides_of(kind, x.cols, group_size, block_rows);
         const bool all_rows = kind == granularity::per_tensor || kind == granularity::per_column;
-        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : steps.block_rows, steps.group_size, low, high});
+        kernels::range_f32()({x.data, x.stride, x.rows, x.cols, all_rows ? x.rows : strides.block_rows, strides.group_size, low, high});
     }
     for (std::size_t i = 0; i < count; ++i)
-        if ((float_bits(low[i]) & 0x7fffffffu) > 0x7f800000u)
+        if (is_nan(low[i]))
             return status::not_finite;
     for (std::size_t i = 0; i < count; ++i) {
         const scale_and_zero_point chosen = params_of_range(low[i], high[i], rule, codes_of<Q>(rule.range));

@@ -1,4 +1,4 @@
-// int32 sums back to int8 or uint8. x is the sum, plus bias where there is one (modulo 2^32); real = scale of x / scale of the output.
+// Turns int32 sums back into int8 or uint8. x is the sum plus bias, if there is one (modulo 2^32); real = scale of x / scale of the output.
 //   float_ties_to_even  q = clamp(even(float(x) * scale) + zero_point)        onnxruntime's QLinearMatMul, XNNPACK, FBGEMM
 //                       zero_point_first: q = clamp(even(float(x) * scale + zero_point)), the ONNX reference implementation
 //   double_rounding     y = x * 2^max(shift, 0), saturated; h = floor((y * multiplier + 2^30) / 2^31);
@@ -83,7 +83,7 @@ inline status check_requantization(const requantization& r, std::ptrdiff_t cols,
         return status::null_pointer;
     if (is_float) {
         for (const float scale : r.scale)
-            if (!valid_scale(float_bits(scale)))
+            if (!is_positive_finite(scale))
                 return status::scale_invalid;
     } else {
         for (std::size_t i = 0; i < r.multiplier.size(); ++i)
@@ -92,8 +92,8 @@ inline status check_requantization(const requantization& r, std::ptrdiff_t cols,
     }
     if (r.zero_point < code_traits<Q>::qmin || r.zero_point > code_traits<Q>::qmax)
         return status::zero_point_out_of_range;
-    const std::int32_t low = r.low < code_traits<Q>::qmin ? code_traits<Q>::qmin : r.low;
-    const std::int32_t high = r.high > code_traits<Q>::qmax ? code_traits<Q>::qmax : r.high;
+    const std::int32_t low = larger(r.low, code_traits<Q>::qmin);
+    const std::int32_t high = smaller(r.high, code_traits<Q>::qmax);
     if (low > high)
         return status::invalid_clamp;
     const std::size_t count = is_float ? r.scale.size() : r.multiplier.size();

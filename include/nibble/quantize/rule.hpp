@@ -8,7 +8,7 @@
 //                              blocks
 //   toward_zero                drops the fraction
 //   stochastic                 up with the probability of the fraction, from seed, row and column alone
-// NaN gives zero_point, an infinity the end of the range. Presets say what other systems do.
+// NaN gives zero_point, an infinity gives the end of the range. Presets have the rules of other systems.
 #pragma once
 
 #include <cstddef>

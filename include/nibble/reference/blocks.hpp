@@ -260,7 +260,7 @@ inline void quantize_fp4(const float* x, block_mxfp4& out) noexcept
     std::uint8_t codes[32];
     out.e = mxfp4_exponent(std::fabs(signed_extreme(x, 32)));
     for (int i = 0; i < 32; ++i)
-        codes[i] = fp4_code(x[i], detail::mxfp4_step(out.e));
+        codes[i] = fp4_code(x[i], nibble::detail::mxfp4_step(out.e));
     pack(codes, out);
 }
 
@@ -270,7 +270,7 @@ inline void quantize_fp4(const float* x, block_nvfp4& out) noexcept
     for (int j = 0; j < 4; ++j) {
         out.d[j] = nvfp4_scale(std::fabs(signed_extreme(x + 16 * j, 16)) / 6.0f);
         for (int i = 16 * j; i < 16 * j + 16; ++i)
-            codes[i] = fp4_code(x[i], detail::nvfp4_step(out.d[j]));
+            codes[i] = fp4_code(x[i], nibble::detail::nvfp4_step(out.d[j]));
     }
     pack(codes, out);
 }

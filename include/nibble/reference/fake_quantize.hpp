@@ -12,10 +12,10 @@ namespace reference {
 inline void fake_quantize(matrix_view<const float> x, const fake_quantization& f, matrix_view<float> y) noexcept
 {
     const default_fp_mode mode;
-    const params_steps steps = steps_of(f.params.kind, x.cols, f.params.group_size, f.params.block_rows);
+    const params_strides strides = strides_of(f.params.kind, x.cols, f.params.group_size, f.params.block_rows);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + c / steps.group_size * steps.group);
+            const std::size_t at = static_cast<std::size_t>(r / strides.block_rows * strides.row + c / strides.group_size * strides.group);
             const std::int32_t zero_point = f.params.zero_points.empty() ? 0 : f.params.zero_points[at];
             y(r, c)
                 = dequantize(quantize(x(r, c), f.params.scales[at], zero_point, f.rule, f.codes, r, c), f.params.scales[at], zero_point);
@@ -69,18 +69,18 @@ inline void fake_quantize_backward(matrix_view<const float> x, matrix_view<const
     fake_quantize_gradients out, span<float> scratch, span<fake_quantize_derivative> terms, gradient_rule how = {}) noexcept
 {
     const default_fp_mode mode;
-    const params_steps steps = steps_of(f.params.kind, x.cols, f.params.group_size, f.params.block_rows);
-    const std::ptrdiff_t groups = x.cols / steps.group_size + (x.cols % steps.group_size != 0);
+    const params_strides strides = strides_of(f.params.kind, x.cols, f.params.group_size, f.params.block_rows);
+    const std::ptrdiff_t groups = x.cols / strides.group_size + (x.cols % strides.group_size != 0);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r) {
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + c / steps.group_size * steps.group);
+            const std::size_t at = static_cast<std::size_t>(r / strides.block_rows * strides.row + c / strides.group_size * strides.group);
             const std::int32_t zero_point = f.params.zero_points.empty() ? 0 : f.params.zero_points[at];
             terms[static_cast<std::size_t>(c)] = derive(x(r, c), f.params.scales[at], zero_point, f, how, r, c);
         }
         for (std::ptrdiff_t g = 0; g < groups; ++g) {
-            const std::ptrdiff_t begin = g * steps.group_size, left = x.cols - begin;
+            const std::ptrdiff_t begin = g * strides.group_size, left = x.cols - begin;
             const gradient_sums sums
-                = sum_gradients(dy.row(r) + begin, terms.data() + begin, left < steps.group_size ? left : steps.group_size);
+                = sum_gradients(dy.row(r) + begin, terms.data() + begin, left < strides.group_size ? left : strides.group_size);
             scratch[static_cast<std::size_t>(r * groups + g)] = sums.scale;
             scratch[static_cast<std::size_t>((x.rows + r) * groups + g)] = sums.zero_point;
         }
@@ -88,12 +88,22 @@ inline void fake_quantize_backward(matrix_view<const float> x, matrix_view<const
             out.x(r, c) = strict_math::choose(terms[static_cast<std::size_t>(c)].clipped, 0.0f, dy(r, c));
     }
     const bool all_rows = f.params.kind == granularity::per_tensor || f.params.kind == granularity::per_column;
-    const std::ptrdiff_t block_rows = all_rows ? x.rows : steps.block_rows;
-    if (!out.scale.empty())
-        detail::finish_gradients(scratch.data(), x.rows, groups, block_rows, how.factor, nullptr, out.scale);
-    if (!out.zero_point.empty())
-        detail::finish_gradients(
-            scratch.data() + x.rows * groups, x.rows, groups, block_rows, how.factor, f.params.scales.data(), out.zero_point);
+    const std::ptrdiff_t block_rows = all_rows ? x.rows : strides.block_rows;
+    if (x.rows == 0 || x.cols == 0)
+        return;
+    // Parameter i is that of column group i % groups in the i / groups-th block of rows.
+    const auto gradient_of = [&](std::size_t i, const float* sums, double sign_and_scale) {
+        const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(i) / groups, group = static_cast<std::ptrdiff_t>(i) % groups;
+        double total = 0.0;
+        for (std::ptrdiff_t first = block * block_rows, r = first; r < x.rows && r - first < block_rows; ++r)
+            total += static_cast<double>(sums[r * groups + group]);
+        const float gradient = static_cast<float>(total * static_cast<double>(how.factor) * sign_and_scale);
+        return strict_math::choose(is_nan(gradient), quiet_nan(), gradient);
+    };
+    for (std::size_t i = 0; i < out.scale.size(); ++i)
+        out.scale[i] = gradient_of(i, scratch.data(), 1.0);
+    for (std::size_t i = 0; i < out.zero_point.size(); ++i)
+        out.zero_point[i] = gradient_of(i, scratch.data() + x.rows * groups, -static_cast<double>(f.params.scales[i]));
 }
 
 /// A linear layer in fake quantization whose sums are exact: x and w are values that fake_quantize gave, fx (one scale) and fw (of the rows
@@ -104,15 +114,15 @@ inline void fake_quantized_linear(matrix_view<const float> x, const fake_quantiz
     const fake_quantization& fw, const epilogue& e, matrix_view<C> c) noexcept
 {
     const default_fp_mode mode;
-    const params_steps steps = steps_of(fw.params.kind, w.cols, fw.params.group_size);
+    const params_strides strides = strides_of(fw.params.kind, w.cols, fw.params.group_size);
     const float x_scale = fx.params.scales[0];
     for (std::ptrdiff_t i = 0; i < x.rows; ++i)
         for (std::ptrdiff_t j = 0; j < w.rows; ++j) {
             float sum = 0.0f;
             std::int64_t exact = 0;
-            for (std::ptrdiff_t begin = 0, g = 0; begin < w.cols; begin += steps.group_size, ++g) {
-                const float w_scale = fw.params.scales[static_cast<std::size_t>(j * steps.row + g * steps.group)];
-                const std::ptrdiff_t end = w.cols - begin < steps.group_size ? w.cols : begin + steps.group_size;
+            for (std::ptrdiff_t begin = 0, g = 0; begin < w.cols; begin += strides.group_size, ++g) {
+                const float w_scale = fw.params.scales[static_cast<std::size_t>(j * strides.row + g * strides.group)];
+                const std::ptrdiff_t end = w.cols - begin < strides.group_size ? w.cols : begin + strides.group_size;
                 exact = 0;
                 for (std::ptrdiff_t l = begin; l < end; ++l)
                     exact += static_cast<std::int64_t>(std::nearbyint(x(i, l) / x_scale))

@@ -31,15 +31,15 @@ inline void gemm(matrix_view<const A> a, span<const float> row_scales, static_ac
     quant_params_view p, const epilogue& e, matrix_view<C> c) noexcept
 {
     const default_fp_mode mode;
-    const params_steps steps = steps_of(p.kind, k, p.group_size);
+    const params_strides strides = strides_of(p.kind, k, p.group_size);
     for (std::ptrdiff_t i = 0; i < a.rows; ++i)
         for (std::ptrdiff_t j = 0; j < w.rows; ++j) {
             float sum = 0.0f;
             std::int64_t exact = 0;
-            for (std::ptrdiff_t begin = 0, g = 0; begin < k; begin += steps.group_size, ++g) {
-                const std::size_t at = static_cast<std::size_t>(j * steps.row + g * steps.group);
+            for (std::ptrdiff_t begin = 0, g = 0; begin < k; begin += strides.group_size, ++g) {
+                const std::size_t at = static_cast<std::size_t>(j * strides.row + g * strides.group);
                 const std::int32_t zero_point = p.zero_points.empty() ? 0 : p.zero_points[at];
-                const std::ptrdiff_t end = k - begin < steps.group_size ? k : begin + steps.group_size;
+                const std::ptrdiff_t end = k - begin < strides.group_size ? k : begin + strides.group_size;
                 exact = 0;
                 for (std::ptrdiff_t l = begin; l < end; ++l)
                     exact += static_cast<std::int64_t>(a(i, l) - s.zero_point) * (load_code(w.row(j), l) - zero_point);

@@ -16,7 +16,7 @@ inline void gemm_blocks(matrix_view<const A> a, span<const float> row_scales, st
     span<const std::byte> blocks, const epilogue& e, matrix_view<C> c) noexcept
 {
     const default_fp_mode mode;
-    detail::with_block(type, [&](auto block) noexcept {
+    nibble::detail::with_block(type, [&](auto block) noexcept {
         constexpr std::ptrdiff_t elements = block_traits<decltype(block)>::elements, group = block_group<decltype(block)>;
         for (std::ptrdiff_t i = 0; i < a.rows; ++i) {
             const std::byte* from = blocks.data();

@@ -109,8 +109,8 @@ inline void quantize_k_signed(const float* x, bool with_importance, const search
     pack_scales(scale_codes, out.scales);
     out.d = scale_half(step);
     for (int j = 0; j < 16; ++j) {
-        const float group_step = to_float(out.d) * static_cast<float>(scale_codes[j] - 32);
-        encode_again(x + 16 * j, 16, group_step, 0.0f, -4, 3, 4, found.codes + 16 * j);
+        const float group_stride = to_float(out.d) * static_cast<float>(scale_codes[j] - 32);
+        encode_again(x + 16 * j, 16, group_stride, 0.0f, -4, 3, 4, found.codes + 16 * j);
     }
     pack(found.codes, out);
 }
@@ -231,20 +231,6 @@ inline void dequantize_row(const std::byte* in, std::ptrdiff_t n, float* x) noex
         Block block;
         std::memcpy(static_cast<void*>(&block), in, sizeof block);
         dequantize_block(block, x + i);
-    }
-}
-
-/// f32, f16 and bf16.
-inline void widen_row(ggml_type type, const std::byte* in, std::ptrdiff_t n, float* x) noexcept
-{
-    for (std::ptrdiff_t i = 0; i < n; ++i) {
-        std::uint16_t bits = 0;
-        if (type == ggml_type::f32)
-            std::memcpy(x + i, in + 4 * i, 4);
-        else {
-            std::memcpy(&bits, in + 2 * i, 2);
-            x[i] = type == ggml_type::f16 ? to_float(half {bits}) : to_float(bfloat16 {bits});
-        }
     }
 }
 

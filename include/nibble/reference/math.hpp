@@ -54,14 +54,14 @@ inline float gelu(float x) noexcept
     return half_x * strict_math::choose(z < 0.0f, pt * e, strict_math::fma(0.0f - pt, e, 2.0f));
 }
 
-inline float apply(activation f, float x) noexcept
+inline float apply(activation_function f, float x) noexcept
 {
     switch (f) {
-    case activation::none: return x;
-    case activation::relu: return strict_math::choose(x < 0.0f, 0.0f, x);
-    case activation::gelu: return gelu(x);
-    case activation::gelu_tanh: return times_sigmoid(x, 1.59576912f * strict_math::fma(x * x * x, 0.044715f, x));
-    case activation::silu: return times_sigmoid(x, x);
+    case activation_function::none: return x;
+    case activation_function::relu: return strict_math::choose(x < 0.0f, 0.0f, x);
+    case activation_function::gelu: return gelu(x);
+    case activation_function::gelu_tanh: return times_sigmoid(x, 1.59576912f * strict_math::fma(x * x * x, 0.044715f, x));
+    case activation_function::silu: return times_sigmoid(x, x);
     }
     return x;
 }

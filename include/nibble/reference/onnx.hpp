@@ -20,14 +20,14 @@ inline std::size_t linear_parameter(
     if (block_size == 0 && scales == 1)
         return 0;
     const std::ptrdiff_t rank = static_cast<std::ptrdiff_t>(shape.size()), along = axis < 0 ? axis + rank : axis;
-    std::ptrdiff_t at = 0, step = 1;
+    std::ptrdiff_t at = 0, stride = 1;
     for (std::ptrdiff_t d = rank - 1; d >= 0; --d) {
         const std::ptrdiff_t size = shape[static_cast<std::size_t>(d)], coordinate = i % size;
         i /= size;
         if (d == along && block_size == 0)
             return static_cast<std::size_t>(coordinate);
-        at += step * (d == along ? coordinate / block_size : coordinate);
-        step *= d == along ? (size + block_size - 1) / block_size : size;
+        at += stride * (d == along ? coordinate / block_size : coordinate);
+        stride *= d == along ? (size + block_size - 1) / block_size : size;
     }
     return static_cast<std::size_t>(at);
 }
@@ -54,13 +54,13 @@ inline std::uint8_t float_code(float t, overflow rule) noexcept
 /// Row-major index of a matrix in a batch of `shape`, which is broadcast, for matrix i of the batch of the result.
 inline std::ptrdiff_t batch_of(span<const std::ptrdiff_t> shape, span<const std::ptrdiff_t> other, std::ptrdiff_t i) noexcept
 {
-    std::ptrdiff_t at = 0, step = 1;
+    std::ptrdiff_t at = 0, stride = 1;
     for (std::size_t d = 3; d <= shape.size(); ++d) {
         const std::ptrdiff_t own = shape[shape.size() - d], theirs = d <= other.size() ? other[other.size() - d] : 1;
         const std::ptrdiff_t size = own == 1 ? theirs : own;
-        at += own == 1 ? 0 : i % size * step;
+        at += own == 1 ? 0 : i % size * stride;
         i /= size;
-        step *= own;
+        stride *= own;
     }
     return at;
 }

@@ -55,10 +55,10 @@ template <class Q>
 inline void quantize(matrix_view<const float> x, quant_params_view p, matrix_view<Q> q, quantize_rule rule = {}) noexcept
 {
     const default_fp_mode mode;
-    const params_steps steps = steps_of(p.kind, x.cols, p.group_size, p.block_rows);
+    const params_strides strides = strides_of(p.kind, x.cols, p.group_size, p.block_rows);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + c / steps.group_size * steps.group);
+            const std::size_t at = static_cast<std::size_t>(r / strides.block_rows * strides.row + c / strides.group_size * strides.group);
             const std::int32_t zero_point = p.zero_points.empty() ? 0 : p.zero_points[at];
             store_code(q.row(r), c, quantize(x(r, c), p.scales[at], zero_point, rule, codes_of<Q>(rule.range), r, c));
         }
@@ -68,10 +68,10 @@ template <class Q>
 inline void dequantize(matrix_view<const Q> q, quant_params_view p, matrix_view<float> x) noexcept
 {
     const default_fp_mode mode;
-    const params_steps steps = steps_of(p.kind, x.cols, p.group_size, p.block_rows);
+    const params_strides strides = strides_of(p.kind, x.cols, p.group_size, p.block_rows);
     for (std::ptrdiff_t r = 0; r < x.rows; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const std::size_t at = static_cast<std::size_t>(r / steps.block_rows * steps.row + c / steps.group_size * steps.group);
+            const std::size_t at = static_cast<std::size_t>(r / strides.block_rows * strides.row + c / strides.group_size * strides.group);
             const std::int32_t zero_point = p.zero_points.empty() ? 0 : p.zero_points[at];
             x(r, c) = dequantize(load_code(q.row(r), c), p.scales[at], zero_point);
         }

@@ -2,6 +2,7 @@
 // 64-bit integers and in fixed-point numbers that know their integer bits.
 #pragma once
 
+#include "../core/math.hpp"
 #include "../tflite/activations.hpp"
 #include "../tflite/batch_matmul.hpp"
 #include "../tflite/images.hpp"
@@ -87,6 +88,38 @@ inline fixed_multiplier inverse_root(std::int64_t x) noexcept
                      : fixed_multiplier {y.raw, shift};
 }
 
+/// A real in [0, 1] as a number without integer bits.
+inline fixed<0> nearest_fixed(double real) noexcept { return {static_cast<std::int32_t>(real * 2147483648.0 + 0.5)}; }
+
+/// e^x of x <= 0, as gemmlowp approximates it. x = v - 1/8 - n/4, v in [-1/8, 1/8): e^v by Taylor's polynomial of degree 4, then a factor
+/// e^-(2^i / 4) for each bit i of n.
+inline fixed<0> exp(fixed<5> x) noexcept
+{
+    if (x.raw == 0)
+        return {fixed<0>::one};
+    const std::int64_t quarter = fixed<5>::one / 4, n = (-std::int64_t {x.raw} - 1) / quarter;
+    const fixed<0> v = fixed<5> {static_cast<std::int32_t>(x.raw + n * quarter)}.as<0>() + nearest_fixed(0.125);
+    const fixed<0> square = v * v, cube = square * v, fourth = square * square, third = nearest_fixed(1.0 / 3.0);
+    const fixed<0> quarter_of_fourth {static_cast<std::int32_t>(nearest_quotient(fourth.raw, 4))};
+    const fixed<0> twice_higher = (quarter_of_fourth + cube) * third + square;
+    const fixed<0> eighth = nearest_fixed(portable_exp(-0.125));
+    fixed<0> y = eighth + eighth * (v + fixed<0> {static_cast<std::int32_t>(nearest_quotient(twice_higher.raw, 2))});
+    for (int i = 0; n >> i != 0; ++i)
+        if (n >> i & 1)
+            y = y * nearest_fixed(portable_exp(-0.25 * (1 << i)));
+    return y;
+}
+
+/// 1 / (1 + x) of x in [0, 1): three steps of Newton and Raphson towards 1 / d, d = (1 + x) / 2, from 48/17 - 32/17 d.
+inline fixed<0> inverse_of_one_plus(fixed<0> x) noexcept
+{
+    const fixed<0> d {static_cast<std::int32_t>(nearest_quotient(std::int64_t {x.raw} + fixed<0>::one, 2))};
+    fixed<2> y = fixed<2> {1515870810} + d * fixed<2> {-1010580540};
+    for (int i = 0; i < 3; ++i)
+        y = y + (y * (fixed<2> {fixed<2>::one} - d * y)).as<2>();
+    return fixed<1> {y.raw}.as<0>(); // half of y
+}
+
 /// log x of x >= 1, as TFLite approximates it.
 inline fixed<5> log(fixed<12> x) noexcept
 {
@@ -110,8 +143,7 @@ inline fixed<5> log(fixed<12> x) noexcept
     const fixed<0> off = r - half_fourth_root, q = off + off, square = q * q;
     const fixed<0> numerator = q * r + q * square * fixed<0> {117049297};
     const fixed<0> denominator = middle * ((fixed<0> {1057819769} + q) + fixed<0> {127690142} * square) + fixed<0> {638450708} * q;
-    const fixed<0> inverse {tflite::detail::reciprocal_of_one_plus(denominator.raw)};
-    return (power * log_2 + numerator.as<6>() * inverse).as<5>();
+    return (power * log_2 + numerator.as<6>() * inverse_of_one_plus(denominator)).as<5>();
 }
 
 /// The coordinates of element `index` of a tensor.
@@ -210,6 +242,36 @@ inline void l2_normalization(matrix_view<const std::int8_t> x, std::int32_t x_ze
     }
 }
 
+/// One row to scale 2^-8 and zero point -128, or 2^-16 and -32768: to 8 or 16 bits.
+template <class Y>
+inline void softmax_row(const std::int8_t* x, std::ptrdiff_t cols, fixed_multiplier m, std::int32_t least, Y* y) noexcept
+{
+    constexpr int bits = 8 * sizeof(Y);
+    constexpr std::int64_t low = -(std::int64_t {1} << (bits - 1)), high = -low - 1;
+    std::int32_t top = -128;
+    for (std::ptrdiff_t c = 0; c < cols; ++c)
+        top = top < x[c] ? x[c] : top;
+    const auto exp_of
+        = [&](std::ptrdiff_t c) { return detail::exp(detail::fixed<5> {multiply_double_rounding(x[c] - top, m.multiplier, m.shift)}); };
+    detail::fixed<12> sum;
+    for (std::ptrdiff_t c = 0; c < cols; ++c)
+        if (x[c] - top >= least)
+            sum = sum + exp_of(c).template as<12>();
+    // sum = (1 + a) * 2^power
+    int power = 12;
+    std::int64_t one_and_a = sum.raw;
+    for (; one_and_a < std::int64_t {1} << 31; --power)
+        one_and_a *= 2;
+    const detail::fixed<0> inverse
+        = detail::inverse_of_one_plus(detail::fixed<0> {static_cast<std::int32_t>(one_and_a - (std::int64_t {1} << 31))});
+    for (std::ptrdiff_t c = 0; c < cols; ++c) {
+        std::int64_t q = low;
+        if (x[c] - top >= least)
+            q += detail::nearest_quotient((inverse * exp_of(c)).raw, std::int64_t {1} << (31 - bits + power));
+        y[c] = static_cast<Y>(q < high ? q : high);
+    }
+}
+
 inline void log_softmax(matrix_view<const std::int8_t> x, float x_scale, matrix_view<std::int8_t> y) noexcept
 {
     const default_fp_mode mode;
@@ -227,7 +289,7 @@ inline void log_softmax(matrix_view<const std::int8_t> x, float x_scale, matrix_
         detail::fixed<12> sum;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if (x(r, c) - top >= least)
-                sum = sum + detail::fixed<0> {tflite::detail::exp_of_negative(difference(c).raw)}.as<12>();
+                sum = sum + detail::exp(difference(c)).as<12>();
         const detail::fixed<5> log = detail::log(sum);
         const std::int64_t beyond = multiply_double_rounding(INT32_MIN + log.raw, inverse->multiplier, inverse->shift);
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {

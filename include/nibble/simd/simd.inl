@@ -1,25 +1,21 @@
-// What each backend begins with. A backend that adds an instruction, not a vector type, takes over everything from the one that it
-// extends, but for unrolled loops: GCC inlines a step into them only if both are compiled for the same instruction set.
-#if NIBBLE_ISA == NIBBLE_ISA_AVX2
-#include "xsimd/clang_intrinsics.inl"
-#define xsimd NIBBLE_XSIMD_AVX2
-#include "xsimd/private.inl"
-#undef xsimd
-NIBBLE_BEGIN
-namespace avx2 {
-namespace xsimd = ::NIBBLE_XSIMD_AVX2;
-}
-NIBBLE_END
+// What each backend begins with: unrolled loops and the primitives of its instruction set. contract.md says what each primitive does. A
+// backend that adds an instruction, not a vector type, takes over everything from the one that it extends, but for the unrolled loops.
+#include "unroll.inl"
+
+#if NIBBLE_ISA == NIBBLE_ISA_SCALAR
+#include "scalar.inl"
+#include "shared.inl"
+#elif NIBBLE_ISA == NIBBLE_ISA_AVX2
+#include "avx2.inl"
+#include "x86.inl"
+#include "shared.inl"
 #elif NIBBLE_ISA == NIBBLE_ISA_AVX512
-#include "xsimd/clang_intrinsics.inl"
-#define xsimd NIBBLE_XSIMD_AVX512
-#include "xsimd/private.inl"
-#undef xsimd
-NIBBLE_BEGIN
-namespace avx512 {
-namespace xsimd = ::NIBBLE_XSIMD_AVX512;
-}
-NIBBLE_END
+#include "avx512.inl"
+#include "x86.inl"
+#include "shared.inl"
+#elif NIBBLE_ISA == NIBBLE_ISA_NEON
+#include "neon.inl"
+#include "shared.inl"
 #elif NIBBLE_ISA == NIBBLE_ISA_AVX512VNNI
 NIBBLE_BEGIN
 namespace avx512vnni {
@@ -29,21 +25,10 @@ namespace avx512amx {
 using namespace avx512vnni;
 }
 NIBBLE_END
-#elif NIBBLE_ISA > NIBBLE_ISA_NEON
+#else
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 using namespace neon;
 }
 NIBBLE_END
-#endif
-
-#include "unroll.inl"
-#if NIBBLE_ISA == NIBBLE_ISA_SCALAR
-#include "vectors_scalar.inl"
-#elif NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512 || NIBBLE_ISA == NIBBLE_ISA_NEON
-#include "vectors.inl"
-#endif
-#if NIBBLE_ISA == NIBBLE_ISA_SCALAR || NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_AVX512 || NIBBLE_ISA == NIBBLE_ISA_NEON
-#include "lanes.inl"
-#include "shorts.inl"
 #endif

@@ -1,5 +1,5 @@
 // Activation functions of one int8 tensor, as tables of 256 codes for look_up(), and PRELU, whose slopes are a tensor.
-//   leaky_relu_table  y = clamp(m * (x - x_zero_point) + y_zero_point): m = x_scale / y_scale where the difference is not negative, else
+//   leaky_relu_table  y = clamp(m * (x - x_zero_point) + y_zero_point): m = x_scale / y_scale if the difference is not negative, otherwise
 //                     x_scale * alpha / y_scale; a negative alpha negates the multiplier, and ties of the product round up
 //   elu_table         y = clamp(half_away(f(x_scale * (x - x_zero_point)) * (1 / y_scale)) + y_zero_point), f(v) = v, or e^v - 1 below 0
 //   prelu             as leaky_relu_table, m = x_scale * alpha_scale / y_scale below 0, of (x - x_zero_point) * (alpha - alpha_zero_point)
@@ -22,7 +22,7 @@ struct prelu_multipliers {
 inline result<prelu_multipliers> prelu_params(float x_scale, float alpha_scale, float y_scale) noexcept
 {
     for (const float scale : {x_scale, alpha_scale, y_scale})
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     const default_fp_mode mode;
     const auto identity = encode_multiplier(static_cast<double>(x_scale / y_scale)),
@@ -38,10 +38,10 @@ inline result<code_table> leaky_relu_table(quantization x, quantization y, float
     for (const status s : {check(x), check(y)})
         if (s != status::ok)
             return s;
-    if ((float_bits(alpha) & 0x7fffffffu) >= 0x7f800000u)
+    if (!is_finite(alpha))
         return status::option_invalid;
     const default_fp_mode mode;
-    const float magnitude = float_from_bits(float_bits(alpha) & 0x7fffffffu);
+    const float magnitude = magnitude_of(alpha);
     const auto identity = encode_multiplier(static_cast<double>(x.scale / y.scale));
     auto slope = encode_multiplier(static_cast<double>(opaque(x.scale * magnitude) / y.scale));
     if (!identity || !slope)
@@ -51,7 +51,7 @@ inline result<code_table> leaky_relu_table(quantization x, quantization y, float
     code_table table {};
     for (std::int32_t code = -128; code < 128; ++code) {
         const std::int32_t v = code - x.zero_point;
-        const std::int32_t product = detail::rescaled(requantize_mode::double_rounding, v, v >= 0 ? *identity : *slope);
+        const std::int32_t product = detail::times(v, v >= 0 ? *identity : *slope);
         table.at[code + 128] = detail::with_zero_point(product, y.zero_point);
     }
     return table;
@@ -73,8 +73,7 @@ inline result<code_table> elu_table(quantization x, quantization y) noexcept
         const float image = strict_math::choose(difference < 0, below, v);
         // An image of 0 has no steps, even of an infinite inverse.
         const float steps = strict_math::choose(image == 0.0f, 0.0f, strict_math::round(opaque(image * inverse)));
-        const std::int32_t bounded = steps < -1000.0f ? -1000 : steps > 1000.0f ? 1000 : static_cast<std::int32_t>(steps);
-        table.at[code + 128] = detail::to_s8(bounded + y.zero_point);
+        table.at[code + 128] = detail::to_s8(static_cast<std::int32_t>(clamped(steps, -1000.0f, 1000.0f)) + y.zero_point);
     }
     return table;
 }
@@ -95,8 +94,7 @@ inline void prelu_codes(const elementwise_args& args) noexcept
     const fixed_multiplier identity {args.a_multiplier, args.a_shift}, slope {args.b_multiplier, args.b_shift};
     for_codes(args, [&](std::ptrdiff_t i, std::int32_t x, std::int32_t alpha) noexcept {
         const std::int32_t v = x - args.a_zero_point;
-        const std::int32_t product = v >= 0 ? rescaled(requantize_mode::double_rounding, v, identity)
-                                            : rescaled(requantize_mode::double_rounding, v * (alpha - args.b_zero_point), slope);
+        const std::int32_t product = v >= 0 ? times(v, identity) : times(v * (alpha - args.b_zero_point), slope);
         y[i] = with_zero_point(product, args.requantize.zero_point);
     });
 }

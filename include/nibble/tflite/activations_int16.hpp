@@ -2,12 +2,12 @@
 //   logistic    1 / (1 + e^-x), y_scale 2^-15: |x| in steps of 1 / 12288, on the straight lines between sigmoid_points, rounded to 2^-15
 //   tanh        2 / (1 + e^(-2 x)) - 1, y_scale 2^-15, from the same points
 //   relu        y = clamp(m * x), m = x_scale / y_scale in float, encoded, by double rounding; the bounds are bounds_of(f, y)'s
-//   leaky_relu  the same m where x >= 0, m = x_scale * alpha / y_scale elsewhere, in float from left to right, negative where alpha is: in
-//               double rounding ties of the product round up first. TFLite of 2026 rounds the magnitude and then takes the sign
+//   leaky_relu  the same m if x >= 0, otherwise m = x_scale * alpha / y_scale, in float from left to right, negative if alpha is: in double
+//               rounding ties of the product round up first. TFLite of 2026 rounds the magnitude and then takes the sign
 // The steps of logistic and tanh are floor((x * m + 2^(shift - 1)) / 2^shift), where m = 12288 * x_scale * 2^shift, rounded down, with the
-// greatest shift up to 31 for which the product is at most 32767; and 3 x where x_scale is 2^-12 (or 6 x where 2^-11, tanh only) to within
-// 10^-3 of its logarithm to base 2. TFLite's interpreter, unlike its reference kernels, computes those last two with gemmlowp's fixed
-// point. TFLite has no HARD_SWISH of int16. Plain C++, the same on every backend.
+// greatest shift up to 31 for which the product is at most 32767. They are 3 x if x_scale is 2^-12 (6 x if it is 2^-11, tanh only) to
+// within 10^-3 of its logarithm to base 2. TFLite's interpreter, unlike its reference kernels, computes those last two with gemmlowp's
+// fixed point. TFLite has no HARD_SWISH of int16. All of this is plain C++, the same on every backend.
 #pragma once
 
 #include "../core/math.hpp"
@@ -33,7 +33,7 @@ struct sigmoid_steps {
 /// largest_power: 2^-12 ... 2^(largest_power - 12) are powers of two of their own.
 inline result<sigmoid_steps> make_sigmoid_steps(float x_scale, std::int32_t largest_power) noexcept
 {
-    if (!valid_scale(float_bits(x_scale)))
+    if (!is_positive_finite(x_scale))
         return status::scale_invalid;
     if (float_bits(x_scale) >= 0x402aaaabu) // 8/3: products of codes would leave int32.
         return status::scale_invalid;
@@ -58,12 +58,12 @@ struct leaky_multipliers {
 
 inline result<leaky_multipliers> make_leaky_multipliers(float x_scale, float alpha, float y_scale) noexcept
 {
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(y_scale))
         return status::scale_invalid;
-    if ((float_bits(alpha) & 0x7fffffffu) >= 0x7f800000u)
+    if (!is_finite(alpha))
         return status::option_invalid;
     const default_fp_mode mode;
-    const float from = pinned(x_scale), slope = pinned(float_from_bits(float_bits(alpha) & 0x7fffffffu)), to = pinned(y_scale);
+    const float from = pinned(x_scale), slope = pinned(magnitude_of(alpha)), to = pinned(y_scale);
     const auto identity = encode_multiplier(pinned(static_cast<double>(from / to)));
     const auto product = encode_multiplier(pinned(static_cast<double>(from * slope / to)));
     if (!identity || !product)
@@ -92,7 +92,7 @@ NIBBLE_INLINE std::int32_t sigmoid_of(std::int32_t steps, int bits) noexcept
 /// 2^15 where the points end, which is no code: 2^15 - 1.
 NIBBLE_INLINE std::int16_t logistic_of(std::int32_t steps) noexcept
 {
-    const std::int32_t q = (sigmoid_of(steps < 0 ? -steps : steps, 9) + 512) >> 10, positive = q > 32767 ? 32767 : q;
+    const std::int32_t q = (sigmoid_of(steps < 0 ? -steps : steps, 9) + 512) >> 10, positive = smaller(q, 32767);
     return static_cast<std::int16_t>(steps < 0 ? 32768 - positive : positive);
 }
 
@@ -138,7 +138,7 @@ inline status relu(
     if (const status s = detail::check_spans(x, y); s != status::ok)
         return s;
     const auto bounds = bounds_of<std::int16_t>(f, {y_scale, 0});
-    if (!bounds || !valid_scale(float_bits(x_scale)))
+    if (!bounds || !is_positive_finite(x_scale))
         return status::scale_invalid;
     const auto m = detail::multiplier_of_float_ratio(x_scale, y_scale);
     if (!m)

@@ -1,14 +1,14 @@
 // Differences and extremes of two int8 tensors, of one shape or broadcast as elementwise.hpp says.
 //   subtract            add with the multiplier of b negated, which is TFLite's own SUB
 //   squared_difference  d = m_a * ((a - a_zero_point) * 2^7) - m_b * ((b - b_zero_point) * 2^7), y = requantization of d^2, fixed-point
-//   modes
-//                       only; m_a = a_scale / (2 max(a_scale, b_scale)), m_b likewise, and the requantization's multiplier is
+//                       modes only; m_a = a_scale / (2 max(a_scale, b_scale)), m_b likewise, and the requantization's multiplier is
 //                       (2 max(a_scale, b_scale))^2 / (2^14 y_scale): squared_difference_params
-//   maximum, minimum    of the codes; the specification wants one scale and zero point for a, b and y
-// Each product with a multiplier is rounded by the requantization's mode. TFLite's own arithmetic in the mode double_rounding.
+//   maximum, minimum    of the codes; the specification requires one scale and zero point for a, b and y
+// Each product with a multiplier is rounded by the requantization's mode. The mode double_rounding is TFLite's own arithmetic.
 #pragma once
 
-#include "rescale.hpp"
+#include "elementwise.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -18,10 +18,10 @@ namespace tflite {
 inline result<add_multipliers> squared_difference_params(float a_scale, float b_scale, float y_scale) noexcept
 {
     for (const float scale : {a_scale, b_scale, y_scale})
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     const default_fp_mode mode;
-    const double twice = 2.0 * static_cast<double>(a_scale > b_scale ? a_scale : b_scale);
+    const double twice = 2.0 * static_cast<double>(larger(a_scale, b_scale));
     const auto a = encode_multiplier(static_cast<double>(a_scale) / twice), b = encode_multiplier(static_cast<double>(b_scale) / twice),
                square = encode_multiplier(twice * twice / (16384.0 * static_cast<double>(y_scale)));
     if (!square)

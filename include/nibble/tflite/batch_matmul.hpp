@@ -1,7 +1,7 @@
-// y = requantization of (a - a_zero_point) (b - b_zero_point) for every pair of matrices of two int8 tensors, both of activations.
-// a: ... x m x k, adj_x: ... x k x m; b: ... x k x n, adj_y: ... x n x k; y: ... x m x n. The dimensions before the last two are batches
-// and are broadcast as numpy does. The multiplier is a_scale * b_scale / y_scale: batch_matmul_multiplier. Each matrix of b is packed for
-// gemm once for all that it is multiplied with in a row.
+// y = requantization of (a - a_zero_point) (b - b_zero_point) for every pair of matrices of two int8 tensors, both of activations. a: ... x
+// m x k, adj_x: ... x k x m; b: ... x k x n, adj_y: ... x n x k; y: ... x m x n. The dimensions before the last two are batches and are
+// broadcast as in numpy. The multiplier is a_scale * b_scale / y_scale: batch_matmul_multiplier. A matrix of b is packed for gemm once for
+// consecutive products with it.
 #pragma once
 
 #include "../gemm/gemm.hpp"
@@ -15,7 +15,7 @@ namespace tflite {
 inline result<fixed_multiplier> batch_matmul_multiplier(float a_scale, float b_scale, float y_scale) noexcept
 {
     for (const float scale : {a_scale, b_scale, y_scale})
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     const default_fp_mode mode;
     return encode_multiplier(static_cast<double>(opaque(a_scale * b_scale)) / static_cast<double>(y_scale));
@@ -45,7 +45,7 @@ struct batch_matmul_scratch {
             return s;
         if (m < 0)
             return status::negative_size;
-        if (!(64 * (checked_size(m > n ? m : n) + 1) * (checked_size(w.padded_k) + 256)).fits())
+        if (!(64 * (checked_size(larger(m, n)) + 1) * (checked_size(w.padded_k) + 256)).fits())
             return status::size_overflow;
         const auto rounded = [](std::ptrdiff_t codes) noexcept { return (static_cast<std::size_t>(codes) + 63) / 64 * 64; };
         a = (nibble::detail::total_bytes(w) + 63) / 64 * 64;
@@ -70,19 +70,19 @@ struct batches {
 
     status set(span<const std::ptrdiff_t> a_shape, span<const std::ptrdiff_t> b_shape, span<const std::ptrdiff_t> y_shape) noexcept
     {
-        const std::size_t rank = y_shape.size(), larger = a_shape.size() > b_shape.size() ? a_shape.size() : b_shape.size();
-        if (a_shape.size() < 2 || b_shape.size() < 2 || rank != larger)
+        const std::size_t rank = y_shape.size(), most = larger(a_shape.size(), b_shape.size());
+        if (a_shape.size() < 2 || b_shape.size() < 2 || rank != most)
             return status::shape_mismatch;
-        std::ptrdiff_t a_step = 1, b_step = 1;
+        std::ptrdiff_t a_stride = 1, b_stride = 1;
         for (std::size_t i = 2; i < rank; ++i) {
             const auto size_of = [i](span<const std::ptrdiff_t> s) { return i < s.size() ? s[s.size() - 1 - i] : 1; };
             const std::ptrdiff_t in_a = size_of(a_shape), in_b = size_of(b_shape), in_y = size_of(y_shape);
             if (in_y != (in_a == 1 ? in_b : in_a) || (in_b != 1 && in_b != in_y))
                 return status::shape_mismatch;
-            a.add(in_y, in_a == in_y ? a_step : 0);
-            b.add(in_y, in_b == in_y ? b_step : 0);
-            a_step *= in_a;
-            b_step *= in_b;
+            a.add(in_y, in_a == in_y ? a_stride : 0);
+            b.add(in_y, in_b == in_y ? b_stride : 0);
+            a_stride *= in_a;
+            b_stride *= in_b;
             count *= in_y;
         }
         return status::ok;

@@ -1,14 +1,14 @@
-// Convolution and transposed convolution of int8 images; and of int16 ones by int8 weights (16x8, int16.hpp).
+// Convolution and transposed convolution of int8 images, and of int16 images by int8 weights (16x8, int16.hpp).
 //   conv2d            sum[o] over ky, kx, i of (x[oy * stride - pad_top + ky * dilation, ..., i] - x_zero_point) * w[o, ky, kx, i]
 //   transpose_conv2d  the same over the (ky, kx) for which (oy + pad_top - ky * dilation) / stride, likewise across, is an input row
-//   y[o] = requantization of sum[o], its bias included; taps outside the image count nothing; group g of the output channels sees group g
+//   y[o] = requantization of sum[o], its bias included; taps outside the image add nothing; group g of the output channels sees group g
 //          of the input channels
-// Rows of inputs, one an output pixel, are gathered for 48 pixels at a time and multiplied by gemm's kernels; a convolution of 1 x 1 with
-// stride 1 and one group may read the image itself. int16 is 256 times a signed byte and an unsigned one: two products. A transposed
-// convolution multiplies zeros where no input falls: stride_height * stride_width times as many products as it needs. A fully connected
-// layer of int8 is gemm with a requantization.
+// Each output pixel has a row of inputs. The rows of 48 pixels at a time are gathered and multiplied by gemm's kernels. A convolution of 1
+// x 1 with stride 1 and one group may read the image itself. An int16 is 256 times a signed byte plus an unsigned one, so it takes two
+// products. A transposed convolution multiplies zeros where no input falls: stride_height * stride_width times as many products as it
+// needs. A fully connected layer of int8 is gemm with a requantization.
 //
-// Work is divided among as many threads as the workspace has room for: over output pixels, and where these are few over output channels.
+// As many threads share the work as the workspace has room for: over output pixels or, if these are few, over output channels.
 #pragma once
 
 #include "conv_product.hpp"
@@ -59,8 +59,8 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
     const std::ptrdiff_t in = x.channels / w.groups(), out = y.channels / w.groups(), panels = (out + panel_columns - 1) / panel_columns;
     const std::ptrdiff_t room = static_cast<std::ptrdiff_t>((workspace.size() - 64) / scratch.all());
     // Parts of the output channels, each by a thread that gathers the same rows.
-    const std::ptrdiff_t wanted = (room + tiles - 1) / tiles, parts = wanted < panels ? wanted : panels;
-    const std::ptrdiff_t units = tiles * parts, threads = room < units ? room : units;
+    const std::ptrdiff_t wanted = (room + tiles - 1) / tiles, parts = smaller(wanted, panels);
+    const std::ptrdiff_t units = tiles * parts, threads = smaller(room, units);
     std::byte* const base = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
     const std::ptrdiff_t stride = conv_stride(w.k());
     // A pointwise convolution's rows are the image's pixels; in place, if gathering would not place them further apart.
@@ -75,7 +75,7 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
         const std::ptrdiff_t t = static_cast<std::ptrdiff_t>(thread);
         const default_fp_mode mode;
         for (std::ptrdiff_t unit = units * t / threads; unit < units * (t + 1) / threads; ++unit) {
-            const std::ptrdiff_t first = unit / parts * conv_tile, rows = pixels - first < conv_tile ? pixels - first : conv_tile;
+            const std::ptrdiff_t first = unit / parts * conv_tile, rows = smaller(pixels - first, conv_tile);
             const std::ptrdiff_t part = unit % parts, column = panels * part / parts * panel_columns,
                                  end = panels * (part + 1) / parts * panel_columns;
             for (std::ptrdiff_t g = 0; g < w.groups(); ++g) {
@@ -95,7 +95,7 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
                     }
                     product.set_rows(scratch, gathered, rows);
                 }
-                product.run(scratch, w.group(g), g * out, column, end < out ? end : out, y.data + first * y.channels + g * out, y.channels);
+                product.run(scratch, w.group(g), g * out, column, smaller(end, out), y.data + first * y.channels + g * out, y.channels);
             }
         }
     });
@@ -131,7 +131,7 @@ inline status transpose_conv2d(images_view<const X> x, std::int32_t x_zero_point
 template <class X = std::int8_t>
 inline std::size_t conv2d_workspace(const packed_filter& w, std::ptrdiff_t threads = 1) noexcept
 {
-    return (detail::conv_scratch<X>(w).all() * checked_size(threads < 1 ? 1 : threads) + 64).value();
+    return (detail::conv_scratch<X>(w).all() * checked_size(larger(threads, 1)) + 64).value();
 }
 
 /// y: batch x output_height(at, x.height) x output_width(at, x.width) x output channels. r: one multiplier or scale, or one an output

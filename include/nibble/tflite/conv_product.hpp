@@ -1,6 +1,6 @@
-// What a convolution does for 48 output pixels: rows of inputs are gathered, one a pixel, and multiplied by gemm's kernels. Filters have no
-// zero points, so compensation depends on the column only: the sum of its weights. int16 is 256 times a signed byte and
-// an unsigned one: two products, whose exact sums are put together.
+// What a convolution does for 48 output pixels: it gathers one row of inputs for each pixel and multiplies the rows by gemm's kernels.
+// Filters have no zero points, so compensation depends on the column only: on the sum of its weights. An int16 is 256 times a signed byte
+// plus an unsigned one: two products, whose exact sums are combined.
 #pragma once
 
 #include "../gemm/gemm.hpp"
@@ -53,7 +53,8 @@ inline void copy_run(void* to, const void* from, std::size_t bytes, const void* 
         std::memcpy(to, from, bytes);
 }
 
-/// Where the taps of an output pixel fall.
+/// Where the taps of an output pixel fall. A transposed convolution is seen from its outputs, too: input i adds to output i * stride - pad
+/// + k * dilation, so that an output takes tap k from (out + pad - k * dilation) / stride where that is whole.
 struct conv_geometry {
     window at;
     bool transposed;
@@ -100,7 +101,8 @@ struct conv_geometry {
     }
 };
 
-/// rows x columns of one group: products of gathered rows and some panels of its weights, requantized.
+/// rows x columns of one group: products of gathered rows and some panels of its weights, requantized. int16: x = 256 * upper + lower +
+/// 128, upper and lower signed bytes, so that two int8 products give the exact sum, and the 128 is a zero point of the second.
 template <class X>
 class conv_product {
 public:
@@ -138,9 +140,9 @@ public:
         requantize_params columns = narrow_;
         const std::ptrdiff_t from = channel + first;
         columns.bias = columns.bias == nullptr ? nullptr : columns.bias + from;
-        columns.scale += from * columns.step * (columns.scale != nullptr);
-        columns.multiplier += from * columns.step * (columns.multiplier != nullptr);
-        columns.shift += from * columns.step * (columns.shift != nullptr);
+        columns.scale += from * columns.stride * (columns.scale != nullptr);
+        columns.multiplier += from * columns.stride * (columns.multiplier != nullptr);
+        columns.shift += from * columns.stride * (columns.shift != nullptr);
         multiply(0, filter, first, last, zero_point_, y + first, y_stride, &columns);
     }
     void run(const conv_scratch<std::int16_t>& scratch, const packed_weights_view& filter, std::ptrdiff_t channel, std::ptrdiff_t first,

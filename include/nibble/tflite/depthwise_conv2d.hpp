@@ -1,8 +1,8 @@
 // Depthwise convolution of int8 images, or of int16 ones by int8 weights (16x8, int16.hpp): output channel o sees input channel
 // i = o / multiplier only.
 //   sum[o] over ky, kx of (x[oy * stride - pad_top + ky * dilation, ..., i] - x_zero_point) * w[ky, kx, o]
-//   y[o] = requantization of sum[o], its bias included; taps outside the image count nothing
-// Weights are as TFLite's, 1 x kernel_height x kernel_width x output channels, and need no packing. No scratch memory.
+//   y[o] = requantization of sum[o], its bias included; taps outside the image add nothing
+// Weights have TFLite's layout, 1 x kernel_height x kernel_width x output channels. They need no packing and no scratch memory.
 #pragma once
 
 #include "../gemm/gemm.hpp"

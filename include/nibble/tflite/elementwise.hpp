@@ -3,11 +3,11 @@
 //             m_a = a_scale / (2 max(a_scale, b_scale)), m_b likewise, and the requantization's multiplier is
 //             2 max(a_scale, b_scale) / (2^20 y_scale): add_params. int16: 2^15 instead of 2^20
 //   multiply  y = requantization of (a - a_zero_point) * (b - b_zero_point); multiplier or scale: a_scale * b_scale / y_scale, in
-//             float also where it is encoded as a multiplier: that is TFLite's
-// Each product with a multiplier is rounded by the requantization's mode. TFLite's own arithmetic in the mode double_rounding.
-// int16 tensors have zero points of 0, as the specification wants.
+//             float, as in TFLite, even if it is encoded as a multiplier
+// Each product with a multiplier is rounded by the requantization's mode. The mode double_rounding is TFLite's own arithmetic.
+// int16 tensors have zero points of 0, as the specification requires.
 //
-// Broadcasting is numpy's and TFLite's, in four dimensions: each of a's and b's is the output's or 1. A channel vector is
+// Broadcasting is that of numpy and TFLite, in four dimensions: each dimension of a and b is the output's or 1. A channel vector is
 // 1 x 1 x 1 x channels, a scalar 1 x 1 x 1 x 1.
 #pragma once
 
@@ -35,7 +35,7 @@ struct add_multipliers {
 /// -128 ... 127 are zero points, scales are finite and above zero.
 inline status check(const quantization& q) noexcept
 {
-    if (!valid_scale(float_bits(q.scale)))
+    if (!is_positive_finite(q.scale))
         return status::scale_invalid;
     return q.zero_point < -128 || q.zero_point > 127 ? status::zero_point_out_of_range : status::ok;
 }
@@ -45,11 +45,10 @@ template <class X = std::int8_t>
 inline result<add_multipliers> add_params(float a_scale, float b_scale, float y_scale) noexcept
 {
     for (const float scale : {a_scale, b_scale, y_scale})
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     const default_fp_mode mode;
-    const double of_a = static_cast<double>(pinned(a_scale)), of_b = static_cast<double>(pinned(b_scale)),
-                 twice = 2.0 * (of_a > of_b ? of_a : of_b);
+    const double of_a = static_cast<double>(pinned(a_scale)), of_b = static_cast<double>(pinned(b_scale)), twice = 2.0 * larger(of_a, of_b);
     const double of_sum = static_cast<double>(1 << add_headroom<X>) * static_cast<double>(pinned(y_scale));
     const auto a = encode_multiplier(pinned(of_a / twice)), b = encode_multiplier(pinned(of_b / twice)),
                sum = encode_multiplier(pinned(twice / of_sum));
@@ -80,8 +79,8 @@ public:
             if (in_run)
                 run *= y[i];
             sizes_[i] = in_run ? 1 : y[i];
-            a_steps_[i] = a_stays ? 0 : a_size;
-            b_steps_[i] = b_stays ? 0 : b_size;
+            a_strides_[i] = a_stays ? 0 : a_size;
+            b_strides_[i] = b_stays ? 0 : b_size;
             runs *= sizes_[i];
             a_size *= a[i];
             b_size *= b[i];
@@ -95,8 +94,8 @@ public:
     {
         offsets at {0, 0};
         for (int i = 3; i >= 0; --i) {
-            at.a += index % sizes_[i] * a_steps_[i];
-            at.b += index % sizes_[i] * b_steps_[i];
+            at.a += index % sizes_[i] * a_strides_[i];
+            at.b += index % sizes_[i] * b_strides_[i];
             index /= sizes_[i];
         }
         return at;
@@ -106,7 +105,7 @@ public:
     bool a_repeated = false, b_repeated = false;
 
 private:
-    std::ptrdiff_t sizes_[4] {}, a_steps_[4] {}, b_steps_[4] {};
+    std::ptrdiff_t sizes_[4] {}, a_strides_[4] {}, b_strides_[4] {};
 };
 
 template <class X, class Executor>

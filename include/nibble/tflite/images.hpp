@@ -1,9 +1,11 @@
 // Batches of images in NHWC, and the windows that convolutions and pooling slide over them.
 //   output size = (size + padding before and after - ((kernel - 1) * dilation + 1)) / stride + 1, rounded down
-//   same_padding  gives ceil(size / stride) outputs; of an odd number of padded rows or columns the greater half comes after, as in TFLite
-// These never divide by zero or overflow: a window that check() refuses has no outputs and is padded by nothing.
+//   same_padding  gives ceil(size / stride) outputs; if the number of padded rows or columns is odd, the greater half comes after, as in
+//                 TFLite
+// These never divide by zero or overflow: a window that check() refuses has no outputs and no padding.
 #pragma once
 
+#include "../core/bits.hpp"
 #include "../core/view.hpp"
 
 NIBBLE_BEGIN
@@ -108,7 +110,7 @@ NIBBLE_INLINE constexpr window same_padding(window w, std::ptrdiff_t height, std
         return w;
     const auto padding = [](std::ptrdiff_t size, std::ptrdiff_t kernel, std::ptrdiff_t stride, std::ptrdiff_t dilation) {
         const std::ptrdiff_t outputs = (size + stride - 1) / stride, needed = (outputs - 1) * stride + (kernel - 1) * dilation + 1 - size;
-        return needed < 0 ? 0 : needed;
+        return larger(needed, 0);
     };
     const std::ptrdiff_t vertical = padding(height, w.kernel_height, w.stride_height, w.dilation_height);
     const std::ptrdiff_t horizontal = padding(width, w.kernel_width, w.stride_width, w.dilation_width);

@@ -1,11 +1,11 @@
-// What 16x8 layers share: int16 activations with zero points of 0, int8 (or int4) weights, exact sums. A bias' type says how sums become
-// codes, as it does in TFLite:
+// What 16x8 layers share: int16 activations with zero points of 0, int8 (or int4) weights, exact sums. As in TFLite, the type of the bias
+// says how sums become codes:
 //   int64, or none  requantization_16x8: y = clamp(floor((sum * m + 2^(14 - shift)) / 2^(15 - shift))),
 //                   m = min(half_up(multiplier / 2^16), 32767): TFLite's own arithmetic for sums of 48 bits
 //   int32           requantization (quantize/requantize.hpp) with zero point 0, by its mode. single_rounding is the arithmetic of ruy,
-//                   which TFLite calls for convolutions of one group and fully connected layers; double_rounding that of its reference
-//                   kernels, which it takes for grouped and transposed convolutions
-// where sum, its bias included, is exact, for an int32 bias saturated to int32 (TFLite's own accumulators would overflow there), and
+//                   which TFLite calls for convolutions of one group and fully connected layers. double_rounding is that of its
+//                   reference kernels, which it takes for grouped and transposed convolutions
+// The sum, its bias included, is exact. With an int32 bias it saturates to int32, where TFLite's own accumulators would overflow.
 // multiplier and shift are those of tflite/quantize.hpp. bounds_of<std::int16_t> has the bounds of a fused ReLU or ReLU6.
 #pragma once
 
@@ -50,7 +50,7 @@ inline status check_output(const requantization_16x8& r, std::ptrdiff_t channels
     for (const std::int64_t bias : r.bias)
         if (bias < -largest || bias > largest)
             return status::bias_too_large;
-    const std::int32_t low = r.low < -32768 ? -32768 : r.low, high = r.high > 32767 ? 32767 : r.high;
+    const std::int32_t low = larger(r.low, -32768), high = smaller(r.high, 32767);
     if (low > high)
         return status::invalid_clamp;
     wide = {r.multiplier.size() == 1 ? 0 : 1, r.multiplier.data(), r.shift.data(), r.bias.empty() ? nullptr : r.bias.data(), low, high,

@@ -1,10 +1,10 @@
-// Points of the functions that int16 operators interpolate linearly: TFLite's tables. A point is the function's value less half of what
-// the straight line to the next point misses in the middle, so that errors have both signs.
-//   sigmoid_points[i]     2^16 / (1 + e^-x) at x = i / 24, that difference exact; the last point is 2^16 - 1
+// Points of the functions that int16 operators interpolate linearly: TFLite's tables. Halfway to the next point the straight line misses
+// the function by some amount. Half of that is subtracted from each point, so that errors have both signs.
+//   sigmoid_points[i]     2^16 / (1 + e^-x) at x = i / 24, with that amount exact; the last point is 2^16 - 1
 //   exp_points[i]         2^15 e^x at x = 10 i / 512 - 10
 //   reciprocal_points[i]  2^15 / (1 + x) at x = i / 512
-// In the last two the value, both sides of the difference and its half are rounded half away from zero before they are subtracted; the
-// last point is the value itself. All are saturated. reference/tflite_int16.hpp computes them.
+// In the last two the value, both sides of the difference and its half are rounded half away from zero before they are subtracted. The last
+// point is the value itself. All are saturated. reference/tflite_int16.hpp computes them.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// TFLite's int4 tensors: two codes a byte, the first in the low four bits, rows without gaps between them, so that a row of an odd number
+// TFLite's int4 tensors: two codes in a byte, the first in the low four bits. There are no gaps between rows, so a row with an odd number
 // of codes shares a byte with the next.
 #pragma once
 

@@ -1,11 +1,12 @@
-// Functions of one int16 tensor with zero points of 0, as 513 points with straight lines between them: the tables of TFLite's GELU and EXP
-// of int16, and a way to have HARD_SWISH and others that TFLite lacks for int16. int8 has tables of every code, tables.hpp.
+// Functions of one int16 tensor with zero points of 0, as 513 points with straight lines between them. These are the tables of TFLite's
+// GELU and EXP of int16, and make HARD_SWISH and other functions possible that TFLite lacks for int16. For int8, tables.hpp has a table of
+// all codes.
 //   point i   half_away(v(i)) - half_away((half_away((v(i + 1) + half_away(v(i))) / 2) - half_away(v(i + 1/2))) / 2), saturated,
 //             where v(i) = f(x_scale * (65535 i / 512 - 32768)) * 65536 / (65535 y_scale) in double; the last point is half_away(v(512))
 //   y         floor(p + (q - p) * (x mod 128) / 128 + 1/2), p and q the points i = floor(x / 128) + 256 and i + 1
-// TFLite computes its points in float with the functions of its C library: a point may be one apart.
+// TFLite computes its points in float with the functions of its C library, so a point may differ by one.
 //
-// f is the caller's, in double; for bits that are the same everywhere it is made of portable_exp (core/math.hpp) and plain arithmetic.
+// The caller gives f, in double. To get the same bits everywhere, make it of portable_exp (core/math.hpp) and plain arithmetic.
 // HARD_SWISH: [](double x) { return x <= -3 ? 0.0 : x >= 3 ? x : x * (x + 3) / 6; }
 #pragma once
 
@@ -42,7 +43,7 @@ NIBBLE_INLINE std::int32_t between_points(const std::int16_t (&points)[513], std
 template <class Function>
 inline result<code_table_16> interpolation_table(Function&& f, float x_scale, float y_scale)
 {
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(y_scale))
         return status::scale_invalid;
     const default_fp_mode mode;
     const double from = static_cast<double>(pinned(x_scale)), low = from * -32768.0, high = from * 32767.0;
@@ -57,7 +58,7 @@ inline result<code_table_16> interpolation_table(Function&& f, float x_scale, fl
             numbers = false;
             return 0.0;
         }
-        return v < -1e15 ? -1e15 : v > 1e15 ? 1e15 : v;
+        return clamped(v, -1e15, 1e15);
     };
     code_table_16 table {};
     for (int i = 0; i <= 512 && numbers; ++i) {
@@ -69,7 +70,7 @@ inline result<code_table_16> interpolation_table(Function&& f, float x_scale, fl
             point = first - detail::nearest_whole((line - detail::nearest_whole(middle)) / 2.0);
         }
         point = pinned(point);
-        table.at[i] = static_cast<std::int16_t>(point < -32768.0 ? -32768.0 : point > 32767.0 ? 32767.0 : point);
+        table.at[i] = static_cast<std::int16_t>(clamped(point, -32768.0, 32767.0));
     }
     if (!numbers)
         return status::not_finite;

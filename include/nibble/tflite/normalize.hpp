@@ -1,12 +1,13 @@
-// Rows of int8 codes normalized in fixed point, by the functions that TFLite's own kernels are made of. x_i are codes less the zero point.
+// Normalizes rows of int8 codes in fixed point, with the functions that TFLite's own kernels use. x_i are codes minus the zero point.
 //   l2_normalization  y = clamp(x_i * (1 / sqrt(sum of x_i^2)) * 2^7): scale 1/128 and zero point 0. The root's reciprocal is five steps of
 //                     Newton and Raphson; the scale of x cancels out, and a row of zeros gives zeros
 //   log_softmax       y = clamp(half_away((d - log(sum of e^d)) * 16) + 127), d = (x_i - the row's greatest) * x_scale: scale 16/256 and
-//                     zero point 127. d has 5 integer bits, as softmax.hpp says; sums have 12, so that a row may have 4095 columns
-// Products are rounded twice. Plain C++, the same on every backend.
+//                     zero point 127. d has 5 integer bits, as softmax.hpp says; sums have 12, so a row may have 4095 columns
+// Products are rounded twice. This is plain C++, the same on every backend.
 #pragma once
 
-#include "rescale.hpp"
+#include "rows.hpp"
+#include "softmax.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
@@ -53,10 +54,10 @@ inline std::int32_t log_of_sum(std::int32_t x) noexcept
     const int zeros = leading_zeros(x);
     const std::int32_t low = shifted_up(fixed_product(shifted_up(x, zeros - 1), root_of_half), 1);
     const int zeros_of_product = leading_zeros(fixed_product(x, root_of_half)) - 1;
-    const std::int32_t high = shifted_up(x, zeros_of_product), r = low < high ? low : high;
+    const std::int32_t high = shifted_up(x, zeros_of_product), r = smaller(low, high);
     // Powers of two have 6 integer bits, since one more than fits 5 is added to.
     const std::int32_t low_power = (12 - zeros) * (1 << 25) + quarter, high_power = (12 - zeros_of_product) * (1 << 25) - quarter;
-    const std::int32_t power = low_power > high_power ? low_power : high_power;
+    const std::int32_t power = larger(low_power, high_power);
 
     const std::int64_t sum = static_cast<std::int64_t>(r) + root_of_root_of_half;
     const std::int32_t p = static_cast<std::int32_t>((sum + 1) / 2), q = 2 * (r - root_of_root_of_half), square = fixed_product(q, q);
@@ -65,18 +66,6 @@ inline std::int32_t log_of_sum(std::int32_t x) noexcept
         = fixed_product(p, a_constant + q + fixed_product(a_square, square)) + fixed_product(a_linear, q); // less one
     const std::int32_t log_r = fixed_product(divided(numerator, 6), reciprocal_of_one_plus(denominator));
     return shifted_up(fixed_product(power, log_2) + log_r, 1);
-}
-
-/// f(row) for every row, some at a time.
-template <class Row, class Executor>
-inline void for_rows(matrix_view<const std::int8_t> x, Executor&& executor, Row f)
-{
-    const std::ptrdiff_t together = 65536 / x.cols + 1;
-    executor.parallel_for(static_cast<std::size_t>((x.rows + together - 1) / together), [&](std::size_t task) {
-        const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(task) * together;
-        for (std::ptrdiff_t row = begin; row < x.rows && row < begin + together; ++row)
-            f(row);
-    });
 }
 
 } // namespace detail
@@ -123,26 +112,17 @@ template <class Executor = serial_executor>
 inline status l2_normalization(
     matrix_view<const std::int8_t> x, std::int32_t x_zero_point, matrix_view<std::int8_t> y, Executor&& executor = Executor {})
 {
-    for (const status s : {check(x), check(y)})
-        if (s != status::ok)
-            return s;
-    if (x.rows != y.rows || x.cols != y.cols)
-        return status::shape_mismatch;
+    if (const status bad = detail::check_rows(x, y, INT32_MAX / (255 * 255)); bad != status::ok)
+        return bad;
     if (x_zero_point < -128 || x_zero_point > 127)
         return status::zero_point_out_of_range;
-    if (x.cols > INT32_MAX / (255 * 255))
-        return status::k_too_large;
-    if (x.empty())
-        return status::ok;
-    detail::for_rows(x, executor, [&](std::ptrdiff_t row) {
-        const std::int8_t* const from = x.row(row);
-        std::int8_t* const to = y.row(row);
+    detail::for_rows(x, y, executor, [&](const std::int8_t* from, std::int8_t* to) noexcept {
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             sum += (from[c] - x_zero_point) * (from[c] - x_zero_point);
         const fixed_multiplier root = detail::inverse_root(sum), m {root.multiplier, root.shift + 7};
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            to[c] = detail::to_s8(detail::rescaled(requantize_mode::double_rounding, from[c] - x_zero_point, m));
+            to[c] = detail::to_s8(detail::times(from[c] - x_zero_point, m));
     });
     return status::ok;
 }
@@ -152,34 +132,22 @@ template <class Executor = serial_executor>
 inline status log_softmax(
     matrix_view<const std::int8_t> x, const log_softmax_scale& s, matrix_view<std::int8_t> y, Executor&& executor = Executor {})
 {
-    for (const status bad : {check(x), check(y)})
-        if (bad != status::ok)
-            return bad;
-    if (x.rows != y.rows || x.cols != y.cols)
-        return status::shape_mismatch;
-    if (x.cols > 4095)
-        return status::k_too_large;
+    if (const status bad = detail::check_rows(x, y, 4095); bad != status::ok)
+        return bad;
     if (s.multiplier.multiplier < 0 || s.multiplier.shift < 0 || s.multiplier.shift > 31 || s.least > 0 || s.inverse.multiplier < 0
         || s.inverse.shift < -31 || s.inverse.shift > 0)
         return status::multiplier_invalid;
-    if (x.empty())
-        return status::ok;
-    detail::for_rows(x, executor, [&](std::ptrdiff_t row) {
-        const std::int8_t* const from = x.row(row);
-        std::int8_t* const to = y.row(row);
-        std::int32_t top = -128;
-        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = from[c] > top ? from[c] : top;
-        const auto difference
-            = [&](std::int32_t code) noexcept { return detail::rescaled(requantize_mode::double_rounding, code - top, s.multiplier); };
+    detail::for_rows(x, y, executor, [&](const std::int8_t* from, std::int8_t* to) noexcept {
+        const std::int32_t top = detail::greatest_code(from, x.cols);
+        const auto difference = [&](std::int32_t code) noexcept { return detail::times(code - top, s.multiplier); };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             if (from[c] - top >= s.least)
                 sum += detail::divided(detail::exp_of_negative(difference(from[c])), 12);
         const std::int32_t log = detail::log_of_sum(sum);
         // At and below this, a difference less the logarithm does not fit 5 integer bits.
-        const std::int32_t fits = detail::rescaled(requantize_mode::double_rounding, log + INT32_MIN, s.inverse);
-        const std::int32_t beyond = fits > s.least - 1 ? fits : s.least - 1;
+        const std::int32_t fits = detail::times(log + INT32_MIN, s.inverse);
+        const std::int32_t beyond = larger(fits, s.least - 1);
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
             to[c] = from[c] - top > beyond ? detail::to_s8(detail::divided(difference(from[c]) - log, 22) + 127) : std::int8_t {-128};
     });

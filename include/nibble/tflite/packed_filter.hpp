@@ -1,5 +1,5 @@
-// The weights of a convolution, packed for the products of gemm/packed_weights.hpp: one packed matrix a group, one after the other, each
-// output channels x (kernel_height * kernel_width * input channels of the group).
+// The weights of a convolution, packed for the products of gemm/packed_weights.hpp. Each group has one packed matrix of output channels x
+// (kernel_height * kernel_width * input channels of the group). The matrices follow one another.
 #pragma once
 
 #include "../core/memory.hpp"

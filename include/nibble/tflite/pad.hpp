@@ -1,5 +1,5 @@
-// A tensor of int8 codes with a border of one code: TFLite's PAD with y's zero point, which is real 0, PADV2 with any code. Scale and zero
-// point stay. REFLECT and SYMMETRIC paddings are MIRROR_PAD, which is not here.
+// Puts a border of one code around a tensor of int8 codes. With y's zero point, which is real 0, it is TFLite's PAD; with any code, PADV2.
+// Scale and zero point do not change. MIRROR_PAD (REFLECT and SYMMETRIC padding) is not implemented.
 #pragma once
 
 #include <cstring>
@@ -50,13 +50,13 @@ inline status pad(tensor_view<const std::int8_t> x, span<const padding> paddings
         const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(task) * together;
         for (std::ptrdiff_t i = begin; i < lines && i < begin + together; ++i) {
             std::int8_t* const to = y.data + i * line;
-            std::ptrdiff_t rest = i, from = 0, step = run;
+            std::ptrdiff_t rest = i, from = 0, stride = run;
             bool inside = true;
             for (std::size_t d = dimensions > 0 ? dimensions - 1 : 0; d-- > 0;) {
                 const std::ptrdiff_t at = rest % y.shape[d] - paddings[d].before;
                 inside = inside && at >= 0 && at < x.shape[d];
-                from += at * step;
-                step *= x.shape[d];
+                from += at * stride;
+                stride *= x.shape[d];
                 rest /= y.shape[d];
             }
             if (!inside || run == 0) {

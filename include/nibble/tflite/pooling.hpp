@@ -1,16 +1,16 @@
 // Pooling of images of int8 or int16 codes (with zero points of 0). Averages and maxima keep scale and zero point; the mean requantizes.
-//   average_pool2d  half_away(sum of the codes under the window / how many there are on the image)
-//   max_pool2d      their greatest
+//   average_pool2d  half_away(sum of the codes under the window / how many of them are on the image)
+//   max_pool2d      the greatest of these codes
 //   mean            over height and width, requantization of sum - count * x_zero_point. Fixed-point modes: the multiplier is that of
 //                   x_scale / y_scale, divided by count and rounded toward zero, as TFLite does; float mode: scale x_scale / (y_scale *
 //                   count)
-// Each is clamped to [low, high]. Plain C++, the same on every backend: pooling is a small part of a network.
+// Each is clamped to [low, high]. This is plain C++, the same on every backend, because pooling is a small part of a network.
 #pragma once
 
 #include "../core/fp_mode.hpp"
 #include "../core/executor.hpp"
-#include "../reference/requantize.hpp"
 #include "elementwise.hpp"
+#include "fixed_point.hpp"
 #include "images.hpp"
 
 NIBBLE_STRICT_BEGIN
@@ -61,14 +61,14 @@ inline status pool(images_view<const Q> x, const window& at, code_limits bounds,
     executor.parallel_for(static_cast<std::size_t>(y.batch * y.height), [&](std::size_t row) {
         const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(row) / y.height, oy = static_cast<std::ptrdiff_t>(row) % y.height;
         const std::ptrdiff_t top = oy * at.stride_height - at.pad_top;
-        const std::ptrdiff_t y_begin = top < 0 ? 0 : top, y_end = top + at.kernel_height < x.height ? top + at.kernel_height : x.height;
+        const std::ptrdiff_t y_begin = larger(top, 0), y_end = smaller(top + at.kernel_height, x.height);
         constexpr std::ptrdiff_t block = 64;
         for (std::ptrdiff_t ox = 0; ox < y.width; ++ox) {
             const std::ptrdiff_t left = ox * at.stride_width - at.pad_left;
-            const std::ptrdiff_t x_begin = left < 0 ? 0 : left, x_end = left + at.kernel_width < x.width ? left + at.kernel_width : x.width;
+            const std::ptrdiff_t x_begin = larger(left, 0), x_end = smaller(left + at.kernel_width, x.width);
             const std::int32_t count = static_cast<std::int32_t>((y_end - y_begin) * (x_end - x_begin));
             for (std::ptrdiff_t channel = 0; channel < y.channels; channel += block) {
-                const std::ptrdiff_t channels = y.channels - channel < block ? y.channels - channel : block;
+                const std::ptrdiff_t channels = smaller(y.channels - channel, block);
                 std::int32_t found[block];
                 for (std::ptrdiff_t c = 0; c < channels; ++c)
                     found[c] = Average ? 0 : qmin;
@@ -76,12 +76,12 @@ inline status pool(images_view<const Q> x, const window& at, code_limits bounds,
                     for (std::ptrdiff_t ix = x_begin; ix < x_end; ++ix) {
                         const Q* const from = &x(n, iy, ix, channel);
                         for (std::ptrdiff_t c = 0; c < channels; ++c)
-                            found[c] = Average ? found[c] + from[c] : found[c] < from[c] ? from[c] : found[c];
+                            found[c] = Average ? found[c] + from[c] : larger(from[c], found[c]);
                     }
                 Q* const to = &y(n, oy, ox, channel);
                 for (std::ptrdiff_t c = 0; c < channels; ++c) {
                     const std::int32_t q = Average ? half_away(found[c], count) : found[c];
-                    to[c] = static_cast<Q>(q < bounds.qmin ? bounds.qmin : q > bounds.qmax ? bounds.qmax : q);
+                    to[c] = static_cast<Q>(clamped(q, bounds.qmin, bounds.qmax));
                 }
             }
         }
@@ -129,7 +129,7 @@ inline status mean(detail::pooled_images<Q> x, quantization x_params, quantizati
     const std::int32_t count = static_cast<std::int32_t>(x.height * x.width);
     const float scale = x_params.scale / (y_params.scale * static_cast<float>(count));
     const auto encoded = encode_multiplier(static_cast<double>(x_params.scale) / static_cast<double>(y_params.scale));
-    if (!encoded || !valid_scale(float_bits(scale)))
+    if (!encoded || !is_positive_finite(scale))
         return status::scale_invalid;
     const fixed_multiplier m = detail::mean_multiplier(*encoded, count);
     requantization r;
@@ -143,7 +143,7 @@ inline status mean(detail::pooled_images<Q> x, quantization x_params, quantizati
             std::int32_t sum = -count * x_params.zero_point;
             for (std::ptrdiff_t i = 0; i < count; ++i)
                 sum += x.data[(n * count + i) * x.channels + c];
-            y(n, c) = static_cast<Q>(reference::requantize(sum, r, 0, codes_of<Q>(code_range::full)));
+            y(n, c) = static_cast<Q>(detail::requantized_sum(sum, r, codes_of<Q>(code_range::full)));
         }
     return status::ok;
 }

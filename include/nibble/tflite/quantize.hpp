@@ -9,8 +9,8 @@
 
 #include "../calibrate/observer.hpp"
 #include "../quantize/quantize.hpp"
-#include "../reference/requantize.hpp"
 #include "elementwise.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -39,10 +39,10 @@ inline status check_float_bias(span<const float> bias, float x_scale, span<const
         return status::params_count_mismatch;
     const default_fp_mode mode;
     for (const float& b : bias)
-        if ((float_bits(b) & 0x7fffffffu) >= 0x7f800000u)
+        if (!is_finite(b))
             return status::not_finite;
     for (const float& w_scale : w_scales)
-        if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(w_scale)) || !valid_scale(float_bits(x_scale * w_scale)))
+        if (!is_positive_finite(x_scale) || !is_positive_finite(w_scale) || !is_positive_finite(x_scale * w_scale))
             return status::scale_invalid;
     return status::ok;
 }
@@ -58,9 +58,9 @@ inline status quantize_bias(span<const float> bias, float x_scale, span<const fl
     for (std::size_t i = 0; i < bias.size(); ++i) {
         const double steps = static_cast<double>(bias[i]) / static_cast<double>(x_scale * w_scales[w_scales.size() == 1 ? 0 : i]);
         // Whole halves, so that nothing is added to what was rounded.
-        const double bounded = steps > 2147483647.0 ? 2147483647.0 : steps < -2147483648.0 ? -2147483648.0 : steps;
+        const double bounded = clamped(steps, -2147483648.0, 2147483647.0);
         const std::int64_t twice = static_cast<std::int64_t>(bounded * 2.0);
-        codes[i] = reference::saturated((twice + (twice > 0) - (twice < 0)) / 2);
+        codes[i] = detail::saturated((twice + (twice > 0) - (twice < 0)) / 2);
     }
     return status::ok;
 }
@@ -76,11 +76,11 @@ inline status encode_multipliers(float x_scale, span<const float> w_scales, floa
         return status::null_pointer;
     if (multiplier.size() != w_scales.size() || shift.size() != w_scales.size())
         return status::params_count_mismatch;
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(y_scale))
         return status::scale_invalid;
     const default_fp_mode mode;
     const auto encode = [&](const float& w_scale) -> result<fixed_multiplier> {
-        if (!valid_scale(float_bits(w_scale)))
+        if (!is_positive_finite(w_scale))
             return status::scale_invalid;
         return encode_multiplier(product(w_scale) / static_cast<double>(y_scale));
     };
@@ -124,8 +124,8 @@ inline status output_scales(float x_scale, span<const float> w_scales, float y_s
         return status::params_count_mismatch;
     const default_fp_mode mode;
     for (const float& w_scale : w_scales)
-        if (!valid_scale(float_bits(w_scale)) || !valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(y_scale))
-            || !valid_scale(float_bits(x_scale * w_scale / y_scale)))
+        if (!is_positive_finite(w_scale) || !is_positive_finite(x_scale) || !is_positive_finite(y_scale)
+            || !is_positive_finite(x_scale * w_scale / y_scale))
             return status::scale_invalid;
     for (std::size_t i = 0; i < w_scales.size(); ++i)
         scales[i] = x_scale * w_scales[i] / y_scale;

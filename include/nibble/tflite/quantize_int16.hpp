@@ -1,10 +1,10 @@
-// From floats to 16x8 and back, as tflite/quantize.hpp for int8: zero points are 0, weights are those of int8.
+// From floats to 16x8 and back. tflite/quantize.hpp does the same for int8. Zero points are 0, weights are those of int8.
 //   choose_quantization   scale = max|x| / 32767 of a range that was observed
 //   quantize_bias         q = half_away(bias / (x_scale * w_scale)) in int64; the product of the scales is rounded to float
 //   quantize              q = clamp(half_away(x / scale)), the quotient in float: the reference kernel of TFLite's QUANTIZE. Its optimized
-//                         kernel divides in double, which is another code where the float quotient is rounded onto a half. NaN gives 0
+//                         kernel divides in double, which gives another code if the float quotient is rounded onto a half. NaN gives 0
 //   dequantize            x = scale * q in float: TFLite's DEQUANTIZE
-// Multipliers are output_multipliers' ones. Plain C++, the same on every backend.
+// Multipliers come from output_multipliers. This is plain C++, the same on every backend.
 #pragma once
 
 #include "../calibrate/observer.hpp"
@@ -52,11 +52,9 @@ namespace detail {
 
 NIBBLE_INLINE std::int16_t quantized_16(float x, float scale) noexcept
 {
-    const std::uint32_t magnitude = float_bits(x) & 0x7fffffffu;
-    const float steps = opaque(strict_math::choose(magnitude > 0x7f800000u, 0.0f, x) / scale);
+    const float steps = opaque(strict_math::choose(is_nan(x), 0.0f, x) / scale);
     // Before the conversion to an integer: what is larger need not fit one.
-    const float bounded = strict_math::choose(steps < -32768.0f, -32768.0f, strict_math::choose(steps > 32767.0f, 32767.0f, steps));
-    return static_cast<std::int16_t>(strict_math::round(bounded));
+    return static_cast<std::int16_t>(strict_math::round(strict_math::clamp(steps, -32768.0f, 32767.0f)));
 }
 
 } // namespace detail
@@ -66,7 +64,7 @@ inline status quantize(span<const float> x, float scale, span<std::int16_t> q, E
 {
     if (const status s = detail::check_spans(x, q); s != status::ok)
         return s;
-    if (!valid_scale(float_bits(scale)))
+    if (!is_positive_finite(scale))
         return status::scale_invalid;
     detail::for_each_code(x.size(), executor, [&](std::size_t i) { q[i] = detail::quantized_16(x[i], scale); });
     return status::ok;
@@ -77,7 +75,7 @@ inline status dequantize(span<const std::int16_t> q, float scale, span<float> x,
 {
     if (const status s = detail::check_spans(q, x); s != status::ok)
         return s;
-    if (!valid_scale(float_bits(scale)))
+    if (!is_positive_finite(scale))
         return status::scale_invalid;
     detail::for_each_code(q.size(), executor, [&](std::size_t i) { x[i] = scale * static_cast<float>(q[i]); });
     return status::ok;

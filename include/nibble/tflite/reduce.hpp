@@ -2,15 +2,15 @@
 //   sum         requantization of the sum of x - x_zero_point, by x_scale / y_scale
 //   mean        the same, the multiplier divided by the count as pooling.hpp says; float mode: scale x_scale / (y_scale * count)
 //   reduce_max  the greatest code, reduce_min the least; y has x's scale and zero point
-// y has one code for each index of the dimensions that are left, in their order, whether or not a tensor of ones stands for the others.
-// Axes count from 0, or from the end as -1, -2, ...; one may be named twice, and without axes every element is its own reduction.
-// Fixed-point modes: what TFLite's kernels compute now. Older ones did it in floats, as the float mode does but for ties; where x and y
-// have one scale and zero point some versions divide the sum of a mean toward zero, or sum in 8 bits: here there is one rule.
+// y has one code for each index of the remaining dimensions, in their order. Its shape may keep the reduced dimensions as ones or drop
+// them. Axes count from 0, or from the end as -1, -2, ... An axis may be named twice. Without axes every element is its own reduction. The
+// fixed-point modes are what TFLite's kernels compute now. Older ones computed in floats, like the float mode except for ties. If x and y
+// have one scale and zero point, some versions divide the sum of a mean toward zero, or sum in 8 bits. nibble has one rule for all cases.
 #pragma once
 
 #include "../core/fp_mode.hpp"
+#include "fixed_point.hpp"
 #include "pooling.hpp"
-#include "rescale.hpp"
 #include "tensor.hpp"
 
 NIBBLE_BEGIN
@@ -31,7 +31,7 @@ struct reduction {
                 return status::axis_out_of_range;
             reduced[axis < 0 ? axis + rank : axis] = true;
         }
-        std::ptrdiff_t step = 1;
+        std::ptrdiff_t stride = 1;
         const strided_dimensions* last = nullptr;
         for (std::ptrdiff_t i = rank - 1; i >= 0; --i) {
             const std::ptrdiff_t size = shape[static_cast<std::size_t>(i)];
@@ -41,9 +41,9 @@ struct reduction {
             if (&to == last)
                 to.widen_last(size);
             else
-                to.add(size, step);
+                to.add(size, stride);
             last = &to;
-            step *= size;
+            stride *= size;
         }
         return status::ok;
     }
@@ -57,8 +57,8 @@ inline void reduce_block(
     const reduction& r, const std::int8_t* x, std::ptrdiff_t first, std::ptrdiff_t count, std::int32_t* found, Combine combine) noexcept
 {
     const std::int8_t* const base = x + r.kept.offset_of(first);
-    const std::ptrdiff_t step = r.kept.count == 0 ? 0 : r.kept.steps[0];
-    if (step == 1) {
+    const std::ptrdiff_t stride = r.kept.count == 0 ? 0 : r.kept.strides[0];
+    if (stride == 1) {
         for (std::ptrdiff_t i = 0; i < r.over.size; ++i) {
             const std::int8_t* const from = base + r.over.offset_of(i);
             for (std::ptrdiff_t c = 0; c < count; ++c)
@@ -71,7 +71,7 @@ inline void reduce_block(
         const std::int8_t* const from = base + r.over.offset_of(i);
         for (std::ptrdiff_t c = 0; c < count; ++c)
             for (std::ptrdiff_t j = 0; j < run; ++j)
-                found[c] = combine(found[c], from[c * step + j]);
+                found[c] = combine(found[c], from[c * stride + j]);
     }
 }
 
@@ -103,7 +103,7 @@ inline void reduce(
         const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(task) * together;
         for (std::ptrdiff_t block = begin; block < blocks && block < begin + together; ++block) {
             const std::ptrdiff_t in_run = block % per_run * reduction_block, first = block / per_run * inner + in_run;
-            const std::ptrdiff_t count = inner - in_run < reduction_block ? inner - in_run : reduction_block;
+            const std::ptrdiff_t count = smaller(inner - in_run, reduction_block);
             std::int32_t found[reduction_block];
             for (std::ptrdiff_t c = 0; c < count; ++c)
                 found[c] = initial;
@@ -162,7 +162,7 @@ inline status sum_or_mean(tensor_view<const std::int8_t> x, span<const std::ptrd
         const default_fp_mode fp_mode;
         scale = x_params.scale / (Mean ? y_params.scale * static_cast<float>(count) : y_params.scale);
         const auto encoded = encode_multiplier(static_cast<double>(x_params.scale) / static_cast<double>(y_params.scale));
-        if (!encoded || !valid_scale(float_bits(scale)))
+        if (!encoded || !is_positive_finite(scale))
             return status::scale_invalid;
         m = Mean ? mean_multiplier(*encoded, count) : *encoded;
     }

@@ -1,18 +1,19 @@
-// Codes of one scale and zero point to codes of another, of the same or another integer type: TFLite's QUANTIZE of quantized tensors.
+// Turns codes of one scale and zero point into codes of another, of the same or another integer type: TFLite's QUANTIZE of quantized
+// tensors.
 //   requantize   y = clamp(m * (x - x_zero_point) + y_zero_point), m = x_scale / y_scale in double, encoded, by double rounding
-//   concatenate  of int16: the same for each input. TFLite copies the codes, which is the same where scales are equal, as the specification
-//                wants; int8 ones are in tables.hpp
+//   concatenate  of int16: the same for each input. TFLite copies the codes. That is the same if scales are equal, as the specification
+//                requires. tables.hpp has int8
 // X and Y: std::int8_t, std::uint8_t, std::int16_t or std::int32_t. TFLite has int8 and uint8 to each other, to themselves and to int16,
-// int16 to int8, int16 and int32, int32 to int8 and int16. Plain C++, the same on every backend. int8 to int8 is also a table, by
-// requantize_table.
+// int16 to int8, int16 and int32, int32 to int8 and int16. This is plain C++, the same on every backend. int8 to int8 is also possible by a
+// table: requantize_table.
 #pragma once
 
 #include <limits>
 
 #include "../core/fp_mode.hpp"
 #include "../core/executor.hpp"
-#include "../quantize/requantize.hpp"
 #include "elementwise.hpp"
+#include "fixed_point.hpp"
 
 NIBBLE_STRICT_BEGIN
 NIBBLE_BEGIN
@@ -49,7 +50,7 @@ namespace detail {
 template <class X>
 inline status check_params(const quantization& q) noexcept
 {
-    if (!valid_scale(float_bits(q.scale)))
+    if (!is_positive_finite(q.scale))
         return status::scale_invalid;
     const bool fits
         = q.zero_point >= std::int64_t {std::numeric_limits<X>::min()} && q.zero_point <= std::int64_t {std::numeric_limits<X>::max()};
@@ -64,22 +65,6 @@ inline status check_spans(span<const X> x, span<Y> y) noexcept
     return x.size() == y.size() ? status::ok : status::shape_mismatch;
 }
 
-NIBBLE_INLINE std::int32_t saturated_to(std::int64_t x, std::int32_t low, std::int32_t high) noexcept
-{
-    return x < low ? low : x > high ? high : static_cast<std::int32_t>(x);
-}
-
-/// x * multiplier * 2^(shift - 31) by double rounding, as requantize.hpp has it. m.multiplier > INT32_MIN, m.shift in [-31, 31].
-NIBBLE_INLINE std::int32_t times(std::int32_t x, fixed_multiplier m) noexcept
-{
-    const std::int64_t up = m.shift > 0 ? std::int64_t {x} * (std::int64_t {1} << m.shift) : x;
-    const std::int64_t high = (saturated_to(up, INT32_MIN, INT32_MAX) * std::int64_t {m.multiplier} + (std::int64_t {1} << 30)) >> 31;
-    if (m.shift >= 0)
-        return static_cast<std::int32_t>(high);
-    const std::int64_t half = std::int64_t {1} << (-m.shift - 1), magnitude = ((high < 0 ? -high : high) + half) >> -m.shift;
-    return static_cast<std::int32_t>(high < 0 ? -magnitude : magnitude);
-}
-
 /// function(i) for every i < count, in tasks of neighbours, in the default floating-point mode.
 template <class Executor, class Function>
 inline void for_each_code(std::size_t count, Executor&& executor, Function function)
@@ -87,7 +72,7 @@ inline void for_each_code(std::size_t count, Executor&& executor, Function funct
     constexpr std::size_t task = 65536;
     executor.parallel_for((count + task - 1) / task, [&](std::size_t i) {
         const default_fp_mode mode;
-        const std::size_t end = count - i * task < task ? count : (i + 1) * task;
+        const std::size_t end = smaller(count, (i + 1) * task);
         for (std::size_t j = i * task; j < end; ++j)
             function(j);
     });
@@ -133,25 +118,25 @@ struct concatenation_input_16 {
     float scale;
 };
 
-/// Inputs side by side in the columns of y, as concatenate of int8.
-inline status concatenate(span<const concatenation_input_16> inputs, float y_scale, matrix_view<std::int16_t> y) noexcept
+namespace detail {
+
+/// Inputs side by side in the columns of y. rule_of(input): how its codes become y's, or the status that it has no rule; code_of(rule,
+/// code). All is checked before anything is written.
+template <class Input, class Y, class RuleOf, class CodeOf>
+inline status concatenate_by(span<const Input> inputs, matrix_view<Y> y, RuleOf rule_of, CodeOf code_of) noexcept
 {
     if (nibble::check(inputs) != status::ok)
         return status::null_pointer;
     if (const status s = nibble::check(y); s != status::ok)
         return s;
-    if (!valid_scale(float_bits(y_scale)))
-        return status::scale_invalid;
     std::ptrdiff_t cols = 0;
-    for (const concatenation_input_16& input : inputs) {
+    for (const Input& input : inputs) {
         if (const status s = nibble::check(input.x); s != status::ok)
             return s;
         if (input.x.rows != y.rows || input.x.cols > y.cols - cols)
             return status::shape_mismatch;
-        if (!valid_scale(float_bits(input.scale)))
-            return status::scale_invalid;
-        if (const auto m = detail::multiplier_of_ratio(input.scale, y_scale); !m)
-            return m.error();
+        if (const auto rule = rule_of(input); !rule)
+            return rule.error();
         cols += input.x.cols;
     }
     if (cols != y.cols)
@@ -159,14 +144,31 @@ inline status concatenate(span<const concatenation_input_16> inputs, float y_sca
     if (y.empty())
         return status::ok;
     std::ptrdiff_t column = 0;
-    for (const concatenation_input_16& input : inputs) {
-        const fixed_multiplier m = *detail::multiplier_of_ratio(input.scale, y_scale);
+    for (const Input& input : inputs) {
+        const auto rule = rule_of(input);
         for (std::ptrdiff_t r = 0; r < y.rows; ++r)
             for (std::ptrdiff_t c = 0; c < input.x.cols; ++c)
-                y(r, column + c) = static_cast<std::int16_t>(detail::requantized(input.x(r, c), 0, m, 0, -32768, 32767));
+                y(r, column + c) = code_of(*rule, input.x(r, c));
         column += input.x.cols;
     }
     return status::ok;
+}
+
+} // namespace detail
+
+/// Inputs side by side in the columns of y, as concatenate of int8.
+inline status concatenate(span<const concatenation_input_16> inputs, float y_scale, matrix_view<std::int16_t> y) noexcept
+{
+    const auto rule_of = [&](const concatenation_input_16& input) noexcept -> result<fixed_multiplier> {
+        if (!is_positive_finite(input.scale))
+            return status::scale_invalid;
+        return detail::multiplier_of_ratio(input.scale, y_scale);
+    };
+    if (!is_positive_finite(y_scale))
+        return status::scale_invalid;
+    return detail::concatenate_by(inputs, y, rule_of, [](fixed_multiplier m, std::int16_t code) noexcept {
+        return static_cast<std::int16_t>(detail::requantized(code, 0, m, 0, -32768, 32767));
+    });
 }
 
 } // namespace tflite

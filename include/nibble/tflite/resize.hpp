@@ -1,11 +1,11 @@
-// Images of int8 codes resized; scale and zero point stay. An output pixel o of n, on an axis of m inputs, lies at
-//   o * m / n                    else
+// Resizes images of int8 codes. Scale and zero point do not change. An output pixel o of n, on an axis of m inputs, lies at
+//   o * m / n                    by default
 //   o * (m - 1) / (n - 1)        align_corners, where n > 1
 //   (o + 1/2) * m / n - 1/2      half_pixel_centers; for the nearest neighbour without the last term
 //   resize_bilinear              between the pixels before and after, in integers: the scale m / n is rounded to 10 fraction bits, the mean
 //                                of four pixels half away from zero
 //   resize_nearest_neighbor      the pixel there, rounded down, or with align_corners half up; positions are floats
-// Positions beside the image take its border. TFLite's reference kernels; TFLite's other ones interpolate int8 in floats.
+// Positions outside the image take its border. These are TFLite's reference kernels; its other kernels interpolate int8 in floats.
 #pragma once
 
 #include <cstring>
@@ -75,7 +75,7 @@ inline std::ptrdiff_t nearest(std::ptrdiff_t out, std::ptrdiff_t from, std::ptrd
     const float scale = static_cast<float>(corners ? from - 1 : from) / static_cast<float>(corners ? to - 1 : to);
     const float at = opaque((static_cast<float>(out) + (o.half_pixel_centers ? 0.5f : 0.0f)) * scale);
     const std::ptrdiff_t pixel = static_cast<std::ptrdiff_t>(o.align_corners ? strict_math::round(at) : strict_math::floor(at));
-    return pixel < from - 1 ? pixel : from - 1;
+    return smaller(pixel, from - 1);
 }
 
 } // namespace detail

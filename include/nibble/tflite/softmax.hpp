@@ -1,36 +1,19 @@
-// Softmax of int8 rows in fixed point, by the functions of gemmlowp that TFLite's own kernel is made of:
+// Softmax of int8 rows in fixed point, with the functions of gemmlowp that TFLite's own kernel uses:
 //   d = (x - max of the row) * 2^26 * beta * x_scale, a number of 5 integer and 26 fraction bits; codes with d below -31 become -128
 //   y = clamp(round(e^d / sum of e^d * 256) - 128): scale 1/256 and zero point -128, as the specification fixes them; or to int16, with
 //       65536 for 256 and 32768 for 128
-// Numbers of i integer bits are int32 with 31 - i fraction bits; sums have 12 integer bits, so that a row may have 4095 columns.
-// Plain C++, the same on every backend: a classifier has one row an image.
+// Numbers of i integer bits are int32 with 31 - i fraction bits. Sums have 12 integer bits, so a row may have 4095 columns.
+// This is plain C++, the same on every backend, because a classifier has one row for each image.
 #pragma once
 
-#include "../core/executor.hpp"
 #include "../core/fp_mode.hpp"
-#include "../reference/requantize.hpp"
+#include "fixed_point.hpp"
+#include "rows.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
 
 namespace detail {
-
-/// The product of two fixed-point numbers: floor((a b + 2^30) / 2^31). a and b are not both INT32_MIN here.
-NIBBLE_INLINE std::int32_t fixed_product(std::int32_t a, std::int32_t b) noexcept
-{
-    return static_cast<std::int32_t>((static_cast<std::int64_t>(a) * b + (std::int64_t {1} << 30)) >> 31);
-}
-/// x / 2^n, half away from zero, n >= 1.
-NIBBLE_INLINE std::int32_t divided(std::int32_t x, std::int32_t n) noexcept
-{
-    const std::int64_t half = std::int64_t {1} << (n - 1), magnitude = x < 0 ? -static_cast<std::int64_t>(x) : x;
-    const std::int64_t q = (magnitude + half) >> n;
-    return static_cast<std::int32_t>(x < 0 ? -q : q);
-}
-NIBBLE_INLINE std::int32_t shifted_up(std::int32_t x, int n) noexcept
-{
-    return reference::saturated(static_cast<std::int64_t>(x) * (std::int64_t {1} << n));
-}
 
 /// e^a of a in [-32, 0] with 5 integer bits, as a number without integer bits: a Taylor polynomial of 4th degree around -1/8 for what is
 /// left of a modulo 1/4, then e^-(2^i) for each further bit of a.
@@ -72,12 +55,12 @@ struct softmax_scale {
 
 inline result<softmax_scale> softmax_params(float x_scale, float beta = 1.0f) noexcept
 {
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(beta))
         return status::scale_invalid;
     const default_fp_mode mode;
     const float scale = pinned(x_scale), factor = pinned(beta);
     const double real = pinned(static_cast<double>(factor) * static_cast<double>(scale) * static_cast<double>(1 << 26));
-    const auto m = encode_multiplier(real < 2147483647.0 ? real : 2147483647.0);
+    const auto m = encode_multiplier(smaller(real, 2147483647.0));
     if (!m)
         return m.error();
     // Below 1 the differences of codes are below 2^-18: TFLite refuses such scales.
@@ -93,30 +76,18 @@ namespace detail {
 template <class Y, class Executor>
 inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& s, matrix_view<Y> y, Executor&& executor)
 {
-    for (const status bad : {check(x), check(y)})
-        if (bad != status::ok)
-            return bad;
-    if (x.rows != y.rows || x.cols != y.cols)
-        return status::shape_mismatch;
-    if (x.cols > 4095)
-        return status::k_too_large;
+    if (const status bad = check_rows(x, y, 4095); bad != status::ok)
+        return bad;
     if (s.multiplier.multiplier < 0 || s.multiplier.shift < 0 || s.multiplier.shift > 31 || s.least > 0)
         return status::multiplier_invalid;
-    if (x.empty())
-        return status::ok;
     constexpr std::int32_t qmin = sizeof(Y) == 1 ? -128 : -32768;
-    executor.parallel_for(static_cast<std::size_t>(x.rows), [&](std::size_t i) {
-        const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i);
-        std::int32_t top = -128;
-        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = x(row, c) > top ? x(row, c) : top;
-        const auto exp_of = [&](std::int32_t code) {
-            return exp_of_negative(reference::multiply_double_rounding(code - top, s.multiplier.multiplier, s.multiplier.shift));
-        };
+    for_rows(x, y, executor, [&](const std::int8_t* from, Y* to) noexcept {
+        const std::int32_t top = greatest_code(from, x.cols);
+        const auto exp_of = [&](std::int32_t code) { return exp_of_negative(times(code - top, s.multiplier)); };
         std::int32_t sum = 0;
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            if (x(row, c) - top >= s.least)
-                sum += divided(exp_of(x(row, c)), 12);
+            if (from[c] - top >= s.least)
+                sum += divided(exp_of(from[c]), 12);
         // The sum is (1 + a) 2^units.
         int zeros = 0;
         while ((static_cast<std::uint32_t>(sum) << zeros & 0x80000000u) == 0)
@@ -126,9 +97,9 @@ inline status softmax_to(matrix_view<const std::int8_t> x, const softmax_scale& 
             = reciprocal_of_one_plus(static_cast<std::int32_t>((static_cast<std::uint32_t>(sum) << zeros) - 0x80000000u));
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
             std::int32_t q = qmin;
-            if (x(row, c) - top >= s.least)
-                q = divided(fixed_product(reciprocal, exp_of(x(row, c))), units + 31 - 8 * static_cast<int>(sizeof(Y))) + qmin;
-            y(row, c) = static_cast<Y>(q > -1 - qmin ? -1 - qmin : q);
+            if (from[c] - top >= s.least)
+                q = divided(fixed_product(reciprocal, exp_of(from[c])), units + 31 - 8 * static_cast<int>(sizeof(Y))) + qmin;
+            to[c] = static_cast<Y>(smaller(q, -1 - qmin));
         }
     });
     return status::ok;

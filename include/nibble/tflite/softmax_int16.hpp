@@ -3,12 +3,13 @@
 //   e = e^(d's place in [-10, 0]) * 2^15, on the straight lines between exp_points; s = the row's sum of e
 //   r = 2^15 / (1 + a), on those between reciprocal_points, where s = 2^15 (1 + a) 2^n and a is rounded to 16 bits
 //   y = e * r / 2^(15 + n), half up, at most 32767
-// Microcontrollers' TFLite makes its tables in float and not in double: two of its reciprocal_points are one apart.
-// A row may have 65536 columns. Plain C++, the same on every backend.
+// TFLite for microcontrollers makes its tables in float, not in double: two of its reciprocal_points differ by one.
+// A row may have 65536 columns. This is plain C++, the same on every backend.
 #pragma once
 
 #include "int16_tables.hpp"
 #include "interpolation.hpp"
+#include "rows.hpp"
 
 NIBBLE_BEGIN
 namespace tflite {
@@ -30,7 +31,7 @@ template <class X>
 inline result<softmax_scale_16> softmax_params(float x_scale, float beta = 1.0f) noexcept
 {
     static_assert(std::is_same_v<X, std::int16_t>, "int16; int8 has softmax_params(x_scale, beta)");
-    if (!valid_scale(float_bits(x_scale)) || !valid_scale(float_bits(beta)))
+    if (!is_positive_finite(x_scale) || !is_positive_finite(beta))
         return status::scale_invalid;
     const default_fp_mode mode;
     const float scale = pinned(x_scale), factor = pinned(beta);
@@ -52,28 +53,18 @@ template <class Executor = serial_executor>
 inline status softmax(
     matrix_view<const std::int16_t> x, const softmax_scale_16& s, matrix_view<std::int16_t> y, Executor&& executor = Executor {})
 {
-    for (const status bad : {check(x), check(y)})
-        if (bad != status::ok)
-            return bad;
-    if (x.rows != y.rows || x.cols != y.cols)
-        return status::shape_mismatch;
-    if (x.cols > 65536)
-        return status::k_too_large;
+    if (const status bad = detail::check_rows(x, y, 65536); bad != status::ok)
+        return bad;
     if (s.multiplier.multiplier < 0 || s.multiplier.shift < -31 || s.multiplier.shift > 31)
         return status::multiplier_invalid;
-    if (x.empty())
-        return status::ok;
-    executor.parallel_for(static_cast<std::size_t>(x.rows), [&](std::size_t i) {
-        const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(i);
-        std::int32_t top = -32768;
-        for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            top = x(row, c) > top ? x(row, c) : top;
+    detail::for_rows(x, y, executor, [&](const std::int16_t* from, std::int16_t* to) noexcept {
+        const std::int32_t top = detail::greatest_code(from, x.cols);
         std::int32_t sum = 0; // at most 65536 * 32767
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const std::int64_t place = std::int64_t {detail::times(x(row, c) - top, s.multiplier)} + 32767;
+            const std::int64_t place = std::int64_t {detail::times(from[c] - top, s.multiplier)} + 32767;
             const std::int32_t e = detail::between_points(detail::exp_points, detail::saturated_to(place, -32768, 32767));
             sum += e;
-            y(row, c) = static_cast<std::int16_t>(e);
+            to[c] = static_cast<std::int16_t>(e);
         }
         int digits = 15; // of the sum, which is 32762 at least: the greatest number's e
         while (sum >> digits != 0)
@@ -83,8 +74,8 @@ inline status softmax(
         const std::int32_t a = detail::saturated_to(std::int64_t {one_and_a} - (1 << 16) - (1 << 15), -32768, 32767);
         const std::int64_t reciprocal = detail::between_points(detail::reciprocal_points, a);
         for (std::ptrdiff_t c = 0; c < x.cols; ++c) {
-            const std::int64_t q = (y(row, c) * reciprocal + (std::int64_t {1} << (digits - 2))) >> (digits - 1);
-            y(row, c) = static_cast<std::int16_t>(q > 32767 ? 32767 : q);
+            const std::int64_t q = (to[c] * reciprocal + (std::int64_t {1} << (digits - 2))) >> (digits - 1);
+            to[c] = static_cast<std::int16_t>(smaller(q, 32767));
         }
     });
     return status::ok;

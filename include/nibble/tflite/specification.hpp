@@ -1,4 +1,4 @@
-// Whether quantized tensors keep the TFLite int8 specification (tensorflow.org/lite/performance/quantization_spec):
+// Checks whether quantized tensors follow the TFLite int8 specification (tensorflow.org/lite/performance/quantization_spec):
 //   activations   int8, one scale, zero point in [-128, 127]
 //   weights       int8 in [-127, 127] (int4 in [-7, 7]), zero points 0; one scale, or one a channel: dimension 0 of convolutions and fully
 //                 connected layers, dimension 3 of depthwise ones
@@ -8,7 +8,7 @@
 //                 (int16: logistic, softmax 1/32768, 0; tanh likewise)
 //   same params   of inputs and output: pooling, concatenation, reshape, resizing, padding, maximum, minimum, of two tensors or reduced,
 //                 slices and others that move codes only
-// The first broken rule is returned.
+// The result is the first broken rule.
 #pragma once
 
 #include "tables.hpp"
@@ -87,7 +87,7 @@ inline status check_scales(const quantized_tensor& t) noexcept
     if (t.scales.empty() || (!t.zero_points.empty() && t.zero_points.size() != t.scales.size()))
         return status::params_count_mismatch;
     for (const float& scale : t.scales)
-        if (!valid_scale(float_bits(scale)))
+        if (!is_positive_finite(scale))
             return status::scale_invalid;
     return status::ok;
 }

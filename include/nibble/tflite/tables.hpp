@@ -3,14 +3,13 @@
 //                       without an activation the quotient is in double: TFLite's QUANTIZE of int8, and what concatenate does to each input
 //                       with one it is in float, clamped to bounds_of(): TFLite's RELU, RELU6 and RELU_N1_TO_1
 //   function_table    y = clamp(half_away(f(x_scale * (x - x_zero_point)) * (1 / y_scale)) + y_zero_point), in floats: TFLite's LOGISTIC
-//   and
-//                     TANH; hard_swish is x clamp(x + 3, 0, 6) / 6, which TFLite's own computes in 16-bit fixed point
-// Looking up is plain C++, the same on every backend: a table fits the first-level cache, and a load an element is what it costs.
+//                     and TANH; hard_swish is x clamp(x + 3, 0, 6) / 6, which TFLite's own computes in 16-bit fixed point
+// Looking up is plain C++, the same on every backend. A table fits the first-level cache, so the cost is one load for each element.
 #pragma once
 
 #include "../core/fp_mode.hpp"
-#include "../reference/math.hpp"
-#include "../reference/requantize.hpp"
+#include "../core/activation_function.hpp"
+#include "fixed_point.hpp"
 #include "requantize.hpp"
 
 NIBBLE_BEGIN
@@ -46,9 +45,9 @@ inline result<code_limits> bounds_of(fused_activation f, quantization y) noexcep
     const default_fp_mode mode;
     constexpr std::int32_t qmin = code_traits<X>::qmin, qmax = code_traits<X>::qmax;
     const auto code = [&](float bound) {
-        const float steps = reference::clamp(strict_math::round(pinned(bound / pinned(y.scale))), -1e6f, 1e6f);
+        const float steps = strict_math::clamp(strict_math::round(pinned(bound / pinned(y.scale))), -1e6f, 1e6f);
         const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
-        return q < qmin ? qmin : q > qmax ? qmax : q;
+        return clamped(q, qmin, qmax);
     };
     switch (f) {
     case fused_activation::none: break;
@@ -72,14 +71,10 @@ inline result<code_table> requantize_table(quantization x, quantization y, fused
         = f == fused_activation::none ? detail::multiplier_of_ratio(x.scale, y.scale) : detail::multiplier_of_float_ratio(x.scale, y.scale);
     if (!m)
         return m.error();
-    requantization r;
-    r.mode = requantize_mode::double_rounding;
-    r.multiplier = span<const std::int32_t>(&m->multiplier, 1);
-    r.shift = span<const std::int32_t>(&m->shift, 1);
-    r.zero_point = y.zero_point;
     code_table table {};
     for (std::int32_t code = -128; code < 128; ++code)
-        table.at[code + 128] = static_cast<std::int8_t>(reference::requantize(code - x.zero_point, r, 0, *bounds));
+        table.at[code + 128]
+            = static_cast<std::int8_t>(detail::requantized(code, x.zero_point, *m, y.zero_point, bounds->qmin, bounds->qmax));
     return table;
 }
 
@@ -95,15 +90,15 @@ inline result<code_table> function_table(table_function f, quantization x, quant
         const float v = x_scale * static_cast<float>(code - x.zero_point);
         float image = 0.0f;
         switch (f) {
-        case table_function::logistic: image = reference::times_sigmoid(1.0f, v); break;
-        case table_function::tanh: image = strict_math::fma(2.0f, reference::times_sigmoid(1.0f, v + v), -1.0f); break;
-        case table_function::hard_swish: image = v * reference::clamp(v + 3.0f, 0.0f, 6.0f) / 6.0f; break;
+        case table_function::logistic: image = nibble::detail::times_sigmoid(1.0f, v); break;
+        case table_function::tanh: image = strict_math::fma(2.0f, nibble::detail::times_sigmoid(1.0f, v + v), -1.0f); break;
+        case table_function::hard_swish: image = v * strict_math::clamp(v + 3.0f, 0.0f, 6.0f) / 6.0f; break;
         }
         // NaN is zero times the infinity that extreme scales give.
-        const float ratio = pinned(image * steps_of_one), number = strict_math::choose(reference::is_nan(ratio), 0.0f, ratio);
-        const float steps = reference::clamp(strict_math::round(number), -1e6f, 1e6f);
+        const float ratio = pinned(image * steps_of_one), number = strict_math::choose(is_nan(ratio), 0.0f, ratio);
+        const float steps = strict_math::clamp(strict_math::round(number), -1e6f, 1e6f);
         const std::int32_t q = static_cast<std::int32_t>(steps) + y.zero_point;
-        table.at[code + 128] = static_cast<std::int8_t>(q < -128 ? -128 : q > 127 ? 127 : q);
+        table.at[code + 128] = static_cast<std::int8_t>(clamped(q, -128, 127));
     }
     return table;
 }
@@ -137,33 +132,9 @@ struct concatenation_input {
 /// table changes nothing. A tensor joined along an axis is a matrix of what comes before the axis by what follows.
 inline status concatenate(span<const concatenation_input> inputs, quantization params, matrix_view<std::int8_t> y) noexcept
 {
-    if (nibble::check(inputs) != status::ok)
-        return status::null_pointer;
-    if (const status s = nibble::check(y); s != status::ok)
-        return s;
-    std::ptrdiff_t cols = 0;
-    for (const concatenation_input& input : inputs) {
-        if (const status s = nibble::check(input.x); s != status::ok)
-            return s;
-        if (input.x.rows != y.rows || input.x.cols > y.cols - cols)
-            return status::shape_mismatch;
-        if (const auto table = requantize_table(input.params, params); !table)
-            return table.error();
-        cols += input.x.cols;
-    }
-    if (cols != y.cols)
-        return status::shape_mismatch;
-    if (y.empty())
-        return status::ok;
-    std::ptrdiff_t column = 0;
-    for (const concatenation_input& input : inputs) {
-        const auto table = requantize_table(input.params, params);
-        for (std::ptrdiff_t r = 0; r < y.rows; ++r)
-            for (std::ptrdiff_t c = 0; c < input.x.cols; ++c)
-                y(r, column + c) = table->at[input.x(r, c) + 128];
-        column += input.x.cols;
-    }
-    return status::ok;
+    return detail::concatenate_by(
+        inputs, y, [&](const concatenation_input& input) noexcept { return requantize_table(input.params, params); },
+        [](const code_table& table, std::int8_t code) noexcept { return table.at[code + 128]; });
 }
 
 } // namespace tflite

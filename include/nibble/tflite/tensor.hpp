@@ -1,4 +1,4 @@
-// Tensors of any number of dimensions up to 8, for operators that reduce, pad or broadcast along any of them.
+// Tensors of up to 8 dimensions, for operators that reduce, pad or broadcast along any of them.
 #pragma once
 
 #include "../core/view.hpp"
@@ -54,12 +54,12 @@ namespace detail {
 /// Dimensions as sizes and as steps in memory, the innermost first.
 struct strided_dimensions {
     std::ptrdiff_t count = 0, size = 1; // dimensions, elements
-    std::ptrdiff_t sizes[max_rank] {}, steps[max_rank] {};
+    std::ptrdiff_t sizes[max_rank] {}, strides[max_rank] {};
 
-    void add(std::ptrdiff_t of_size, std::ptrdiff_t step) noexcept
+    void add(std::ptrdiff_t of_size, std::ptrdiff_t stride) noexcept
     {
         sizes[count] = of_size;
-        steps[count++] = step;
+        strides[count++] = stride;
         size *= of_size;
     }
     void widen_last(std::ptrdiff_t by) noexcept
@@ -71,7 +71,7 @@ struct strided_dimensions {
     {
         std::ptrdiff_t offset = 0;
         for (std::ptrdiff_t i = 0; i < count; ++i) {
-            offset += index % sizes[i] * steps[i];
+            offset += index % sizes[i] * strides[i];
             index /= sizes[i];
         }
         return offset;

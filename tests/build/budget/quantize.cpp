@@ -1,4 +1,4 @@
-// The ten-line program of the README, with one header.
+// Quantizes ten floats, with one header.
 #include <nibble/quantize/quantize.hpp>
 
 int main()

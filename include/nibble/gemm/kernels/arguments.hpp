@@ -65,7 +65,7 @@ struct gemm_args {
     void* c;
     std::ptrdiff_t c_stride;
     gemm_output output;
-    activation function;
+    activation_function function;
     float activation_scale; // of static activations; multiplies row_scales, which may be null (1)
     const float* scale;     // [n] or null
     const float* bias;      // [n] or null

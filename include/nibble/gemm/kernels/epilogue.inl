@@ -25,7 +25,7 @@ public:
         const floats row_scale(args_.row_scales ? args_.row_scales[row] * args_.activation_scale : args_.activation_scale);
         const floats scale = args_.scale ? scale_ * row_scale : row_scale;
         floats v = args_.bias ? fused(sum, scale, bias_) : sum * scale;
-        if (args_.function != activation::none)
+        if (args_.function != activation_function::none)
             v = apply_activation(args_.function, v);
         if (bounded_)
             v = bounded(v, args_.clamp_low, args_.clamp_high);

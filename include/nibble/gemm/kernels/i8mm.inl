@@ -4,15 +4,15 @@ namespace NIBBLE_BACKEND_NAME {
 
 // acc[r][0][v] += the products of `padded` k of 16 columns, from codes of 8 or 4 bits, and of Rows (even) rows at a, which move on.
 template <int Bits, int Rows>
-inline void accumulate_pairs(
-    ints (&acc)[Rows][1][panel_vectors], const std::byte* codes, row_cursor<std::int8_t, Rows>& a, std::ptrdiff_t padded) noexcept
+inline void accumulate_pairs(ints (&acc)[std::size_t {Rows}][1][panel_vectors], const std::byte* codes, row_cursor<std::int8_t, Rows>& a,
+    std::ptrdiff_t padded) noexcept
 {
     // square[i][v][h]: rows 2i, 2i + 1 and columns 4v + 2h, 4v + 2h + 1 as {row 2i, row 2i, row 2i + 1, row 2i + 1}.
-    int32x4_t square[Rows / 2][panel_vectors][2];
+    int32x4_t square[std::size_t {Rows / 2}][panel_vectors][2];
     unroll_grid<Rows / 2, panel_vectors>(
         [&](std::size_t i, std::size_t v) NIBBLE_UNROLLED { square[i][v][0] = square[i][v][1] = vdupq_n_s32(0); });
     for (; padded != 0; padded -= 8, codes += 16 * Bits, a.advance(8)) {
-        int8x16_t rows[Rows / 2];
+        int8x16_t rows[std::size_t {Rows / 2}];
         unroll<Rows / 2>([&](std::size_t i) NIBBLE_UNROLLED { rows[i] = vcombine_s8(vld1_s8(a[2 * i]), vld1_s8(a[2 * i + 1])); });
         unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
             int8x16_t first, second;

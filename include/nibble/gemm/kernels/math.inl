@@ -50,17 +50,17 @@ inline floats gelu_erf(floats x) noexcept
     return select(z < floats(0.0f), half_x * (pt * e), half_x * fused(floats(0.0f) - pt, e, floats(2.0f)));
 }
 
-inline floats apply_activation(activation f, floats x) noexcept
+inline floats apply_activation(activation_function f, floats x) noexcept
 {
     switch (f) {
-    case activation::none: return x;
-    case activation::relu: return select(x < floats(0.0f), floats(0.0f), x);
-    case activation::gelu: return gelu_erf(x);
-    case activation::gelu_tanh: {
+    case activation_function::none: return x;
+    case activation_function::relu: return select(x < floats(0.0f), floats(0.0f), x);
+    case activation_function::gelu: return gelu_erf(x);
+    case activation_function::gelu_tanh: {
         const floats cube = x * x * x;
         return times_sigmoid(x, floats(1.59576912f) * fused(cube, floats(0.044715f), x));
     }
-    case activation::silu: return times_sigmoid(x, x);
+    case activation_function::silu: return times_sigmoid(x, x);
     }
     return x;
 }

@@ -8,10 +8,10 @@
 
 NIBBLE_BEGIN_TYPES
 
-/// c (m x n) += a b, or -= a b. Element (i, k) of a is a[i * a_row_step + k * a_column_step]; b is k x n.
+/// c (m x n) += a b, or -= a b. Element (i, k) of a is a[i * a_row_stride + k * a_column_stride]; b is k x n.
 struct product_f64_args {
     const double* a;
-    std::ptrdiff_t a_row_step, a_column_step;
+    std::ptrdiff_t a_row_stride, a_column_stride;
     const double* b;
     std::ptrdiff_t b_stride;
     double* c;

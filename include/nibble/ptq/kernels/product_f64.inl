@@ -17,13 +17,13 @@ inline void product_f64_tile(const product_f64_args& args, std::ptrdiff_t row, s
     unroll_grid<Rows, Vectors>([&](std::size_t r, std::size_t v) NIBBLE_UNROLLED {
         acc[r][v] = doubles::load_unaligned(c + static_cast<std::ptrdiff_t>(r) * args.c_stride + static_cast<std::ptrdiff_t>(v) * lanes);
     });
-    const double *a = args.a + row * args.a_row_step, *b = args.b + column;
-    for (std::ptrdiff_t k = 0; k < args.k; ++k, a += args.a_column_step, b += args.b_stride) {
+    const double *a = args.a + row * args.a_row_stride, *b = args.b + column;
+    for (std::ptrdiff_t k = 0; k < args.k; ++k, a += args.a_column_stride, b += args.b_stride) {
         doubles right[std::size_t {Vectors}];
         unroll<Vectors>(
             [&](std::size_t v) NIBBLE_UNROLLED { right[v] = doubles::load_unaligned(b + static_cast<std::ptrdiff_t>(v) * lanes); });
         unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {
-            const double factor = a[static_cast<std::ptrdiff_t>(r) * args.a_row_step];
+            const double factor = a[static_cast<std::ptrdiff_t>(r) * args.a_row_stride];
             const doubles left(Subtract ? -factor : factor);
             unroll<Vectors>([&](std::size_t v) NIBBLE_UNROLLED { acc[r][v] = fused(left, right[v], acc[r][v]); });
         });
@@ -38,7 +38,7 @@ inline void product_f64_all(const product_f64_args& args) noexcept
 {
     constexpr std::ptrdiff_t lanes = static_cast<std::ptrdiff_t>(doubles::size);
     // Rows x 2 accumulators: twelve of 16 registers, or sixteen of 32. One row alone needs more columns in flight to hide the latency.
-    constexpr int rows = NIBBLE_ISA == NIBBLE_ISA_AVX2 || NIBBLE_ISA == NIBBLE_ISA_SCALAR ? 6 : 8;
+    constexpr int rows = vector_registers < 32 ? 6 : 8;
     std::ptrdiff_t column = 0;
     for (; column + 2 * lanes <= args.n; column += 2 * lanes)
         for (std::ptrdiff_t row = 0; row + rows <= args.m; row += rows)
@@ -53,7 +53,7 @@ inline void product_f64_all(const product_f64_args& args) noexcept
         for (std::ptrdiff_t row = 0; row < args.m; ++row) {
             double sum = args.c[row * args.c_stride + column];
             for (std::ptrdiff_t k = 0; k < args.k; ++k) {
-                const double factor = args.a[row * args.a_row_step + k * args.a_column_step];
+                const double factor = args.a[row * args.a_row_stride + k * args.a_column_stride];
                 sum = strict_math::fma(Subtract ? -factor : factor, args.b[k * args.b_stride + column], sum);
             }
             args.c[row * args.c_stride + column] = sum;

@@ -10,7 +10,7 @@ namespace NIBBLE_BACKEND_NAME {
 // The bits of the greatest |x|: as integers, magnitudes of floats sort like the floats, and NaN comes above infinity.
 inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noexcept
 {
-    const ints mask(0x7fffffff);
+    const ints mask(magnitude_mask);
     ints top[4] = {ints(0), ints(0), ints(0), ints(0)};
     std::ptrdiff_t i = 0;
     for (; i + 4 * width <= count; i += 4 * width)
@@ -23,8 +23,8 @@ inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noe
         all = max(all, as_ints(floats::load_unaligned(x + i)) & mask);
     std::int32_t best = highest_lane(all);
     for (; i < count; ++i) {
-        const std::int32_t magnitude = static_cast<std::int32_t>(float_bits(x[i]) & 0x7fffffffu);
-        best = magnitude > best ? magnitude : best;
+        const std::int32_t magnitude = static_cast<std::int32_t>(magnitude_bits(x[i]));
+        best = larger(magnitude, best);
     }
     return best;
 }
@@ -32,8 +32,8 @@ inline std::int32_t greatest_magnitude(const float* x, std::ptrdiff_t count) noe
 // The symmetric scale of a group whose greatest magnitude has the bits `top`; NaN if that is not finite.
 inline float absmax_scale(std::int32_t top, float qmax) noexcept
 {
-    if (top >= 0x7f800000)
-        return float_from_bits(0x7fc00000u);
+    if (top >= infinity_bits)
+        return quiet_nan();
     const float scale = float_from_bits(static_cast<std::uint32_t>(top)) / qmax;
     return scale < 1.17549435e-38f ? 1.0f : scale;
 }
@@ -41,7 +41,7 @@ inline float absmax_scale(std::int32_t top, float qmax) noexcept
 // The greatest magnitudes of `width` chunks.
 inline ints greatest_magnitudes(const float* x) noexcept
 {
-    const ints mask(0x7fffffff);
+    const ints mask(magnitude_mask);
     ints top[ints::size];
     unroll<ints::size>([&](std::size_t c) NIBBLE_UNROLLED { top[c] = ints(0); }); // no magnitude is less
     unroll_grid<ints::size, chunk_vectors>([&](std::size_t c, std::size_t v) NIBBLE_UNROLLED {
@@ -56,10 +56,10 @@ inline ints greatest_magnitudes(const float* x) noexcept
 inline bool absmax_scales(const float* x, float qmax, float* scales, float* inverse) noexcept
 {
     const ints top = greatest_magnitudes(x);
-    if (highest_lane(top) >= 0x7f800000)
+    if (highest_lane(top) >= infinity_bits)
         return false;
     const ints scale = as_ints(quotient(as_floats(top), floats(qmax)));
-    const floats chosen = as_floats(choose(scale < ints(0x00800000), as_ints(floats(1.0f)), scale));
+    const floats chosen = as_floats(select(scale < ints(0x00800000), as_ints(floats(1.0f)), scale));
     chosen.store_unaligned(scales);
     quotient(floats(1.0f), chosen).store_unaligned(inverse);
     return true;
@@ -88,7 +88,7 @@ inline float quantize_absmax_group(const float* x, std::uint8_t* q, std::ptrdiff
 {
     const std::int32_t top = greatest_magnitude(x, count);
     const float scale = absmax_scale(top, qmax), inverse = 1.0f / scale;
-    if (top < 0x7f800000) {
+    if (top < infinity_bits) {
         const std::ptrdiff_t whole = count / chunk * chunk;
         quantize_chunks<Bits, true>(x, q, count / chunk, &inverse, 0, usual_rounding {}, as_rounded {});
         absmax_quantizer rule {inverse};
@@ -107,7 +107,7 @@ inline void quantize_absmax(const quantize_args& args) noexcept
     for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
         const float* x = args.x + r * args.x_stride;
         std::uint8_t* q = static_cast<std::uint8_t*>(args.q) + r * args.q_stride;
-        float* scales = args.scales_out + r * args.row_step;
+        float* scales = args.scales_out + r * args.row_stride;
         std::ptrdiff_t begin = 0;
         while (begin < args.cols) {
             if (args.group_size == chunk) {
@@ -119,7 +119,7 @@ inline void quantize_absmax(const quantize_args& args) noexcept
             const std::ptrdiff_t left = args.cols - begin;
             if (left == 0)
                 break;
-            *scales++ = quantize_absmax_group<Bits>(x + begin, q + begin * Bits / 8, left < args.group_size ? left : args.group_size, qmax);
+            *scales++ = quantize_absmax_group<Bits>(x + begin, q + begin * Bits / 8, smaller(left, args.group_size), qmax);
             begin += args.group_size;
         }
     }

@@ -11,8 +11,8 @@
 
 NIBBLE_BEGIN_TYPES
 
-/// A matrix of floats against a matrix of codes. The scale of element (r, c) is scales[r / block_rows * row_step + c / group_size *
-/// group_step], likewise the zero point, where zero_points == nullptr means 0.
+/// A matrix of floats against a matrix of codes. The scale of element (r, c) is scales[r / block_rows * row_stride + c / group_size *
+/// group_stride], likewise the zero point, where zero_points == nullptr means 0.
 struct quantize_args {
     const float* x;
     std::ptrdiff_t x_stride;
@@ -21,7 +21,7 @@ struct quantize_args {
     std::ptrdiff_t row_begin, row_end, cols, block_rows, group_size;
     const float* scales;
     const std::int32_t* zero_points;
-    std::ptrdiff_t row_step, group_step;
+    std::ptrdiff_t row_stride, group_stride;
     std::int32_t qmin, qmax;
     quantize_rule rule;
     float* scales_out; // where quantize_absmax_8 and _4 write the scales they choose: [row * groups + group]
@@ -35,7 +35,7 @@ struct dequantize_args {
     std::ptrdiff_t row_begin, row_end, cols, block_rows, group_size;
     const float* scales;
     const std::int32_t* zero_points;
-    std::ptrdiff_t row_step, group_step;
+    std::ptrdiff_t row_stride, group_stride;
 };
 
 /// The gradients of fake quantization; q is not used. scale_sums[row * groups + group] and zero_point_sums, or both null, receive what
@@ -99,7 +99,7 @@ struct dequantize_blocks_args {
 struct requantize_params {
     requantize_mode mode;
     bool zero_point_first;
-    std::ptrdiff_t step; // 0: one scale or multiplier for all columns; 1: one each
+    std::ptrdiff_t stride; // 0: one scale or multiplier for all columns; 1: one each
     const float* scale;
     const std::int32_t* multiplier;
     const std::int32_t* shift;
@@ -118,7 +118,7 @@ struct requantize_args {
 
 /// How the sums of int16 x int8 become int16; tflite/int16.hpp.
 struct requantize_16x8_params {
-    std::ptrdiff_t step; // 0: one multiplier for all columns; 1: one each
+    std::ptrdiff_t stride; // 0: one multiplier for all columns; 1: one each
     const std::int32_t* multiplier;
     const std::int32_t* shift;
     const std::int64_t* bias; // one a column, or null

@@ -7,33 +7,33 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// step(from, to) takes a chunk.
-template <class From, class To, class Step>
-inline void convert_chunks(const convert_args& args, Step step) noexcept
+// body(from, to) takes a chunk.
+template <class From, class To, class Body>
+inline void convert_chunks(const convert_args& args, Body body) noexcept
 {
     const From* from = static_cast<const From*>(args.from);
     To* to = static_cast<To*>(args.to);
     std::ptrdiff_t i = 0;
     for (; i + chunk <= args.count; i += chunk)
-        step(from + i, to + i);
+        body(from + i, to + i);
     if (i < args.count) {
         From in[chunk] = {};
         To out[chunk];
         const std::size_t rest = static_cast<std::size_t>(args.count - i);
         std::memcpy(in, from + i, rest * sizeof(From));
-        step(in, out);
+        body(in, out);
         std::memcpy(to + i, out, rest * sizeof(To));
     }
 }
 
-// step(from, to) takes a vector.
-template <class From, class To, class Step>
-inline void convert(const convert_args& args, Step step) noexcept
+// body(from, to) takes a vector.
+template <class From, class To, class Body>
+inline void convert(const convert_args& args, Body body) noexcept
 {
     convert_chunks<From, To>(args, [&](const From* from, To* to) noexcept {
         unroll<chunk_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(v) * width;
-            step(from + lane, to + lane);
+            body(from + lane, to + lane);
         });
     });
 }
@@ -64,7 +64,7 @@ inline void f32_to_bfloat16(const convert_args& args) noexcept
         if (any_nan(x))
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
                 const ints u = as_ints(x[i]);
-                rounded[i] = choose(ints(0x7f800000) < (u & ints(0x7fffffff)), shift_right<16>(u) | ints(0x40), rounded[i]);
+                rounded[i] = select(ints(infinity_bits) < (u & ints(magnitude_mask)), shift_right<16>(u) | ints(0x40), rounded[i]);
             });
         store_shorts(rounded, to);
     });

@@ -7,10 +7,10 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// Columns [begin, begin + count) of a row; scales[0], or with PerColumn scales[i * step] for column begin + i.
+// Columns [begin, begin + count) of a row; scales[0], or with PerColumn scales[i * stride] for column begin + i.
 template <int Bits, bool Signed, bool PerColumn>
 inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales,
-    const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+    const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
 {
     float scale[chunk];
     std::int32_t zero_point[chunk];
@@ -25,10 +25,10 @@ inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begi
         });
     };
     for (std::ptrdiff_t i = 0; i < count; i += chunk) {
-        const std::ptrdiff_t part = count - i < chunk ? count - i : chunk;
+        const std::ptrdiff_t part = smaller(count - i, chunk);
         if constexpr (PerColumn)
             for (std::ptrdiff_t lane = 0; lane < chunk; ++lane) {
-                const std::ptrdiff_t at = lane < part ? (i + lane) * step : 0;
+                const std::ptrdiff_t at = lane < part ? (i + lane) * stride : 0;
                 scale[lane] = scales[at];
                 zero_point[lane] = zero_points ? zero_points[at] : 0;
             }
@@ -45,14 +45,14 @@ inline void dequantize_span(const std::uint8_t* q, float* x, std::ptrdiff_t begi
     }
 }
 
-// `count` chunks, chunk c with scales[c * step] and zero_points[c * step].
+// `count` chunks, chunk c with scales[c * stride] and zero_points[c * stride].
 template <int Bits, bool Signed, bool HasZeroPoints>
 inline void dequantize_chunks(const std::uint8_t* q, float* x, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points,
-    std::ptrdiff_t step) noexcept
+    std::ptrdiff_t stride) noexcept
 {
     for (std::ptrdiff_t c = 0; c < count; ++c, q += chunk * Bits / 8, x += chunk) {
-        const floats scale(scales[c * step]);
-        const ints zero(HasZeroPoints ? zero_points[c * step] : 0);
+        const floats scale(scales[c * stride]);
+        const ints zero(HasZeroPoints ? zero_points[c * stride] : 0);
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
             const ints codes = load_codes<Bits, Signed>(q, i);
@@ -67,27 +67,27 @@ inline void dequantize_matrix(const dequantize_args& args) noexcept
     for (std::ptrdiff_t r = args.row_begin; r < args.row_end; ++r) {
         const std::uint8_t* q = static_cast<const std::uint8_t*>(args.q) + r * args.q_stride;
         float* x = args.x + r * args.x_stride;
-        const std::ptrdiff_t row = r / args.block_rows * args.row_step;
+        const std::ptrdiff_t row = r / args.block_rows * args.row_stride;
         const float* scales = args.scales + row;
         const std::int32_t* zero_points = args.zero_points ? args.zero_points + row : nullptr;
         if (args.group_size == 1) {
-            dequantize_span<Bits, Signed, true>(q, x, 0, args.cols, scales, zero_points, args.group_step);
+            dequantize_span<Bits, Signed, true>(q, x, 0, args.cols, scales, zero_points, args.group_stride);
             continue;
         }
-        const auto chunks = [&](std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at, std::ptrdiff_t step) noexcept {
+        const auto chunks = [&](std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at, std::ptrdiff_t stride) noexcept {
             if (zero_points)
-                dequantize_chunks<Bits, Signed, true>(q + begin * Bits / 8, x + begin, count, scales + at, zero_points + at, step);
+                dequantize_chunks<Bits, Signed, true>(q + begin * Bits / 8, x + begin, count, scales + at, zero_points + at, stride);
             else
-                dequantize_chunks<Bits, Signed, false>(q + begin * Bits / 8, x + begin, count, scales + at, nullptr, step);
+                dequantize_chunks<Bits, Signed, false>(q + begin * Bits / 8, x + begin, count, scales + at, nullptr, stride);
         };
         std::ptrdiff_t begin = 0, at = 0;
-        if (args.group_size == chunk && args.group_step == 1) {
+        if (args.group_size == chunk && args.group_stride == 1) {
             at = args.cols / chunk;
             begin = at * chunk;
             chunks(0, at, 0, 1);
         }
-        for (; begin < args.cols; begin += args.group_size, at += args.group_step) {
-            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+        for (; begin < args.cols; begin += args.group_size, at += args.group_stride) {
+            const std::ptrdiff_t count = smaller(args.cols - begin, args.group_size);
             const std::ptrdiff_t whole = count / chunk * chunk;
             chunks(begin, count / chunk, at, 0);
             if (whole < count)

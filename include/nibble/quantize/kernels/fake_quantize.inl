@@ -11,8 +11,8 @@ namespace NIBBLE_BACKEND_NAME {
 template <bool PerColumn>
 class chunk_params {
 public:
-    chunk_params(const float* scales, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
-        : scales_(scales), zero_points_(zero_points), step_(step)
+    chunk_params(const float* scales, const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
+        : scales_(scales), zero_points_(zero_points), stride_(stride)
     {
         fill(0, 1);
     }
@@ -40,7 +40,7 @@ private:
     void fill(std::ptrdiff_t column, std::ptrdiff_t count) noexcept
     {
         for (std::ptrdiff_t i = 0; i < size; ++i) {
-            const std::ptrdiff_t at = (i < count ? column + i : column) * step_;
+            const std::ptrdiff_t at = (i < count ? column + i : column) * stride_;
             scale_[i] = scales_[at];
             inverse_[i] = 1.0f / scale_[i];
             zero_point_[i] = zero_points_ ? zero_points_[at] : 0;
@@ -49,7 +49,7 @@ private:
 
     const float* scales_;
     const std::int32_t* zero_points_;
-    std::ptrdiff_t step_;
+    std::ptrdiff_t stride_;
     float scale_[std::size_t {size}], inverse_[std::size_t {size}];
     std::int32_t zero_point_[std::size_t {size}];
 };
@@ -59,20 +59,19 @@ template <class Visit>
 inline void for_each_group(const quantize_args& args, std::ptrdiff_t r, Visit visit) noexcept
 {
     const quantize_rule& how = args.rule;
-    const std::ptrdiff_t row = r / args.block_rows * args.row_step;
+    const std::ptrdiff_t row = r / args.block_rows * args.row_stride;
     const float* scales = args.scales + row;
     const std::int32_t* zero_points = args.zero_points ? args.zero_points + row : nullptr;
     if (args.group_size == 1) {
         general_quantizer rule(args, r);
         rule.set_row(scales, zero_points);
-        visit(rule, chunk_params<true>(scales, zero_points, args.group_step), 0, args.cols, 0);
+        visit(rule, chunk_params<true>(scales, zero_points, args.group_stride), 0, args.cols, 0);
         return;
     }
     const bool plain = how.round == rounding::ties_to_even && !how.divide && !how.zero_point_first;
     std::ptrdiff_t group = 0;
     for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size, ++group) {
-        const std::ptrdiff_t at = group * args.group_step,
-                             count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+        const std::ptrdiff_t at = group * args.group_stride, count = smaller(args.cols - begin, args.group_size);
         const std::int32_t zero_point = zero_points ? zero_points[at] : 0;
         const chunk_params<false> params(scales + at, zero_points ? zero_points + at : nullptr, 0);
         if (plain) {
@@ -94,7 +93,7 @@ inline void fake_quantize_f32(const quantize_args& args) noexcept
         const float* x = args.x + r * args.x_stride;
         float* y = static_cast<float*>(args.q) + r * args.q_stride;
         for_each_group(args, r, [&](auto& rule, auto params, std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t) noexcept {
-            const auto step = [&](const float* from, float* to, std::ptrdiff_t column, std::ptrdiff_t part) noexcept {
+            const auto body = [&](const float* from, float* to, std::ptrdiff_t column, std::ptrdiff_t part) noexcept {
                 rule.prepare(column, part);
                 params.prepare(column, part);
                 unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
@@ -106,12 +105,12 @@ inline void fake_quantize_f32(const quantize_args& args) noexcept
             std::ptrdiff_t column = begin;
             const std::ptrdiff_t end = begin + count;
             for (; column + chunk <= end; column += chunk)
-                step(x + column, y + column, column, chunk);
+                body(x + column, y + column, column, chunk);
             if (column < end) {
                 float from[chunk] = {}, to[chunk];
                 const std::size_t bytes = static_cast<std::size_t>(end - column) * sizeof(float);
                 std::memcpy(from, x + column, bytes);
-                step(from, to, column, end - column);
+                body(from, to, column, end - column);
                 std::memcpy(y + column, to, bytes);
             }
         });
@@ -170,7 +169,7 @@ private:
 
 // What is the same for all elements.
 struct gradient_constants {
-    ints qmin, qmax, beyond; // beyond: how far from qmin and qmax the first clipped element is
+    ints qmin, qmax, beyond; // beyond: how far from qmin and qmax the first clipped element is: at them by value, one code further by code
     bool by_value, rounding_error, divide;
 
     explicit gradient_constants(const fake_quantize_backward_args& args) noexcept
@@ -216,7 +215,7 @@ inline void fake_quantize_backward_f32(const fake_quantize_backward_args& args) 
             gradient_lanes<per_column> sums;
             const std::ptrdiff_t end = begin + count;
             for (std::ptrdiff_t column = begin; column < end; column += chunk) {
-                const std::ptrdiff_t part = end - column < chunk ? end - column : chunk;
+                const std::ptrdiff_t part = smaller(end - column, chunk);
                 rule.prepare(column, part);
                 params.prepare(column, part);
                 if (part == chunk) {

@@ -1,4 +1,5 @@
-// Blocks of small floats with a scale each; reference/microscaling.hpp has the rules for one number.
+// Blocks of small floats with a scale each; reference/microscaling.hpp has the rules for one number. Scales of MX blocks are powers of two:
+// they follow from the bits of the greatest magnitude, and dividing by one is a product with its reciprocal, which is exact.
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif
@@ -11,7 +12,8 @@ inline constexpr std::ptrdiff_t mx_block = 32, nvfp4_block = 16;
 
 using int8_magnitude = mx_traits<std::int8_t>::element;
 
-// What the bits of a block's greatest magnitude gain before their exponent is taken.
+// What the bits of a block's greatest magnitude gain before their exponent is taken: nothing, half of F's last place, or what carries into
+// the exponent everything above F's largest fraction.
 template <class F>
 inline constexpr std::int32_t scale_rounding(scale_rule rule) noexcept
 {
@@ -27,12 +29,12 @@ inline std::int32_t shared_scale(std::int32_t top, scale_rule rule) noexcept
     const std::int32_t normal = top >= 0x800000 ? top : top >= 0x400000 ? 2 * top - 0x800000 : 0;
     const std::int32_t scale
         = static_cast<std::int32_t>(static_cast<std::uint32_t>(normal + scale_rounding<F>(rule)) >> 23) - F::max_exponent;
-    return scale < 0 ? 0 : scale > 254 ? 254 : scale;
+    return clamped(scale, 0, 254);
 }
 template <class F>
 inline ints shared_scales(ints top, scale_rule rule) noexcept
 {
-    const ints normal = choose(top < ints(0x800000), max(shift_left<1>(top) - ints(0x800000), ints(0)), top);
+    const ints normal = select(top < ints(0x800000), max(shift_left<1>(top) - ints(0x800000), ints(0)), top);
     const ints scale = shift_right<23>(normal + ints(scale_rounding<F>(rule))) - ints(F::max_exponent);
     return min(max(scale, ints(0)), ints(254));
 }
@@ -41,12 +43,12 @@ inline ints shared_scales(ints top, scale_rule rule) noexcept
 template <class F, bool Ggml>
 inline ints encode_element(floats x) noexcept
 {
-    const ints bits = as_ints(x), code = min(encode_magnitude<F, Ggml>(bits & ints(0x7fffffff)), ints(F::max_code));
+    const ints bits = as_ints(x), code = min(encode_magnitude<F, Ggml>(bits & ints(magnitude_mask)), ints(F::max_code));
     if constexpr (std::is_same_v<F, int8_magnitude>) {
-        return choose(bits < ints(0), ints(0) - code, code);
+        return select(bits < ints(0), ints(0) - code, code);
     } else {
         const ints sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & ints(F::sign_bit);
-        return Ggml ? choose(code == ints(0), code, code | sign) : code | sign;
+        return Ggml ? select(code == ints(0), code, code | sign) : code | sign;
     }
 }
 
@@ -57,6 +59,7 @@ struct scaled_element {
     ints operator()(floats x, std::ptrdiff_t) const noexcept { return encode_element<F, Ggml>(x * floats(inverse)); }
 };
 
+// NVFP4's scales are no powers of two: a division, rounded once.
 template <bool Ggml>
 struct divided_element {
     float scale;
@@ -115,12 +118,13 @@ template <class F>
 inline bool quantize_mx_blocks(const float* x, std::uint8_t* q, std::uint8_t* scales, scale_rule rule) noexcept
 {
     const ints top = greatest_magnitudes(x);
-    if (highest_lane(choose(top == ints(0), ints(0x7f800000), top)) >= 0x7f800000)
+    if (highest_lane(select(top == ints(0), ints(infinity_bits), top)) >= infinity_bits)
         return false;
     const ints code = shared_scales<F>(top, rule);
     store_low_bytes(code, scales);
     float inverse[floats::size];
-    as_floats(choose(ints(253) < code, ints(0x400000), shift_left<23>(ints(254) - code))).store_unaligned(inverse);
+    // 2^(127 - code): for code 254 that is 2^-127, which is subnormal.
+    as_floats(select(ints(253) < code, ints(0x400000), shift_left<23>(ints(254) - code))).store_unaligned(inverse);
     for (std::ptrdiff_t block = 0; block < width; ++block, x += mx_block, q += packed_bytes<F>(mx_block)) {
         floats t[chunk_vectors];
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
@@ -131,11 +135,12 @@ inline bool quantize_mx_blocks(const float* x, std::uint8_t* q, std::uint8_t* sc
     return true;
 }
 
+// One block, of any length. A NaN or an infinity makes the scale 255, which is NaN; zeros alone make it 0.
 template <class F, bool Ggml>
 inline void quantize_mx_block(const float* x, std::uint8_t* q, std::ptrdiff_t count, std::uint8_t* scale, scale_rule rule) noexcept
 {
     const std::int32_t top = greatest_magnitude(x, count);
-    const bool empty = top >= 0x7f800000 || top == 0;
+    const bool empty = top >= infinity_bits || top == 0;
     const std::int32_t code = empty ? (top == 0 ? 0 : 255) : shared_scale<F>(top, rule);
     *scale = static_cast<std::uint8_t>(code);
     const std::uint32_t inverse = code >= 254 ? 0x400000u : static_cast<std::uint32_t>(254 - code) << 23;
@@ -143,6 +148,7 @@ inline void quantize_mx_block(const float* x, std::uint8_t* q, std::ptrdiff_t co
     quantize_block<F>(x, q, count, empty ? nullptr : &element);
 }
 
+// Rows by `width` blocks where that way knows the rule and holds, else one by one.
 template <class F, bool Ggml>
 inline void quantize_mx_rows(const quantize_blocks_args& args) noexcept
 {
@@ -163,8 +169,7 @@ inline void quantize_mx_rows(const quantize_blocks_args& args) noexcept
             }
             for (std::ptrdiff_t b = 0; !done && b < blocks; ++b) {
                 const std::ptrdiff_t at = b * mx_block;
-                quantize_mx_block<F, Ggml>(
-                    x + begin + at, q + packed_bytes<F>(at), left - at < mx_block ? left - at : mx_block, scale + b, args.rule);
+                quantize_mx_block<F, Ggml>(x + begin + at, q + packed_bytes<F>(at), smaller(left - at, mx_block), scale + b, args.rule);
             }
             begin += blocks * mx_block;
             q += packed_bytes<F>(blocks * mx_block);
@@ -262,7 +267,7 @@ inline void dequantize_mx_as(const dequantize_blocks_args& args) noexcept
         for (std::ptrdiff_t begin = 0; begin < args.cols; begin += mx_block, q += packed_bytes<F>(mx_block), ++scale) {
             const float value = to_float(float8_e8m0 {*scale});
             if (args.cols - begin < mx_block || *scale == 255) {
-                const std::ptrdiff_t count = args.cols - begin < mx_block ? args.cols - begin : mx_block;
+                const std::ptrdiff_t count = smaller(args.cols - begin, mx_block);
                 if (*scale == 255) // not a product: which NaN that gives differs from CPU to CPU
                     fill(x + begin, count, value);
                 else
@@ -294,18 +299,18 @@ inline void quantize_nvfp4(const quantize_blocks_args& args) noexcept
         const float* x = args.x + r * args.x_stride;
         std::uint8_t *q = args.q + r * args.q_stride, *scale = args.scales + r * args.scale_stride;
         for (std::ptrdiff_t begin = 0; begin < args.cols; begin += nvfp4_block, q += nvfp4_block / 2, ++scale) {
-            const std::ptrdiff_t count = args.cols - begin < nvfp4_block ? args.cols - begin : nvfp4_block;
+            const std::ptrdiff_t count = smaller(args.cols - begin, nvfp4_block);
             const std::int32_t top = greatest_magnitude(x + begin, count);
             const float amax = float_from_bits(static_cast<std::uint32_t>(top));
-            const float8_e4m3 code = top >= 0x7f800000 ? float8_e4m3 {0x7f} : to_minifloat<float8_e4m3>(amax / 6.0f / args.tensor_scale);
-            const float step = to_float(code) * args.tensor_scale;
+            const float8_e4m3 code = top >= infinity_bits ? float8_e4m3 {0x7f} : to_minifloat<float8_e4m3>(amax / 6.0f / args.tensor_scale);
+            const float block_scale = to_float(code) * args.tensor_scale;
             *scale = code.bits;
-            divided_element<true> ggml {step};
-            divided_element<false> even {step};
+            divided_element<true> ggml {block_scale};
+            divided_element<false> even {block_scale};
             if (args.rounding == element_rounding::ggml)
-                quantize_block<float4_e2m1>(x + begin, q, count, step > 0.0f ? &ggml : nullptr);
+                quantize_block<float4_e2m1>(x + begin, q, count, block_scale > 0.0f ? &ggml : nullptr);
             else
-                quantize_block<float4_e2m1>(x + begin, q, count, step > 0.0f ? &even : nullptr);
+                quantize_block<float4_e2m1>(x + begin, q, count, block_scale > 0.0f ? &even : nullptr);
         }
     }
 }
@@ -317,16 +322,16 @@ inline void dequantize_nvfp4(const dequantize_blocks_args& args) noexcept
         const std::uint8_t *q = args.q + r * args.q_stride, *scale = args.scales + r * args.scale_stride;
         float* x = args.x + r * args.x_stride;
         for (std::ptrdiff_t begin = 0; begin < args.cols; begin += nvfp4_block, q += nvfp4_block / 2, ++scale) {
-            const std::ptrdiff_t count = args.cols - begin < nvfp4_block ? args.cols - begin : nvfp4_block;
+            const std::ptrdiff_t count = smaller(args.cols - begin, nvfp4_block);
             if ((*scale & 0x7f) == 0x7f) {
-                fill(x + begin, count, float_from_bits(0x7fc00000u));
+                fill(x + begin, count, quiet_nan());
                 continue;
             }
-            const float step = to_float(float8_e4m3 {*scale}) * args.tensor_scale;
+            const float block_scale = to_float(float8_e4m3 {*scale}) * args.tensor_scale;
             if (count == nvfp4_block)
-                expand_block<float4_e2m1>(q, x + begin, nvfp4_block, step);
+                expand_block<float4_e2m1>(q, x + begin, nvfp4_block, block_scale);
             else
-                expand_block<float4_e2m1>(q, x + begin, count, step);
+                expand_block<float4_e2m1>(q, x + begin, count, block_scale);
         }
     }
 }

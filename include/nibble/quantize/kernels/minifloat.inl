@@ -7,7 +7,9 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// The code of the nearest magnitude, before overflow; for NaN and infinity, something above F::max_code.
+// The code of the nearest magnitude, before overflow; for NaN and infinity, something above F::max_code. Codes are in the order of their
+// values, so that rounding up may carry into the exponent. Normal codes: the float's bits with F's bias, and nearly half of the last place
+// added before the rest is dropped; `odd` makes ties even.
 template <class F, bool TiesTowardZero>
 inline ints encode_magnitude(ints magnitude) noexcept
 {
@@ -24,19 +26,20 @@ inline ints encode_magnitude(ints magnitude) noexcept
     if constexpr (TiesTowardZero) {
         // Both differences are exact; half a unit above x means that a tie went up.
         const ints above = as_ints((sum - as_floats(ints(anchor))) - x);
-        below = choose(above == ints(least_normal - ((F::fraction_bits + 1) << 23)), below - ints(1), below);
+        below = select(above == ints(least_normal - ((F::fraction_bits + 1) << 23)), below - ints(1), below);
     }
-    return choose(magnitude < ints(least_normal), below, normal);
+    return select(magnitude < ints(least_normal), below, normal);
 }
 
+// One code in each lane: any float.
 template <class F>
 inline ints encode(floats x, overflow rule) noexcept
 {
-    const ints bits = as_ints(x), magnitude = bits & ints(0x7fffffff);
+    const ints bits = as_ints(x), magnitude = bits & ints(magnitude_mask);
     const ints limit(rule == overflow::saturate ? F::max_code : F::max_code + 1);
     const ints code = min(encode_magnitude<F, false>(magnitude), limit);
     const ints sign = shift_right<31 - F::exponent_bits - F::fraction_bits>(bits) & ints(F::sign_bit);
-    return choose(ints(0x7f800000) < magnitude, ints(0x7f), code) | sign;
+    return select(ints(infinity_bits) < magnitude, ints(0x7f), code) | sign;
 }
 
 // The magnitudes' codes of a chunk, ties to even, not above the limit; anything for NaN. Added to a power of two with the exponent of x and
@@ -47,8 +50,8 @@ inline chunk_bytes encode_magnitudes(const floats (&x)[chunk_vectors], const chu
     constexpr int drop = 23 - F::fraction_bits;
     ints sums[chunk_vectors];
     unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
-        const ints bits = as_ints(x[i]), power = max(bits & ints(0x7f800000), ints((128 - F::bias) << 23));
-        sums[i] = as_ints(fused(as_floats(power), floats(static_cast<float>(1 << drop)), as_floats(bits & ints(0x7fffffff))));
+        const ints bits = as_ints(x[i]), power = max(bits & ints(infinity_bits), ints((128 - F::bias) << 23));
+        sums[i] = as_ints(fused(as_floats(power), floats(static_cast<float>(1 << drop)), as_floats(bits & ints(magnitude_mask))));
     });
     const chunk_shorts codes = shifted(exponent_and_low<F::fraction_bits>(sums), -((128 - F::bias + drop) << F::fraction_bits));
     return bounded(narrow(codes), all_bytes(0), limit);
@@ -62,6 +65,7 @@ inline chunk_bytes encode_signs(const floats (&x)[chunk_vectors]) noexcept
     return bitwise_and(is_negative(bits), all_bytes(F::sign_bit));
 }
 
+// One code in each lane. Subnormal codes are whole multiples of the least one, and so a product; normal ones are moved into place.
 template <class F>
 inline floats decode(ints code) noexcept
 {
@@ -69,14 +73,15 @@ inline floats decode(ints code) noexcept
     const ints magnitude = code & ints(F::sign_bit - 1);
     const ints normal = shift_left<23 - F::fraction_bits>(magnitude) + ints((127 - F::bias) << 23);
     const floats below = to_float(magnitude) * as_floats(ints((128 - F::bias - F::fraction_bits) << 23));
-    ints v = choose(magnitude < ints(1 << F::fraction_bits), as_ints(below), normal);
+    ints v = select(magnitude < ints(1 << F::fraction_bits), as_ints(below), normal);
     if constexpr (F::has_nan)
-        v = choose(ints(F::max_code) < magnitude, ints(0x7fc00000), v);
+        v = select(ints(F::max_code) < magnitude, ints(quiet_nan_bits), v);
     if constexpr (F::has_infinity)
-        v = choose(magnitude == ints(F::max_code + 1), ints(0x7f800000), v);
+        v = select(magnitude == ints(F::max_code + 1), ints(infinity_bits), v);
     return as_floats(v | sign);
 }
 
+// A chunk goes the fast way, in int16 and bytes, unless it holds a NaN.
 template <class F>
 inline void encode_float8(const convert_args& args) noexcept
 {
@@ -95,11 +100,12 @@ inline void encode_float8(const convert_args& args) noexcept
     });
 }
 
+// A chunk. load_float8 does not know NaN: a chunk that holds a code above the greatest number is done again.
 template <class F>
 inline void decode_float8(const std::uint8_t* codes, floats (&x)[chunk_vectors]) noexcept
 {
     load_float8<F>(codes, x);
-    if (any_code_above(codes, F::max_code + F::has_infinity))
+    if (!load_float8_is_exact && any_code_above(codes, F::max_code + F::has_infinity))
         unroll<chunk_vectors>(
             [&](std::size_t i) NIBBLE_UNROLLED { x[i] = decode<F>(load_u8(codes + static_cast<std::ptrdiff_t>(i) * width)); });
 }

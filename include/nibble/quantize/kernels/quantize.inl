@@ -15,8 +15,9 @@ namespace NIBBLE_BACKEND_NAME {
 
 inline floats zero_if_nan(floats t) noexcept { return select(t == t, t, floats(0.0f)); }
 
-// The rule of one scale and zero point that most quantization uses: times 1 / scale, ties to even, then the zero point. Clamping before
-// rounding is the same since both bounds are integers, and keeps the conversion to int in range.
+// The rule of one scale and zero point that most quantization uses: times 1 / scale, ties to even, then the zero point. low and high are
+// the bounds of the codes less the zero point. Clamping before rounding gives the same codes, since both bounds are integers, and keeps the
+// conversion to int in range: out of range its result differs from CPU to CPU.
 struct quantizer {
     float inverse, low, high;
     std::int32_t zero_point;
@@ -98,17 +99,21 @@ inline auto with_rounding(rounding round, Visit visit) noexcept
     return visit(std::integral_constant<rounding, rounding::ties_to_even> {});
 }
 
-// Any rule, and any scales: one for the group, or one a column.
+// Any rule, and any scales. It is set up in one of two ways: by set(), once for a group with one scale; or by set_row() where every column
+// has a scale of its own, and then prepare() loads those of each chunk. Everything is kept for each lane of a chunk, so that operator() is
+// the same for both. add_ is what t gains before it is rounded (the zero point if the rule adds it first, the half of half_up), after_ what
+// the code gains afterwards.
 class general_quantizer {
 public:
     general_quantizer(const quantize_args& args, std::ptrdiff_t row) noexcept : args_(args), keys_(args.rule.seed, row) {}
 
-    void set(std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
+    void set(
+        std::ptrdiff_t begin, std::ptrdiff_t count, const float* scales, const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
     {
         begin_ = begin;
         const float half = args_.rule.round == rounding::half_up ? 0.5f : 0.0f;
         for (std::ptrdiff_t i = 0; i < chunk; ++i) {
-            const std::ptrdiff_t at = i < count ? i * step : 0;
+            const std::ptrdiff_t at = i < count ? i * stride : 0;
             const std::int32_t zero_point = zero_points ? zero_points[at] : 0, after = args_.rule.zero_point_first ? 0 : zero_point;
             scale_[i] = scales[at];
             add_[i] = static_cast<float>(zero_point - after) + half;
@@ -125,8 +130,8 @@ public:
     void prepare(std::ptrdiff_t column, std::ptrdiff_t count) noexcept
     {
         if (args_.group_size == 1)
-            set(column, count, row_scales_ + column * args_.group_step,
-                row_zero_points_ ? row_zero_points_ + column * args_.group_step : nullptr, args_.group_step);
+            set(column, count, row_scales_ + column * args_.group_stride,
+                row_zero_points_ ? row_zero_points_ + column * args_.group_stride : nullptr, args_.group_stride);
         else
             begin_ = column;
     }
@@ -160,11 +165,12 @@ private:
     std::int32_t after_[chunk];
 };
 
-// Columns [begin, begin + count) of a row, whose first code is at q; begin is at a whole byte of q.
+// Columns [begin, begin + count) of a row, whose first code is at q; begin is at a whole byte of q. The last chunk goes through a copy:
+// nothing is read or written beyond the row, and bits of the last byte that have no column become 0.
 template <int Bits, class Rule>
 inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin, std::ptrdiff_t count, Rule& rule) noexcept
 {
-    const auto step = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
+    const auto body = [&](const float* from, std::uint8_t* to, std::ptrdiff_t column) noexcept {
         ints codes[chunk_vectors];
         unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED {
             const std::ptrdiff_t lane = static_cast<std::ptrdiff_t>(i) * width;
@@ -175,7 +181,7 @@ inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin,
     std::ptrdiff_t i = 0;
     for (; i + chunk <= count; i += chunk) {
         rule.prepare(begin + i, chunk);
-        step(x + begin + i, q + (begin + i) * Bits / 8, begin + i);
+        body(x + begin + i, q + (begin + i) * Bits / 8, begin + i);
     }
     if (i < count) {
         float from[chunk] = {};
@@ -183,7 +189,7 @@ inline void quantize_span(const float* x, std::uint8_t* q, std::ptrdiff_t begin,
         const std::ptrdiff_t rest = count - i, bits = rest * Bits;
         std::memcpy(from, x + begin + i, static_cast<std::size_t>(rest) * sizeof(float));
         rule.prepare(begin + i, rest);
-        step(from, to, begin + i);
+        body(from, to, begin + i);
         if (bits % 8 != 0)
             to[bits / 8] &= static_cast<std::uint8_t>((1 << bits % 8) - 1);
         std::memcpy(q + (begin + i) * Bits / 8, to, static_cast<std::size_t>((bits + 7) / 8));
@@ -196,27 +202,28 @@ inline void quantize_bytes(const float* x, std::uint8_t* q, std::ptrdiff_t count
     quantize_span<8>(x, q, 0, count, rule);
 }
 
-// What becomes of a chunk of rounded codes: nothing, or a zero point and bounds.
+// What becomes of a chunk of rounded codes: nothing, or a zero point and bounds. Rounded codes are int16 and saturated, and so is the sum
+// with the zero point: what is beyond the bounds stays beyond them. Codes of uint8 are bounded as int8, 128 less, and flipped at the end.
 struct as_rounded {
     chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t) const noexcept { return narrow(s); }
 };
 class with_zero_point {
 public:
-    // zero_points: one for each chunk, `step` apart, or null.
-    with_zero_point(std::int32_t low, std::int32_t high, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
-        : zero_points_(zero_points), step_(step), offset_(high > 127 ? 128 : 0), low_(all_bytes(low - offset_)),
+    // zero_points: one for each chunk, `stride` apart, or null.
+    with_zero_point(std::int32_t low, std::int32_t high, const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
+        : zero_points_(zero_points), stride_(stride), offset_(high > 127 ? 128 : 0), low_(all_bytes(low - offset_)),
           high_(all_bytes(high - offset_)), flip_(all_bytes(offset_))
     {
     }
     chunk_bytes operator()(const chunk_shorts& s, std::ptrdiff_t c) const noexcept
     {
-        const std::int32_t zero_point = zero_points_ ? zero_points_[c * step_] : 0;
+        const std::int32_t zero_point = zero_points_ ? zero_points_[c * stride_] : 0;
         return exclusive_or(bounded(narrow(shifted(s, zero_point - offset_)), low_, high_), flip_);
     }
 
 private:
     const std::int32_t* zero_points_;
-    std::ptrdiff_t step_;
+    std::ptrdiff_t stride_;
     std::int32_t offset_; // of uint8 codes, which are bounded as int8
     chunk_bytes low_, high_, flip_;
 };
@@ -233,13 +240,13 @@ struct usual_rounding {
     }
 };
 
-// Any rule: times a reciprocal, or over a scale. zero_points, if the rule adds them before it rounds: one for each chunk, `step` apart.
+// Any rule: times a reciprocal, or over a scale. zero_points, if the rule adds them before it rounds: one for each chunk, `stride` apart.
 template <rounding Round>
 class rule_rounding {
 public:
     rule_rounding(
-        bool divide, const stochastic_keys& keys, std::ptrdiff_t begin, const std::int32_t* zero_points, std::ptrdiff_t step) noexcept
-        : divide_(divide), begin_(begin), zero_points_(zero_points), step_(step), keys_(keys)
+        bool divide, const stochastic_keys& keys, std::ptrdiff_t begin, const std::int32_t* zero_points, std::ptrdiff_t stride) noexcept
+        : divide_(divide), begin_(begin), zero_points_(zero_points), stride_(stride), keys_(keys)
     {
     }
 
@@ -253,7 +260,7 @@ public:
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = load(x, i) * floats(factor); });
         if (zero_points_ || Round == rounding::half_up) {
             const floats add(
-                (zero_points_ ? static_cast<float>(zero_points_[c * step_]) : 0.0f) + (Round == rounding::half_up ? 0.5f : 0.0f));
+                (zero_points_ ? static_cast<float>(zero_points_[c * stride_]) : 0.0f) + (Round == rounding::half_up ? 0.5f : 0.0f));
             unroll<chunk_vectors>([&](std::size_t i) NIBBLE_UNROLLED { t[i] = opaque(round_is_exact ? zero_if_nan(t[i]) : t[i]) + add; });
         }
         ints codes[chunk_vectors];
@@ -274,20 +281,22 @@ private:
     bool divide_;
     std::ptrdiff_t begin_;
     const std::int32_t* zero_points_;
-    std::ptrdiff_t step_;
+    std::ptrdiff_t stride_;
     stochastic_keys keys_;
 };
 
-// `count` chunks, chunk c with factors[c * step]. False: some lane may be wrong, being NaN or far outside; never if Known says that all
-// products are finite and small.
+// `count` chunks, chunk c with factors[c * stride]. Optimistic: x86 turns NaN, and what int32 does not hold, into the least int32, which
+// becomes the least int16. So a lane whose rounded code is the least int16 may be wrong. Looking for one at the end costs one minimum a
+// chunk; testing and mending each lane would cost several instructions. False: some lane may be wrong, and the caller does all chunks again
+// by general_quantizer's or quantizer's exact way; never false if Known says that all products are finite and small.
 template <int Bits, bool Known, class Round, class Finish>
-inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* factors, std::ptrdiff_t step,
+inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t count, const float* factors, std::ptrdiff_t stride,
     const Round& round, const Finish& finish) noexcept
 {
     constexpr bool checked = !Known && !round_is_exact;
     chunk_shorts worst = zero_shorts();
     for (std::ptrdiff_t c = 0; c < count; ++c, x += chunk, q += chunk * Bits / 8) {
-        const chunk_shorts codes = round(x, factors[c * step], c);
+        const chunk_shorts codes = round(x, factors[c * stride], c);
         if constexpr (checked)
             worst = lowest(worst, codes);
         store_bytes<Bits>(finish(codes, c), q);
@@ -295,7 +304,7 @@ inline bool quantize_chunks(const float* x, std::uint8_t* q, std::ptrdiff_t coun
     return !checked || !any_least(worst);
 }
 
-// One row, columns [begin, begin + count), all of one group or (step 1) whole chunks with a group each.
+// One row. group() takes columns of one group, groups() whole chunks that are a group each, columns() a row with a scale a column.
 template <int Bits>
 class row_quantizer {
 public:
@@ -303,7 +312,7 @@ public:
         : args_(args), row_(row), x_(args.x + row * args.x_stride), q_(static_cast<std::uint8_t*>(args.q) + row * args.q_stride),
           usual_(args.rule.round == rounding::ties_to_even && !args.rule.divide && !args.rule.zero_point_first), keys_(args.rule.seed, row)
     {
-        const std::ptrdiff_t at = row / args.block_rows * args.row_step;
+        const std::ptrdiff_t at = row / args.block_rows * args.row_stride;
         scales_ = args.scales + at;
         zero_points_ = args.zero_points ? args.zero_points + at : nullptr;
     }
@@ -336,8 +345,10 @@ public:
     }
 
 private:
-    static constexpr std::ptrdiff_t block = 8; // chunks; if one lane is doubtful, all are done again
+    // Chunks that are tried together: if one lane is doubtful, all are done again. More of them test less often and redo more.
+    static constexpr std::ptrdiff_t block = 8;
 
+    // A vector at a time, without doubt: the ends of groups, and what a try left doubtful.
     void one_by_one(std::ptrdiff_t begin, std::ptrdiff_t count, std::ptrdiff_t at) const noexcept
     {
         const std::int32_t zero_point = zero_points_ ? zero_points_[at] : 0;
@@ -351,29 +362,31 @@ private:
             quantize_span<Bits>(x_, q_, begin, count, rule);
         }
     }
+    // All of a try's chunks, where no lane is doubtful. Whole int8 without zero points needs no bounds: narrowing saturates.
     template <class Round>
-    bool finished(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, const std::int32_t* zero_points, std::ptrdiff_t step,
+    bool finished(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, const std::int32_t* zero_points, std::ptrdiff_t stride,
         const Round& round) const noexcept
     {
         const float* x = x_ + begin;
         std::uint8_t* q = q_ + begin * Bits / 8;
         if constexpr (Bits == 8 && std::is_same_v<Round, usual_rounding>)
             if (!zero_points && args_.qmin == -128)
-                return quantize_chunks<Bits, false>(x, q, count, factors, step, round, as_rounded {});
-        return quantize_chunks<Bits, false>(x, q, count, factors, step, round, with_zero_point(args_.qmin, args_.qmax, zero_points, step));
+                return quantize_chunks<Bits, false>(x, q, count, factors, stride, round, as_rounded {});
+        return quantize_chunks<Bits, false>(
+            x, q, count, factors, stride, round, with_zero_point(args_.qmin, args_.qmax, zero_points, stride));
     }
-    void chunks(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, std::ptrdiff_t at, std::ptrdiff_t step) const noexcept
+    void chunks(std::ptrdiff_t begin, std::ptrdiff_t count, const float* factors, std::ptrdiff_t at, std::ptrdiff_t stride) const noexcept
     {
         const std::int32_t *zero_points = zero_points_ ? zero_points_ + at : nullptr,
                            *first = args_.rule.zero_point_first ? zero_points : nullptr,
                            *last = args_.rule.zero_point_first ? nullptr : zero_points;
-        const bool right = usual_ ? finished(begin, count, factors, last, step, usual_rounding {})
+        const bool right = usual_ ? finished(begin, count, factors, last, stride, usual_rounding {})
                                   : with_rounding(args_.rule.round, [&](auto round) noexcept {
-                                        return finished(begin, count, factors, last, step,
-                                            rule_rounding<decltype(round)::value>(args_.rule.divide, keys_, begin, first, step));
+                                        return finished(begin, count, factors, last, stride,
+                                            rule_rounding<decltype(round)::value>(args_.rule.divide, keys_, begin, first, stride));
                                     });
         for (std::ptrdiff_t c = 0; !right && c < count; ++c)
-            one_by_one(begin + c * chunk, chunk, at + c * step);
+            one_by_one(begin + c * chunk, chunk, at + c * stride);
     }
 
     const quantize_args& args_;
@@ -396,11 +409,11 @@ inline void quantize_matrix(const quantize_args& args) noexcept
             continue;
         }
         std::ptrdiff_t begin = 0, at = 0;
-        if (args.group_size == chunk && args.group_step == 1)
+        if (args.group_size == chunk && args.group_stride == 1)
             for (; begin + width * chunk <= args.cols; begin += width * chunk, at += width)
                 row.groups(begin, at);
-        for (; begin < args.cols; begin += args.group_size, at += args.group_step)
-            row.group(begin, args.cols - begin < args.group_size ? args.cols - begin : args.group_size, at);
+        for (; begin < args.cols; begin += args.group_size, at += args.group_stride)
+            row.group(begin, smaller(args.cols - begin, args.group_size), at);
     }
 }
 

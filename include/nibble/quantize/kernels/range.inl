@@ -15,16 +15,16 @@ struct lane_range {
     {
         low = min(low, x);
         high = max(high, x);
-        top = max(top, as_ints(x) & ints(0x7fffffff));
+        top = max(top, as_ints(x) & ints(magnitude_mask));
     }
 };
 
 // Which zero min and max return differs from CPU to CPU, hence the sums with 0.
 inline void store_range(float low, float high, std::int32_t top, float& low_out, float& high_out) noexcept
 {
-    const bool finite = top < 0x7f800000;
-    low_out = finite ? low + 0.0f : float_from_bits(0x7fc00000u);
-    high_out = finite ? high + 0.0f : float_from_bits(0x7fc00000u);
+    const bool finite = top < infinity_bits;
+    low_out = finite ? low + 0.0f : quiet_nan();
+    high_out = finite ? high + 0.0f : quiet_nan();
 }
 
 template <class Lazy>
@@ -36,7 +36,7 @@ inline void range_f32(const range_args& args) noexcept
         const std::ptrdiff_t end = args.rows - first < args.block_rows ? args.rows : first + args.block_rows;
         if (args.group_size == 1) {
             for (std::ptrdiff_t c = 0; c < args.cols; c += width) {
-                const std::ptrdiff_t count = args.cols - c < width ? args.cols - c : width;
+                const std::ptrdiff_t count = smaller(args.cols - c, width);
                 const auto load = [&](std::ptrdiff_t r) noexcept {
                     if (count == width)
                         return floats::load_unaligned(args.x + r * args.x_stride + c);
@@ -58,7 +58,7 @@ inline void range_f32(const range_args& args) noexcept
             continue;
         }
         for (std::ptrdiff_t begin = 0; begin < args.cols; begin += args.group_size) {
-            const std::ptrdiff_t count = args.cols - begin < args.group_size ? args.cols - begin : args.group_size;
+            const std::ptrdiff_t count = smaller(args.cols - begin, args.group_size);
             const float start = args.x[first * args.x_stride + begin];
             lane_range range {floats(start), floats(start), ints(0)};
             float least = start, greatest = start;
@@ -69,16 +69,15 @@ inline void range_f32(const range_args& args) noexcept
                 for (; i + width <= count; i += width)
                     range.take(floats::load_unaligned(x + i));
                 for (; i < count; ++i) {
-                    const std::int32_t magnitude = static_cast<std::int32_t>(float_bits(x[i]) & 0x7fffffffu);
-                    top = magnitude > top ? magnitude : top;
-                    least = x[i] < least ? x[i] : least;
-                    greatest = x[i] > greatest ? x[i] : greatest;
+                    const std::int32_t magnitude = static_cast<std::int32_t>(magnitude_bits(x[i]));
+                    top = larger(magnitude, top);
+                    least = smaller(x[i], least);
+                    greatest = larger(x[i], greatest);
                 }
             }
             const float lane_least = lowest_lane(range.low), lane_greatest = highest_lane(range.high);
             const std::int32_t lane_top = highest_lane(range.top);
-            store_range(lane_least < least ? lane_least : least, lane_greatest > greatest ? lane_greatest : greatest,
-                lane_top > top ? lane_top : top, *low++, *high++);
+            store_range(smaller(lane_least, least), larger(lane_greatest, greatest), larger(lane_top, top), *low++, *high++);
         }
     }
 }

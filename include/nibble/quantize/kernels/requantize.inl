@@ -7,65 +7,6 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
-// Lanes [0, count), at most all: loads give zero in the others, stores leave what is there.
-#if NIBBLE_ISA == NIBBLE_ISA_AVX512
-inline __mmask16 lanes_below(std::ptrdiff_t count) noexcept { return static_cast<__mmask16>((std::uint32_t {1} << count) - 1); }
-inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept
-{
-    return ints(_mm512_maskz_loadu_epi32(lanes_below(count), p));
-}
-inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm512_maskz_loadu_ps(lanes_below(count), p)); }
-inline void store_part(ints v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_epi32(p, lanes_below(count), v); }
-inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm512_mask_storeu_ps(p, lanes_below(count), v); }
-inline void store_codes_part(ints v, std::uint8_t* p, std::ptrdiff_t count) noexcept
-{
-    _mm512_mask_cvtepi32_storeu_epi8(p, lanes_below(count), v);
-}
-inline void store_codes_part(ints v, std::int16_t* p, std::ptrdiff_t count) noexcept
-{
-    _mm512_mask_cvtepi32_storeu_epi16(p, lanes_below(count), v);
-}
-#else
-#if NIBBLE_ISA == NIBBLE_ISA_AVX2
-inline __m256i lanes_below(std::ptrdiff_t count) noexcept
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return ints(_mm256_maskload_epi32(p, lanes_below(count))); }
-inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return floats(_mm256_maskload_ps(p, lanes_below(count))); }
-inline void store_part(ints v, std::int32_t* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_epi32(p, lanes_below(count), v); }
-inline void store_part(floats v, float* p, std::ptrdiff_t count) noexcept { _mm256_maskstore_ps(p, lanes_below(count), v); }
-#else
-template <class Vector, class T>
-inline Vector load_lanes(const T* p, std::ptrdiff_t count) noexcept
-{
-    T lanes[Vector::size] = {};
-    std::memcpy(lanes, p, static_cast<std::size_t>(count) * sizeof *p);
-    return Vector::load_unaligned(lanes);
-}
-inline ints load_part(const std::int32_t* p, std::ptrdiff_t count) noexcept { return load_lanes<ints>(p, count); }
-inline floats load_part(const float* p, std::ptrdiff_t count) noexcept { return load_lanes<floats>(p, count); }
-template <class Vector, class T>
-inline void store_part(Vector v, T* p, std::ptrdiff_t count) noexcept
-{
-    T lanes[Vector::size];
-    v.store_unaligned(lanes);
-    std::memcpy(p, lanes, static_cast<std::size_t>(count) * sizeof *p);
-}
-#endif
-template <class Q>
-inline void store_codes_part(ints v, Q* p, std::ptrdiff_t count) noexcept
-{
-    Q lanes[ints::size];
-    if constexpr (sizeof(Q) == 1)
-        store_low_bytes(v, lanes);
-    else
-        store_low_shorts(v, lanes);
-    for (std::ptrdiff_t i = 0; i < count; ++i)
-        p[i] = lanes[i];
-}
-#endif
-
 // Lanes p[0 ... count), the rest zero; or p[0] in every lane.
 inline ints load_columns(const std::int32_t* p, std::ptrdiff_t count, bool each) noexcept
 {
@@ -84,14 +25,15 @@ inline void store_columns(ints v, std::int32_t* p, std::ptrdiff_t count) noexcep
         store_part(v, p, count);
 }
 
-// x * 2^n, saturated.
+// x * 2^n, saturated; n in [0, 31]. Bits are lost exactly where shifting back does not give x again.
 inline ints shift_left_saturating(ints x, ints n) noexcept
 {
     const ints shifted = shift_left_by(x, n);
-    return choose(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ ints(0x7fffffff));
+    return select(shift_right_by(shifted, n) == x, shifted, shift_right_arithmetic<31>(x) ^ ints(INT32_MAX));
 }
 
-// x / 2^n, half away from zero.
+// x / 2^n, half away from zero; n in [0, 31], by gemmlowp's RoundingDivideByPOT: floor division, and one more if what was shifted out is
+// above half, or is half and x is not negative.
 inline ints divide_by_power(ints x, ints n) noexcept
 {
     const ints mask = shift_left_by(ints(1), n) - ints(1);
@@ -107,8 +49,9 @@ inline ints multiply_fixed(requantize_mode mode, ints x, ints multiplier, ints s
                                                     : divide_by_power(rounded_high_product(scaled, multiplier), right);
 }
 
-// What multiply_fixed gives with two roundings where every shift is below zero. Floor division of x, less 1 if it is negative, rounds half
-// away from zero; nothing overflows since the product of two numbers is above the least int32.
+// What multiply_fixed gives with two roundings where every shift is below zero, in fewer instructions. For n = -shift >= 1 half away from
+// zero is (x' / 2^(n - 1) + 1) / 2 with floor divisions, x' = x less 1 if it is negative; n - 1 is the complement of shift. Nothing
+// overflows, since a rounded product of two numbers, not both the least int32, is above the least int32.
 inline ints multiply_and_shift_right(ints x, ints multiplier, ints shift) noexcept
 {
     const ints product = rounded_high_product(x, multiplier), below = product + shift_right_arithmetic<31>(product);
@@ -129,7 +72,9 @@ inline void store_lanes(const ints (&v)[Vectors], std::int16_t* codes) noexcept
     unroll<Vectors>([&](std::size_t i) NIBBLE_UNROLLED { store_low_shorts(v[i], codes + static_cast<std::ptrdiff_t>(i) * width); });
 }
 
-// A vector of columns: what they share over all rows is loaded once.
+// A vector of columns: what they share over all rows is loaded once. Bounds have the zero point taken off, so that it is added last and the
+// clamp stands between two operations that cannot overflow. The float mode clamps before it converts: both bounds are integers, and what
+// int32 does not hold would convert differently from CPU to CPU. Constructors are written out: see CONTRIBUTING's rules for kernel files.
 template <requantize_mode Mode>
 class requantizer {
 public:
@@ -142,13 +87,13 @@ public:
         : bias_(0), multiplier_(0), shift_(0), low_(p.low - p.zero_point), high_(p.high - p.zero_point), zero_point_(p.zero_point),
           scale_(0.0f), before_(0.0f)
     {
-        const std::ptrdiff_t at = column * p.step;
+        const std::ptrdiff_t at = column * p.stride;
         if (p.bias)
             bias_ = load_columns(p.bias + column, count, true);
         if (also)
             bias_ = bias_ + ints::load_unaligned(also);
         if constexpr (Mode == requantize_mode::float_ties_to_even) {
-            scale_ = load_columns(p.scale + at, count, p.step != 0);
+            scale_ = load_columns(p.scale + at, count, p.stride != 0);
             if (p.zero_point_first) {
                 low_ = ints(p.low);
                 high_ = ints(p.high);
@@ -156,8 +101,8 @@ public:
                 before_ = floats(static_cast<float>(p.zero_point));
             }
         } else {
-            multiplier_ = load_columns(p.multiplier + at, count, p.step != 0);
-            shift_ = load_columns(p.shift + at, count, p.step != 0);
+            multiplier_ = load_columns(p.multiplier + at, count, p.stride != 0);
+            shift_ = load_columns(p.shift + at, count, p.stride != 0);
             only_right_ = Mode == requantize_mode::double_rounding && highest_lane(shift_) < 0;
         }
     }
@@ -180,7 +125,7 @@ private:
     bool only_right_ = false;
 };
 
-// rows x Vectors * width sums.
+// rows x Vectors * width sums, row by row: the columns' parameters stay in registers.
 template <std::size_t Vectors, requantize_mode Mode, class Q>
 inline void requantize_vectors(const requantize_params& p, const std::int32_t* sums, std::ptrdiff_t sums_stride, std::ptrdiff_t rows,
     std::ptrdiff_t column, Q* codes, std::ptrdiff_t codes_stride, const std::int32_t* also) noexcept
@@ -236,6 +181,7 @@ inline void requantize_s32(const requantize_args& args) noexcept
         static_cast<std::uint8_t*>(args.q) + args.row_begin * args.q_stride, args.q_stride);
 }
 
+// int16 activations are multiplied as a signed and an unsigned byte (tflite/conv_product.hpp): their sum is 256 high + low, or low alone.
 inline std::int64_t sum_16x8(const requantize_16x8_args& args, std::ptrdiff_t r, std::ptrdiff_t j) noexcept
 {
     const std::ptrdiff_t at = r * args.stride + j;
@@ -252,18 +198,18 @@ inline void requantize_16x8_narrow(const requantize_16x8_args& args) noexcept
     p.bias = nullptr; // is in the sums
     for (std::ptrdiff_t r = 0; r < args.rows; ++r)
         for (std::ptrdiff_t j = 0; j < args.columns; j += block) {
-            const std::ptrdiff_t count = args.columns - j < block ? args.columns - j : block, column = args.column + j;
+            const std::ptrdiff_t count = smaller(args.columns - j, block), column = args.column + j;
             std::int32_t sums[block];
             for (std::ptrdiff_t i = 0; i < count; ++i) {
                 const std::int64_t sum = sum_16x8(args, r, j + i) + (bias ? bias[column + i] : 0);
-                sums[i] = static_cast<std::int32_t>(sum < INT32_MIN ? INT32_MIN : sum > INT32_MAX ? INT32_MAX : sum);
+                sums[i] = static_cast<std::int32_t>(clamped(sum, INT32_MIN, INT32_MAX));
             }
             requantize_block(p, sums, 0, 1, column, count, args.y + r * args.y_stride + j, 0);
         }
 }
 
-// TFLite's 16x8: with the upper 16 bits of the multiplier, rounded, and one rounding, half up. A plain loop: AVX2 and NEON have no products
-// of 64 bits.
+// TFLite's 16x8: with the upper 16 bits of the multiplier, rounded, and one rounding, half up. Sums have at most 48 bits and the multiplier
+// 15, so that products fit 64. A plain loop: AVX2 and NEON have no products of 64 bits.
 template <class Lazy>
 inline void requantize_16x8(const requantize_16x8_args& args) noexcept
 {
@@ -274,10 +220,10 @@ inline void requantize_16x8(const requantize_16x8_args& args) noexcept
         for (std::ptrdiff_t j = 0; j < args.columns; ++j) {
             const std::ptrdiff_t column = args.column + j;
             const std::int64_t sum = sum_16x8(args, r, j) + (p.bias ? p.bias[column] : 0);
-            const std::int32_t multiplier = p.multiplier[column * p.step], down = 15 - p.shift[column * p.step];
+            const std::int32_t multiplier = p.multiplier[column * p.stride], down = 15 - p.shift[column * p.stride];
             const std::int64_t reduced = multiplier < 0x7fff0000 ? (multiplier + (1 << 15)) >> 16 : 0x7fff;
             const std::int64_t q = (sum * reduced + (std::int64_t {1} << (down - 1))) >> down;
-            args.y[r * args.y_stride + j] = static_cast<std::int16_t>(q < p.low ? p.low : q > p.high ? p.high : q);
+            args.y[r * args.y_stride + j] = static_cast<std::int16_t>(clamped(q, p.low, p.high));
         }
 }
 

@@ -1,8 +1,9 @@
 // Depthwise convolution of int8 or int16 images in NHWC: lanes are channels, and taps are multiplied two by two.
 //   for each part of the channels, for some output pixels: a table of where their taps are in memory
 //     for each block of channels: weights widened and paired, then the pixels one after the other
-// A tap beside the image reads codes that are the zero point, so that no product has to be left out: sums begin at -zero point * weights.
-// Several output channels an input channel, and large kernels, take a plain loop.
+// Two taps make one instruction: pairs of int16, multiplied and added in int32. A tap beside the image reads codes that are the zero point,
+// so that no product has to be left out: sums begin at -zero point * weights. No sum overflows: at most 64 taps of 2^15 * 2^7 are at most
+// 2^28. Several output channels an input channel, and large kernels, take a plain loop.
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif
@@ -11,9 +12,10 @@
 NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
+// Bounds of what stands on the stack: the table of addresses, the codes outside the image, the widened weights of a block.
 inline constexpr std::ptrdiff_t depthwise_channels = 1024; // that share a table
 inline constexpr std::ptrdiff_t depthwise_table = 1024;    // taps in it
-inline constexpr std::ptrdiff_t depthwise_taps = 64;       // of one pixel
+inline constexpr std::ptrdiff_t depthwise_taps = 64;       // of one pixel; larger kernels take the plain loop
 
 template <class X>
 struct depthwise_part {
@@ -30,9 +32,9 @@ inline output_pixel pixel_at(const depthwise_args& args, std::ptrdiff_t pixel) n
     return {row / args.out_height, row % args.out_height, pixel % args.out_width};
 }
 
-// step(tap, address or null) for all taps of an output pixel.
-template <class X, class Step>
-inline void for_taps(const depthwise_args& args, output_pixel pixel, Step step) noexcept
+// body(tap, address or null) for all taps of an output pixel.
+template <class X, class Body>
+inline void for_taps(const depthwise_args& args, output_pixel pixel, Body body) noexcept
 {
     const X* const x = static_cast<const X*>(args.x);
     const std::ptrdiff_t top = pixel.oy * args.stride_height - args.pad_top, left = pixel.ox * args.stride_width - args.pad_left;
@@ -42,7 +44,7 @@ inline void for_taps(const depthwise_args& args, output_pixel pixel, Step step) 
         for (std::ptrdiff_t kx = 0; kx < args.kernel_width; ++kx, ++tap) {
             const std::ptrdiff_t ix = left + kx * args.dilation_width;
             const bool inside = iy >= 0 && iy < args.height && ix >= 0 && ix < args.width;
-            step(tap, inside ? x + ((pixel.image * args.height + iy) * args.width + ix) * args.channels : nullptr);
+            body(tap, inside ? x + ((pixel.image * args.height + iy) * args.width + ix) * args.channels : nullptr);
         }
     }
 }
@@ -52,14 +54,14 @@ template <class X>
 inline void fill_table(const depthwise_args& args, std::ptrdiff_t pixel, std::ptrdiff_t pixels, std::ptrdiff_t first_channel,
     const X* outside, const X** table) noexcept
 {
-    const std::ptrdiff_t taps = args.kernel_height * args.kernel_width, step = args.stride_width * args.channels;
+    const std::ptrdiff_t taps = args.kernel_height * args.kernel_width, apart = args.stride_width * args.channels;
     const std::ptrdiff_t reach = (args.kernel_width - 1) * args.dilation_width;
     output_pixel at = pixel_at(args, pixel);
     for (std::ptrdiff_t i = 0; i < pixels; ++i, table += taps) {
         const std::ptrdiff_t left = at.ox * args.stride_width - args.pad_left;
         if (i != 0 && at.ox != 0 && left - args.stride_width >= 0 && left + reach < args.width)
             for (std::ptrdiff_t t = 0; t < taps; ++t)
-                table[t] = table[t - taps] == outside ? outside : table[t - taps] + step;
+                table[t] = table[t - taps] == outside ? outside : table[t - taps] + apart;
         else
             for_taps<X>(
                 args, at, [&](std::ptrdiff_t tap, const X* p) noexcept { table[tap] = p == nullptr ? outside : p + first_channel; });
@@ -90,7 +92,9 @@ inline void finish_depthwise(const depthwise_args& args, std::int16_t, std::ptrd
         static_cast<std::int16_t*>(args.y) + pixel * out_channels + channel, out_channels, args.wide});
 }
 
-// `count` channels, the first `channel` of the part: all lanes of Vectors vectors if Whole.
+// `count` channels, the first `channel` of the part: all lanes of Vectors vectors if Whole. Weights are widened and paired once for all
+// pixels. Sums of 16 pixels are kept and then requantized together, since that loads parameters for each column. A last tap without a
+// partner is paired with zeros.
 template <class X, std::size_t Vectors, bool Whole>
 inline void depthwise_block(
     const depthwise_args& args, const depthwise_part<X>& part, std::ptrdiff_t channel, std::ptrdiff_t count) noexcept
@@ -152,10 +156,9 @@ inline void depthwise_by_vectors(const depthwise_args& args, std::ptrdiff_t pixe
     depthwise_part<X> part {table, 0, 0, taps, 0};
     for (; part.first_channel < args.channels; part.first_channel += depthwise_channels)
         for (part.pixel = pixel_begin; part.pixel < pixel_end; part.pixel += part.pixels) {
-            part.pixels = pixel_end - part.pixel < together ? pixel_end - part.pixel : together;
+            part.pixels = smaller(pixel_end - part.pixel, together);
             fill_table(args, part.pixel, part.pixels, part.first_channel, outside, table);
-            const std::ptrdiff_t rest = args.channels - part.first_channel,
-                                 channels = rest < depthwise_channels ? rest : depthwise_channels;
+            const std::ptrdiff_t rest = args.channels - part.first_channel, channels = smaller(rest, depthwise_channels);
             std::ptrdiff_t channel = 0;
             for (; channels - channel >= 2 * short_lanes; channel += 2 * short_lanes)
                 depthwise_block<X, 2, true>(args, part, channel, 2 * short_lanes);
@@ -168,6 +171,7 @@ inline void depthwise_by_vectors(const depthwise_args& args, std::ptrdiff_t pixe
         }
 }
 
+// Any multiplier and any kernel.
 template <class X>
 inline void depthwise_plain(const depthwise_args& args, std::ptrdiff_t pixel_begin, std::ptrdiff_t pixel_end) noexcept
 {
@@ -175,7 +179,7 @@ inline void depthwise_plain(const depthwise_args& args, std::ptrdiff_t pixel_beg
     const std::ptrdiff_t out_channels = args.channels * args.multiplier;
     for (std::ptrdiff_t pixel = pixel_begin; pixel < pixel_end; ++pixel)
         for (std::ptrdiff_t channel = 0; channel < out_channels; channel += block) {
-            const std::ptrdiff_t count = out_channels - channel < block ? out_channels - channel : block;
+            const std::ptrdiff_t count = smaller(out_channels - channel, block);
             std::int32_t sums[block] = {};
             for_taps<X>(args, pixel_at(args, pixel), [&](std::ptrdiff_t tap, const X* at) noexcept {
                 for (std::ptrdiff_t i = 0; at != nullptr && i < count; ++i)

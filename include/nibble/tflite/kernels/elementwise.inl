@@ -40,7 +40,7 @@ inline void for_elements(const elementwise_args& args, Sum sum) noexcept
     const operand<X> a {static_cast<const X*>(args.a), args.a_repeated, args.a_zero_point};
     const operand<X> b {static_cast<const X*>(args.b), args.b_repeated, args.b_zero_point};
     for (std::ptrdiff_t i = args.begin; i < args.end; i += block) {
-        const std::ptrdiff_t count = args.end - i < block ? args.end - i : block;
+        const std::ptrdiff_t count = smaller(args.end - i, block);
         std::int32_t sums[block];
         for (std::ptrdiff_t j = 0; j < count; j += width)
             sum(a.load(i + j, count - j), b.load(i + j, count - j)).store_unaligned(sums + j);

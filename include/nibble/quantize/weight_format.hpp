@@ -1,10 +1,10 @@
-// What weights are quantized to, and the parameters for it: scales and zero points from the range of a channel or group, or from a search
-// over smaller ranges for the least squared error
+// The format that weights are quantized to, and its parameters. Scales and zero points come from the range of a channel or group, or from a
+// search over smaller ranges for the least squared error
 //     sum over c of importance[c] * (w[c] - dequantized(w[c]))^2
-// importance, such as the mean square of each input (the diagonal of GPTQ's H, llama.cpp's imatrix), may be left out: 1. Columns of
-// importance 0 do not widen the range, unless all weights of the others are 0.
-// Weights times a power of two have the same codes, and their scales are multiplied by it, as long as all scales are normal floats;
-// importance times a power of two changes nothing.
+// importance is, for example, the mean square of each input (the diagonal of GPTQ's H, llama.cpp's imatrix). It may be left out: 1. Columns
+// of importance 0 do not widen the range, unless all weights of the other columns are 0.
+// Weights times a power of two have the same codes, and their scales are multiplied by it, as long as all scales are normal floats.
+// Importance times a power of two changes nothing.
 #pragma once
 
 #include <cmath>
@@ -14,7 +14,7 @@
 #include "../core/importance.hpp"
 #include "../core/memory.hpp"
 #include "../core/strict_math.hpp"
-#include "../quantize/one.hpp"
+#include "one.hpp"
 
 NIBBLE_BEGIN_TYPES
 
@@ -32,6 +32,29 @@ struct weight_format {
     float range_end = 0.2f;
     bool half_scales = false; ///< every scale is exactly a half, as packing_options::half_scales needs
 };
+
+/// Formats by name; the code type gives the bits. What else a format has is set afterwards.
+NIBBLE_INLINE weight_format per_tensor(scheme how = scheme::symmetric) noexcept
+{
+    weight_format f;
+    f.kind = granularity::per_tensor;
+    f.how = how;
+    return f;
+}
+NIBBLE_INLINE weight_format per_channel(scheme how = scheme::symmetric) noexcept
+{
+    weight_format f;
+    f.how = how;
+    return f;
+}
+NIBBLE_INLINE weight_format per_group(std::ptrdiff_t size, scheme how = scheme::symmetric) noexcept
+{
+    weight_format f;
+    f.kind = granularity::per_group;
+    f.group_size = size;
+    f.how = how;
+    return f;
+}
 
 /// Where a quantized n x k matrix goes: codes as quantize() writes them, scales and zero points params_count of each. zero_points may be
 /// empty for symmetric codes of a signed type.
@@ -78,9 +101,9 @@ struct weight_grid {
     float stored_scale(float scale) const noexcept
     {
         if (!half_scales)
-            return scale < 1.17549435e-38f ? 1.17549435e-38f : scale;
+            return larger(1.17549435e-38f, scale);
         const float rounded = to_float(to_half(scale));
-        return rounded < 0x1p-24f ? 0x1p-24f : rounded > 65504.0f ? 65504.0f : rounded;
+        return clamped(rounded, 0x1p-24f, 65504.0f);
     }
     std::int32_t code(float x, scale_and_zero_point p) const noexcept { return quantize_one(x, p, codes); }
     /// The squared error of w, its columns weighted by importance[c] or 1.
@@ -104,8 +127,8 @@ struct weight_grid {
             for (std::ptrdiff_t r = 0; r < w.rows; ++r)
                 for (std::ptrdiff_t c = 0; c < w.cols; ++c)
                     if (importance == nullptr || importance[c] > 0.0f) {
-                        low = w(r, c) < low ? w(r, c) : low;
-                        high = w(r, c) > high ? w(r, c) : high;
+                        low = smaller(w(r, c), low);
+                        high = larger(w(r, c), high);
                     }
         };
         widen();
@@ -139,14 +162,14 @@ inline weight_grid grid_of(const weight_format& f) noexcept
 inline float finite_float(double x) noexcept
 {
     constexpr double most = 3.4028234663852886e+38;
-    return static_cast<float>(x > most ? most : x < -most ? -most : x);
+    return static_cast<float>(clamped(x, -most, most));
 }
 
 inline bool all_finite(matrix_view<const float> x) noexcept
 {
     for (std::ptrdiff_t r = 0; r < x.rows && x.cols > 0; ++r)
         for (std::ptrdiff_t c = 0; c < x.cols; ++c)
-            if ((float_bits(x(r, c)) & 0x7fffffffu) >= 0x7f800000u)
+            if (!is_finite(x(r, c)))
                 return false;
     return true;
 }
@@ -185,7 +208,7 @@ inline matrix_view<const float> sharing_a_scale(
     if (f.kind == granularity::per_tensor)
         return w;
     const std::ptrdiff_t size = f.kind == granularity::per_group ? f.group_size : w.cols, left = w.cols - column;
-    return {w.row(row) + column, 1, left < size ? left : size, w.stride};
+    return {w.row(row) + column, 1, smaller(left, size), w.stride};
 }
 
 /// Scales and zero points of a matrix without elements: those of the range [0, 0].
@@ -221,8 +244,8 @@ template <class Q>
 inline scale_and_zero_point params_at(
     const weight_format& f, const quantized_matrix<Q>& q, std::ptrdiff_t k, std::ptrdiff_t row, std::ptrdiff_t column) noexcept
 {
-    const params_steps steps = steps_of(f.kind, k, f.group_size);
-    const std::size_t at = static_cast<std::size_t>(row * steps.row + column / steps.group_size * steps.group);
+    const params_strides strides = strides_of(f.kind, k, f.group_size);
+    const std::size_t at = static_cast<std::size_t>(row * strides.row + column / strides.group_size * strides.group);
     return {q.scales[at], q.zero_points.empty() ? 0 : q.zero_points[at]};
 }
 
