@@ -16,8 +16,8 @@ int main()
     for (std::size_t j = 0; j < bias.size(); ++j)
         bias[j] = 0.1f * static_cast<float>(j);
 
-    // Rounds to the nearest codes, one scale for every 32 weights, and packs them in the order that the kernels read. The bytes may be written
-    // to disk: nibble::view_packed takes them again.
+    // Rounds to the nearest codes, one scale for every 32 weights, and packs them in the order that the kernels read. The bytes may be
+    // written to disk: nibble::view_packed takes them again.
     const auto packed = nibble::packed_weights::quantize<nibble::int4x2>({w.data(), n, k}, nibble::per_group(32));
     if (!packed) {
         std::printf("%s\n", nibble::to_string(packed.error()));

@@ -25,7 +25,7 @@ PROGRAMS = {
     "quantize": ("quantize, `quantize/quantize.hpp`", 4, 500, ["quantize_8"], False),
     "quantize_all_headers": ("quantize, `nibble.hpp`", 6, 500, ["quantize_8"], False),
     "one_product": ("one int8 product", 12, 1000, ["gemm_w8", "pack_f32"], False),
-    "../readme": ("the README's program, a layer of 4 bits", 16, 1000, ["gemm_w4", "pack_f32", "quantize_absmax_4"], False),
+    "../readme": ("the README's program, a layer of 4 bits", 16, 1000, ["gemm_w4", "pack_f32"], False),
     "all_products": ("a product with each type of weights", 45, 1000,
                      ["gemm_bfloat16", "gemm_f32", "gemm_half", "gemm_w4", "gemm_w8", "pack_f32"], True),
     "all_kernels": ("all kernels in one file", 60, 2000, None, True),

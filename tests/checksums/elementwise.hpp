@@ -294,8 +294,8 @@ void quantize_absmax(run& r)
                         scales[static_cast<std::size_t>(i * groups + g)] = scale;
                         for (std::ptrdiff_t c = first; c < end; ++c)
                             store_code(q.data() + i * elements, c,
-                                reference::quantize(x[static_cast<std::size_t>(i * cols + c)],
-                                    is_positive_finite(scale) ? scale : 1.0f, 0, {}, codes_of<Q>(code_range::narrow)));
+                                reference::quantize(x[static_cast<std::size_t>(i * cols + c)], is_positive_finite(scale) ? scale : 1.0f, 0,
+                                    {}, codes_of<Q>(code_range::narrow)));
                     }
             } else {
                 r.rows(rows, [&](std::ptrdiff_t first, std::ptrdiff_t count) {

@@ -67,7 +67,7 @@ private:
 
 } // namespace
 
-TEST_CASE("every primitive does what its contract says, on every backend", "[choice]")
+TEST_CASE("every primitive does what its contract says, on every backend")
 {
     const std::vector<float> floats = special_floats();
     const std::vector<std::int32_t> ints = special_ints();
@@ -93,6 +93,7 @@ TEST_CASE("every primitive does what its contract says, on every backend", "[cho
         return is_nan(x) ? 3.0f : x;
     };
     const auto any_int = [&] { return static_cast<std::int32_t>(random.bits()) >> random.integer(0, 31); };
+    const auto any_above = [&](std::ptrdiff_t i) { return i % 8 == 0 ? INT32_MAX : any_int() & INT32_MAX; };
     std::vector<float> numbers, small_floats;
     for (const float x : floats) {
         if (!is_nan(x))
@@ -116,7 +117,7 @@ TEST_CASE("every primitive does what its contract says, on every backend", "[cho
     };
     const operands<float> any0(f(0)), any1(f(1)), any2(f(2)), number0(n(0)), number1(n(1)), moderate(s(1));
     const operands<double> double0(real), double1(real), double2(real);
-    const operands<std::int32_t> int0(z(0)), int1(z(1)), int2(z(2)), not_negative(between(1, 0, INT32_MAX)), shifts(between(1, 0, 31)),
+    const operands<std::int32_t> int0(z(0)), int1(z(1)), int2(z(2)), not_negative(any_above), shifts(between(1, 0, 31)),
         bytes(between(1, -128, 255)), words(between(1, 0, 65535));
     const operands<std::uint8_t> codes(between(std::uint8_t {}, 0, 255));
     const operands<std::int16_t> short0(between(std::int16_t {}, -32768, 32767)), short1(between(std::int16_t {}, -32768, 32767));

@@ -459,7 +459,7 @@ inline void test_chunks(const primitives_test& t) noexcept
         }
     }
 
-    for (std::ptrdiff_t i = 0; i < 4096; i += chunk) {
+    for (std::ptrdiff_t i = 0; i < t.count; i += 4 * chunk) {
         ints v[chunk_vectors];
         load_chunk(t.ints[0] + i, v);
         const std::int32_t by = to_short(t.ints[1][i]);
@@ -473,10 +473,10 @@ inline void test_chunks(const primitives_test& t) noexcept
     }
 
     // Floats to int16.
-    for (std::ptrdiff_t i = 0; i < 4096; i += chunk) {
+    for (std::ptrdiff_t i = 0; i < t.count; i += 4 * chunk) {
         floats x[chunk_vectors];
-        load_chunk(t.any[0] + i, x);
-        std::int32_t rounded[chunk], truncated[chunk], away[chunk];
+        load_chunk(t.any[1] + i, x);
+        std::int32_t rounded[chunk], truncated[chunk], away[chunk], to_even[chunk];
         NIBBLE_BACKEND_NAME::read_shorts(round_to_shorts(x), rounded);
         ints down[chunk_vectors], up[chunk_vectors], even[chunk_vectors];
         for (std::size_t v = 0; v < chunk_vectors; ++v) {
@@ -487,10 +487,9 @@ inline void test_chunks(const primitives_test& t) noexcept
         }
         NIBBLE_BACKEND_NAME::read_shorts(to_shorts(down), truncated);
         NIBBLE_BACKEND_NAME::read_shorts(to_shorts(up), away);
-        std::int32_t to_even[chunk];
         NIBBLE_BACKEND_NAME::read_shorts(to_shorts(even), to_even);
         for (std::ptrdiff_t j = 0; j < chunk; ++j) {
-            const float number = t.any[0][i + j];
+            const float number = t.any[1][i + j];
             const double nearest = static_cast<double>(strict_math::nearbyint(number));
             const auto check = [&](const char* name, std::int32_t got, double exact) noexcept {
                 if (!may_be_short(number, exact, got))

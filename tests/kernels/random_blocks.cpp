@@ -151,7 +151,7 @@ void compare_products(random_case& c)
             bias.push_back(c.real());
     e.scale = scale;
     e.bias = bias;
-    e.function = static_cast<activation>(c.size("function", 0, 4));
+    e.function = static_cast<activation_function>(c.size("function", 0, 4));
     e.output_scale = c.scale(-3, 0);
     const test::guarded<C> to((m - 1) * c_stride + n, at_end);
     std::vector<C> expected(to.size());

@@ -83,7 +83,7 @@ struct random_epilogue {
                 bias.push_back(c.real());
         e.scale = scale;
         e.bias = bias;
-        e.function = static_cast<activation>(c.size("function", 0, 4));
+        e.function = static_cast<activation_function>(c.size("function", 0, 4));
         if (c.flag("clamp", 3)) {
             e.clamp_low = -c.scale(-3, 1);
             e.clamp_high = c.scale(-3, 1);

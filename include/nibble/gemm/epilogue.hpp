@@ -23,8 +23,8 @@ struct epilogue {
     std::int32_t output_zero_point = 0; ///< int8 and uint8 outputs
 };
 
-/// Steps of an epilogue, written in the order in which they are computed: bias(b) | silu, or scale(s) | clamp(0.0f, 6.0f) | to_codes(0.1f, 3).
-/// Another order does not compile. `Step` is the place of the last step.
+/// Steps of an epilogue, written in the order in which they are computed: bias(b) | silu, or scale(s) | clamp(0.0f, 6.0f) |
+/// to_codes(0.1f, 3). Another order does not compile. `Step` is the place of the last step.
 template <int Step>
 struct epilogue_steps {
     epilogue value;

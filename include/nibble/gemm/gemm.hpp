@@ -9,7 +9,7 @@
 //                                          weights' scales. With a requantization: the exact sum requantized, in floats or fixed point
 //   float a x float, half or bfloat16 w    one fused multiply-add per k, ascending
 //
-// Scratch memory is the caller's, of gemm_workspace() bytes, and nothing is allocated; where none is given, memory that nibble keeps for the
+// Scratch memory is the caller's, of gemm_workspace() bytes, and nothing is allocated. Where none is given, nibble keeps some for the
 // calling thread (core/scratch.hpp).
 #pragma once
 
