@@ -52,6 +52,12 @@ NIBBLE_INLINE constexpr std::ptrdiff_t max_k(bool unsigned_activations, bool act
 
 namespace detail {
 
+/// Bytes up to the first multiple of a line of the cache.
+NIBBLE_INLINE std::size_t bytes_to_line(const std::byte* p) noexcept
+{
+    return (cache_line - reinterpret_cast<std::uintptr_t>(p) % cache_line) % cache_line;
+}
+
 /// Where the parts of a product's scratch memory lie, counted from the first multiple of 64 in it.
 struct gemm_plan {
     checked_size group_sums = 0; ///< int32 [groups][m]
@@ -66,12 +72,11 @@ inline gemm_plan plan_gemm(std::ptrdiff_t m, const packed_weights_view& w) noexc
     gemm_plan plan;
     if (!w.quantized() || m <= 0)
         return plan;
-    constexpr std::ptrdiff_t line = 64;
     const checked_size sums = m * checked_size(w.groups) * sizeof(std::int32_t);
-    plan.packed = sums + (line - sums.value() % line) % line;
-    plan.row_scales = plan.packed + m * (2 * checked_size(w.padded_k) + 2 * line);
+    plan.packed = sums + (cache_line - sums.value() % cache_line) % cache_line;
+    plan.row_scales = plan.packed + m * (2 * checked_size(w.padded_k) + 2 * cache_line);
     plan.end = plan.row_scales + m * checked_size(sizeof(float));
-    plan.bytes = plan.end + (line - 1) + line; // up to the first multiple of 64; kernels read up to 63 bytes past the last row
+    plan.bytes = plan.end + (cache_line - 1) + cache_line; // up to the first multiple of 64; kernels read up to 63 bytes past the last row
     return plan;
 }
 
@@ -213,7 +218,7 @@ inline status pack_activations(
     constexpr std::ptrdiff_t task_rows = 16;
     const std::ptrdiff_t m = a.rows;
     const gemm_plan plan = plan_gemm(m, w);
-    std::byte* const first = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
+    std::byte* const first = workspace.data() + bytes_to_line(workspace.data());
     args.rows = m;
     args.signed_activations = !std::is_same_v<A, std::uint8_t>;
     args.one_row = float_a && w.compact != not_compact && m == 1 && !Reduced;

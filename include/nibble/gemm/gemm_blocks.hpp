@@ -21,7 +21,7 @@ inline result<std::size_t> gemm_blocks_workspace(ggml_type type, std::ptrdiff_t 
         return whole.error();
     const result<packed_weights_view> w
         = detail::describe_blocks(type, n < detail::block_rows_at_once ? n : detail::block_rows_at_once, k, true);
-    const checked_size bytes = 64 + checked_size(detail::total_bytes(*w)) + gemm_workspace(m, *w);
+    const checked_size bytes = cache_line + checked_size(detail::total_bytes(*w)) + gemm_workspace(m, *w);
     return bytes.fits() ? result<std::size_t>(bytes.value()) : status::size_overflow;
 }
 
@@ -52,7 +52,7 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
     if (const status s = check_blocks(type, blocks.subspan(0, bytes)); s != status::ok)
         return s;
 
-    const std::size_t skipped = (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
+    const std::size_t skipped = detail::bytes_to_line(workspace.data());
     const span<std::byte> aligned = workspace.subspan(skipped, workspace.size() - skipped);
     for (std::ptrdiff_t j = 0; j < n; j += detail::block_rows_at_once) {
         const std::ptrdiff_t columns = n - j < detail::block_rows_at_once ? n - j : detail::block_rows_at_once;

@@ -104,7 +104,7 @@ inline void multiply_row_by(const gemm_args& args) noexcept
             typename Product::sum sums_of[panel_columns];
             for (std::ptrdiff_t c = 0; c < panel_columns; ++c)
                 sums_of[c].real = sums[p][c];
-            Product::template finish<1>(args, {0, 1}, panel + p, sums_of);
+            Product::finish(args, {0, 1}, panel + p, 1, sums_of);
         }
     }
 }

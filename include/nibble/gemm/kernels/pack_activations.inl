@@ -13,7 +13,7 @@ namespace NIBBLE_BACKEND_NAME {
 template <class Stored>
 inline std::ptrdiff_t activation_stride(std::ptrdiff_t padded_k) noexcept
 {
-    constexpr std::ptrdiff_t line = 64 / sizeof(Stored);
+    constexpr std::ptrdiff_t line = cache_line / static_cast<std::ptrdiff_t>(sizeof(Stored));
     return ((padded_k + line - 1) / line | 1) * line;
 }
 
