@@ -132,9 +132,9 @@ inline status check_gemm(
     if (std::is_same_v<C, std::int32_t>) {
         if (w.groups > 1 || w.section.has_minimums)
             return status::grouped_weights;
-        constexpr std::uint32_t infinity = 0x7f800000u, one = 0x3f800000u;
-        if (!e.bias.empty() || !e.scale.empty() || e.function != activation_function::none || float_bits(e.clamp_high) != infinity
-            || float_bits(e.clamp_low) != (infinity | 1u << 31) || float_bits(e.output_scale) != one || e.output_zero_point != 0)
+        constexpr std::uint32_t one = 0x3f800000u;
+        if (!e.bias.empty() || !e.scale.empty() || e.function != activation_function::none || float_bits(e.clamp_high) != infinity_bits
+            || float_bits(e.clamp_low) != (1u << 31 | infinity_bits) || float_bits(e.output_scale) != one || e.output_zero_point != 0)
             return status::epilogue_unsupported;
     }
     if ((!e.bias.empty() && e.bias.size() != static_cast<std::size_t>(w.n))
@@ -143,13 +143,14 @@ inline status check_gemm(
     if (check(e.bias) != status::ok || check(e.scale) != status::ok)
         return status::null_pointer;
     // As integers: neither the caller's flags nor the caller's mode can change the answer.
-    const auto magnitude = [](const float& x) { return static_cast<std::int32_t>(float_bits(x) & 0x7fffffffu); };
-    const auto order = [&](const float& x) { return float_bits(x) >> 31 ? -magnitude(x) : magnitude(x); };
-    if (magnitude(e.clamp_low) > 0x7f800000 || magnitude(e.clamp_high) > 0x7f800000 || order(e.clamp_low) > order(e.clamp_high))
+    const auto order = [](const float& x) {
+        const std::int32_t magnitude = static_cast<std::int32_t>(magnitude_bits(x));
+        return float_bits(x) >> 31 ? -magnitude : magnitude;
+    };
+    if (is_nan(e.clamp_low) || is_nan(e.clamp_high) || order(e.clamp_low) > order(e.clamp_high))
         return status::invalid_clamp;
     if (!float_a || (!std::is_same_v<C, float> && !std::is_same_v<C, std::int32_t>)) {
-        const auto invalid = [](float x) { return float_bits(x) == 0 || float_bits(x) >= 0x7f800000u; };
-        if (invalid(e.output_scale) || invalid(s.scale))
+        if (!is_positive_finite(e.output_scale) || !is_positive_finite(s.scale))
             return status::scale_invalid;
     }
     if constexpr (std::is_same_v<C, std::int8_t> || std::is_same_v<C, std::uint8_t>)
@@ -159,7 +160,7 @@ inline status check_gemm(
         if (s.zero_point < code_traits<A>::qmin || s.zero_point > code_traits<A>::qmax)
             return status::zero_point_out_of_range;
     if (w.quantized()) {
-        const std::ptrdiff_t in_a_sum = w.k < w.group_size ? w.k : w.group_size;
+        const std::ptrdiff_t in_a_sum = smaller(w.k, w.group_size);
         if (in_a_sum > max_k(std::is_same_v<A, std::uint8_t>, s.zero_point != 0, w.section.has_zero_points))
             return status::k_too_large;
     }
@@ -241,7 +242,7 @@ inline status pack_activations(
     executor.parallel_for(static_cast<std::size_t>((m + task_rows - 1) / task_rows), [&](std::size_t i) {
         pack_activations_args part = pack;
         part.row_begin = static_cast<std::ptrdiff_t>(i) * task_rows;
-        part.row_end = m - part.row_begin < task_rows ? m : part.row_begin + task_rows;
+        part.row_end = smaller(m, part.row_begin + task_rows);
         const default_fp_mode mode;
         run(part);
     });
@@ -267,12 +268,12 @@ inline void run_tasks(kernel<gemm_args> run, const gemm_args& args, std::ptrdiff
     const std::ptrdiff_t row_tasks = (m + product_rows - 1) / product_rows, panel_tasks = (panels + task_panels - 1) / task_panels;
     executor.parallel_for(static_cast<std::size_t>(row_tasks * panel_tasks), [&](std::size_t i) {
         const std::ptrdiff_t task = static_cast<std::ptrdiff_t>(i), first = task / (together * panel_tasks) * together;
-        const std::ptrdiff_t rows = row_tasks - first < together ? row_tasks - first : together, at = task - first * panel_tasks;
+        const std::ptrdiff_t rows = smaller(row_tasks - first, together), at = task - first * panel_tasks;
         gemm_args part = args;
         part.row_begin = (first + at % rows) * product_rows;
-        part.row_end = m - part.row_begin < product_rows ? m : part.row_begin + product_rows;
+        part.row_end = smaller(m, part.row_begin + product_rows);
         part.panel_begin = at / rows * task_panels;
-        part.panel_end = panels - part.panel_begin < task_panels ? panels : part.panel_begin + task_panels;
+        part.panel_end = smaller(panels, part.panel_begin + task_panels);
         const default_fp_mode mode;
         run(part);
     });

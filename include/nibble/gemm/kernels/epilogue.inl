@@ -11,13 +11,13 @@ namespace NIBBLE_BACKEND_NAME {
 class epilogue_columns {
 public:
     epilogue_columns(const gemm_args& args, std::ptrdiff_t column) noexcept
-        : args_(args), column_(column), count_(args.n - column < width ? args.n - column : width), scale_(1.0f), bias_(0.0f)
+        : args_(args), column_(column), count_(smaller(args.n - column, width)), scale_(1.0f), bias_(0.0f)
     {
         if (args.scale)
             scale_ = load_columns(args.scale + column, count_, true);
         if (args.bias)
             bias_ = load_columns(args.bias + column, count_, true);
-        bounded_ = float_bits(args.clamp_low) != 0xff800000u || float_bits(args.clamp_high) != 0x7f800000u;
+        bounded_ = float_bits(args.clamp_low) != (1u << 31 | infinity_bits) || float_bits(args.clamp_high) != infinity_bits;
     }
 
     NIBBLE_INLINE void operator()(floats sum, std::ptrdiff_t row) const noexcept
@@ -32,7 +32,7 @@ public:
         if (args_.output == gemm_output::f32) {
             float* c = static_cast<float*>(args_.c) + row * args_.c_stride + column_;
             // The sign and payload of a NaN that an operation makes differ from CPU to CPU.
-            v = select(v == v, v, floats(float_from_bits(0x7fc00000u)));
+            v = select(v == v, v, floats(quiet_nan()));
             if (count_ == width)
                 v.store_unaligned(c);
             else
@@ -60,7 +60,7 @@ private:
 inline std::ptrdiff_t columns_left(const gemm_args& args, std::ptrdiff_t panel, std::ptrdiff_t panels) noexcept
 {
     const std::ptrdiff_t left = args.n - panel * panel_columns;
-    return left < panels * panel_columns ? left : panels * panel_columns;
+    return smaller(left, panels * panel_columns);
 }
 
 // Calls step(lane, column) for each vector of the columns of `panels` panels that holds one that exists.

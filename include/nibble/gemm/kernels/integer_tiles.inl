@@ -68,7 +68,7 @@ inline void tile_of_groups(const gemm_args& args, std::ptrdiff_t row, const Stor
     row_cursor<Stored, Rows> a(first, packed_stride<Stored>(args));
     typename accumulation<Rows, Panels>::sums acc;
     for (std::ptrdiff_t g = groups.begin; g < groups.end; ++g) {
-        const std::ptrdiff_t begin = g * args.group_size, length = args.k - begin < args.group_size ? args.k - begin : args.group_size;
+        const std::ptrdiff_t begin = g * args.group_size, length = smaller(args.k - begin, args.group_size);
         const std::ptrdiff_t padded = padded_codes(length);
         const std::int32_t* const row_sums = args.group_sums + g * args.rows + row;
         unroll<Rows>([&](std::size_t r) NIBBLE_UNROLLED {

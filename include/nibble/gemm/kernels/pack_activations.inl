@@ -157,7 +157,7 @@ inline void pack_f32(const pack_activations_args& args) noexcept
         const std::int32_t top = greatest_magnitude(x, args.k);
         const float scale = absmax_scale(top, qmax);
         args.row_scales[row] = scale;
-        if (top < 0x7f800000)
+        if (top < infinity_bits)
             pack(dynamic_source<absmax_quantizer> {x, {1.0f / scale}});
         else
             pack(dynamic_source<quantizer> {x, {1.0f, -qmax, qmax, 0}});
