@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../../include/nibble"
 
 files=0
 for file in */kernels/*.inl; do
-  # Included by integer.inl for one Arm backend only.
+  # Included by accumulate.inl for one Arm backend only.
   [ "$file" != gemm/kernels/i8mm.inl ] || continue
   if ! "$1" -std=c++17 -fsyntax-only -Wall -Wextra -Wpedantic -Werror -Wno-unused-function -x c++ "$file"; then
     echo "FAILED: $file does not compile on its own: does the header of the same name include what it uses?"

@@ -689,10 +689,10 @@ TEST_CASE("groups of a 1 x 1 convolution see their own channels")
 TEST_CASE("scales are divided and multiplied in float where TFLite does so")
 {
     // RELU of 241 steps: the float quotient is just below a half of a code, the double one above it.
-    const auto relu = tflite::requantize_table({0x1.80cb6ap-11f, -128}, {0x1.660d56p-10f, -128}, tflite::fused_activation::relu);
+    const auto rectified = tflite::requantize_table({0x1.80cb6ap-11f, -128}, {0x1.660d56p-10f, -128}, tflite::fused_activation::relu);
     const auto quantize = tflite::requantize_table({0x1.80cb6ap-11f, -128}, {0x1.660d56p-10f, -128});
-    REQUIRE((relu && quantize));
-    CHECK(relu->at[113 + 128] != quantize->at[113 + 128]);
+    REQUIRE((rectified && quantize));
+    CHECK(rectified->at[113 + 128] != quantize->at[113 + 128]);
     // A fully connected layer of one scale.
     const std::vector<float> one {0x1.000002p0f}, two(2, 0x1.000002p0f);
     std::vector<std::int32_t> multiplier(2), shift(2);

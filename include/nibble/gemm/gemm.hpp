@@ -52,6 +52,12 @@ NIBBLE_INLINE constexpr std::ptrdiff_t max_k(bool unsigned_activations, bool act
 
 namespace detail {
 
+/// Bytes up to the first multiple of a line of the cache.
+NIBBLE_INLINE std::size_t bytes_to_line(const std::byte* p) noexcept
+{
+    return (cache_line - reinterpret_cast<std::uintptr_t>(p) % cache_line) % cache_line;
+}
+
 /// Where the parts of a product's scratch memory lie, counted from the first multiple of 64 in it.
 struct gemm_plan {
     checked_size group_sums = 0; ///< int32 [groups][m]
@@ -66,12 +72,11 @@ inline gemm_plan plan_gemm(std::ptrdiff_t m, const packed_weights_view& w) noexc
     gemm_plan plan;
     if (!w.quantized() || m <= 0)
         return plan;
-    constexpr std::ptrdiff_t line = 64;
     const checked_size sums = m * checked_size(w.groups) * sizeof(std::int32_t);
-    plan.packed = sums + (line - sums.value() % line) % line;
-    plan.row_scales = plan.packed + m * (2 * checked_size(w.padded_k) + 2 * line);
+    plan.packed = sums + (cache_line - sums.value() % cache_line) % cache_line;
+    plan.row_scales = plan.packed + m * (2 * checked_size(w.padded_k) + 2 * cache_line);
     plan.end = plan.row_scales + m * checked_size(sizeof(float));
-    plan.bytes = plan.end + (line - 1) + line; // up to the first multiple of 64; kernels read up to 63 bytes past the last row
+    plan.bytes = plan.end + (cache_line - 1) + cache_line; // up to the first multiple of 64; kernels read up to 63 bytes past the last row
     return plan;
 }
 
@@ -127,9 +132,9 @@ inline status check_gemm(
     if (std::is_same_v<C, std::int32_t>) {
         if (w.groups > 1 || w.section.has_minimums)
             return status::grouped_weights;
-        constexpr std::uint32_t infinity = 0x7f800000u, one = 0x3f800000u;
-        if (!e.bias.empty() || !e.scale.empty() || e.function != activation_function::none || float_bits(e.clamp_high) != infinity
-            || float_bits(e.clamp_low) != (infinity | 1u << 31) || float_bits(e.output_scale) != one || e.output_zero_point != 0)
+        constexpr std::uint32_t one = 0x3f800000u;
+        if (!e.bias.empty() || !e.scale.empty() || e.function != activation_function::none || float_bits(e.clamp_high) != infinity_bits
+            || float_bits(e.clamp_low) != (1u << 31 | infinity_bits) || float_bits(e.output_scale) != one || e.output_zero_point != 0)
             return status::epilogue_unsupported;
     }
     if ((!e.bias.empty() && e.bias.size() != static_cast<std::size_t>(w.n))
@@ -138,13 +143,14 @@ inline status check_gemm(
     if (check(e.bias) != status::ok || check(e.scale) != status::ok)
         return status::null_pointer;
     // As integers: neither the caller's flags nor the caller's mode can change the answer.
-    const auto magnitude = [](const float& x) { return static_cast<std::int32_t>(float_bits(x) & 0x7fffffffu); };
-    const auto order = [&](const float& x) { return float_bits(x) >> 31 ? -magnitude(x) : magnitude(x); };
-    if (magnitude(e.clamp_low) > 0x7f800000 || magnitude(e.clamp_high) > 0x7f800000 || order(e.clamp_low) > order(e.clamp_high))
+    const auto order = [](const float& x) {
+        const std::int32_t magnitude = static_cast<std::int32_t>(magnitude_bits(x));
+        return float_bits(x) >> 31 ? -magnitude : magnitude;
+    };
+    if (is_nan(e.clamp_low) || is_nan(e.clamp_high) || order(e.clamp_low) > order(e.clamp_high))
         return status::invalid_clamp;
     if (!float_a || (!std::is_same_v<C, float> && !std::is_same_v<C, std::int32_t>)) {
-        const auto invalid = [](float x) { return float_bits(x) == 0 || float_bits(x) >= 0x7f800000u; };
-        if (invalid(e.output_scale) || invalid(s.scale))
+        if (!is_positive_finite(e.output_scale) || !is_positive_finite(s.scale))
             return status::scale_invalid;
     }
     if constexpr (std::is_same_v<C, std::int8_t> || std::is_same_v<C, std::uint8_t>)
@@ -154,7 +160,7 @@ inline status check_gemm(
         if (s.zero_point < code_traits<A>::qmin || s.zero_point > code_traits<A>::qmax)
             return status::zero_point_out_of_range;
     if (w.quantized()) {
-        const std::ptrdiff_t in_a_sum = w.k < w.group_size ? w.k : w.group_size;
+        const std::ptrdiff_t in_a_sum = smaller(w.k, w.group_size);
         if (in_a_sum > max_k(std::is_same_v<A, std::uint8_t>, s.zero_point != 0, w.section.has_zero_points))
             return status::k_too_large;
     }
@@ -213,7 +219,7 @@ inline status pack_activations(
     constexpr std::ptrdiff_t task_rows = 16;
     const std::ptrdiff_t m = a.rows;
     const gemm_plan plan = plan_gemm(m, w);
-    std::byte* const first = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
+    std::byte* const first = workspace.data() + bytes_to_line(workspace.data());
     args.rows = m;
     args.signed_activations = !std::is_same_v<A, std::uint8_t>;
     args.one_row = float_a && w.compact != not_compact && m == 1 && !Reduced;
@@ -236,7 +242,7 @@ inline status pack_activations(
     executor.parallel_for(static_cast<std::size_t>((m + task_rows - 1) / task_rows), [&](std::size_t i) {
         pack_activations_args part = pack;
         part.row_begin = static_cast<std::ptrdiff_t>(i) * task_rows;
-        part.row_end = m - part.row_begin < task_rows ? m : part.row_begin + task_rows;
+        part.row_end = smaller(m, part.row_begin + task_rows);
         const default_fp_mode mode;
         run(part);
     });
@@ -262,12 +268,12 @@ inline void run_tasks(kernel<gemm_args> run, const gemm_args& args, std::ptrdiff
     const std::ptrdiff_t row_tasks = (m + product_rows - 1) / product_rows, panel_tasks = (panels + task_panels - 1) / task_panels;
     executor.parallel_for(static_cast<std::size_t>(row_tasks * panel_tasks), [&](std::size_t i) {
         const std::ptrdiff_t task = static_cast<std::ptrdiff_t>(i), first = task / (together * panel_tasks) * together;
-        const std::ptrdiff_t rows = row_tasks - first < together ? row_tasks - first : together, at = task - first * panel_tasks;
+        const std::ptrdiff_t rows = smaller(row_tasks - first, together), at = task - first * panel_tasks;
         gemm_args part = args;
         part.row_begin = (first + at % rows) * product_rows;
-        part.row_end = m - part.row_begin < product_rows ? m : part.row_begin + product_rows;
+        part.row_end = smaller(m, part.row_begin + product_rows);
         part.panel_begin = at / rows * task_panels;
-        part.panel_end = panels - part.panel_begin < task_panels ? panels : part.panel_begin + task_panels;
+        part.panel_end = smaller(panels, part.panel_begin + task_panels);
         const default_fp_mode mode;
         run(part);
     });

@@ -19,9 +19,8 @@ inline result<std::size_t> gemm_blocks_workspace(ggml_type type, std::ptrdiff_t 
 {
     if (const result<packed_weights_view> whole = detail::describe_blocks(type, n, k, true); !whole)
         return whole.error();
-    const result<packed_weights_view> w
-        = detail::describe_blocks(type, n < detail::block_rows_at_once ? n : detail::block_rows_at_once, k, true);
-    const checked_size bytes = 64 + checked_size(detail::total_bytes(*w)) + gemm_workspace(m, *w);
+    const result<packed_weights_view> w = detail::describe_blocks(type, smaller(n, detail::block_rows_at_once), k, true);
+    const checked_size bytes = cache_line + checked_size(detail::total_bytes(*w)) + gemm_workspace(m, *w);
     return bytes.fits() ? result<std::size_t>(bytes.value()) : status::size_overflow;
 }
 
@@ -52,10 +51,10 @@ inline status gemm_blocks(matrix_view<const float> a, ggml_type type, span<const
     if (const status s = check_blocks(type, blocks.subspan(0, bytes)); s != status::ok)
         return s;
 
-    const std::size_t skipped = (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
+    const std::size_t skipped = detail::bytes_to_line(workspace.data());
     const span<std::byte> aligned = workspace.subspan(skipped, workspace.size() - skipped);
     for (std::ptrdiff_t j = 0; j < n; j += detail::block_rows_at_once) {
-        const std::ptrdiff_t columns = n - j < detail::block_rows_at_once ? n - j : detail::block_rows_at_once;
+        const std::ptrdiff_t columns = smaller(n - j, detail::block_rows_at_once);
         const auto part = [&](span<const float> all) noexcept {
             return all.empty() ? all : all.subspan(static_cast<std::size_t>(j), static_cast<std::size_t>(columns));
         };

@@ -94,10 +94,10 @@ inline status pack(
     const params_strides strides = strides_of(params.kind, k, params.group_size);
     std::byte* panel = out.data() + sizeof(packed_header);
     for (std::ptrdiff_t first = 0; first < n; first += panel_columns, panel += view.panel_bytes) {
-        const std::ptrdiff_t channels = n - first < panel_columns ? n - first : panel_columns;
+        const std::ptrdiff_t channels = smaller(n - first, panel_columns);
         std::byte* section = panel;
         for (std::ptrdiff_t g = 0; g < view.groups; ++g, section += layout.bytes) {
-            const std::ptrdiff_t begin = g * view.group_size, length = k - begin < view.group_size ? k - begin : view.group_size;
+            const std::ptrdiff_t begin = g * view.group_size, length = smaller(k - begin, view.group_size);
             for (std::ptrdiff_t c = 0; c < channels; ++c) {
                 const std::size_t param = static_cast<std::size_t>((first + c) * strides.row + g * strides.group);
                 detail::store_scale(layout, section, c, params.scales[param]);

@@ -13,7 +13,7 @@ NIBBLE_BEGIN
 /// Scratch bytes for tune(); SIZE_MAX if they do not fit std::ptrdiff_t.
 inline std::size_t tune_workspace(std::ptrdiff_t m, packed_weights_view w) noexcept
 {
-    return m <= 0 ? 0 : (checked_size(gemm_workspace(m, w)) + m * (checked_size(w.k) + w.n) * sizeof(float) + 64).value();
+    return m <= 0 ? 0 : (checked_size(gemm_workspace(m, w)) + m * (checked_size(w.k) + w.n) * sizeof(float) + cache_line).value();
 }
 
 /// Times products of m rows with w, `rounds` on each usable backend that is not newer than the active one, in turns. The backend with the

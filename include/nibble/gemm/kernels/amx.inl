@@ -111,7 +111,7 @@ inline void run_tiles(const gemm_args& args, range rows, std::ptrdiff_t panel) n
             store_tile<row * Panels + at>(sums + row * tile_rows * columns + at * panel_columns, sums_stride);
         });
     });
-    vnni_product::finish<Panels>(args, rows, panel, sums);
+    vnni_product::finish(args, rows, panel, Panels, sums);
 }
 
 template <int RowTiles>

@@ -37,6 +37,9 @@ struct pack_codes_args {
 
 enum class gemm_output : std::uint8_t { s32, f32, s8, u8 };
 
+/// Bytes of a line of the caches, as far as it matters where data lie.
+inline constexpr std::ptrdiff_t cache_line = 64;
+
 /// Rows of activations that share a block of weights before the next block is read: a multiple of the height of every tile, and few enough
 /// that their activations and a tile's weights fit the first-level cache together.
 inline constexpr std::ptrdiff_t product_rows = 48;

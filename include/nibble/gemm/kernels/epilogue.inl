@@ -11,13 +11,13 @@ namespace NIBBLE_BACKEND_NAME {
 class epilogue_columns {
 public:
     epilogue_columns(const gemm_args& args, std::ptrdiff_t column) noexcept
-        : args_(args), column_(column), count_(args.n - column < width ? args.n - column : width), scale_(1.0f), bias_(0.0f)
+        : args_(args), column_(column), count_(smaller(args.n - column, width)), scale_(1.0f), bias_(0.0f)
     {
         if (args.scale)
             scale_ = load_columns(args.scale + column, count_, true);
         if (args.bias)
             bias_ = load_columns(args.bias + column, count_, true);
-        bounded_ = float_bits(args.clamp_low) != 0xff800000u || float_bits(args.clamp_high) != 0x7f800000u;
+        bounded_ = float_bits(args.clamp_low) != (1u << 31 | infinity_bits) || float_bits(args.clamp_high) != infinity_bits;
     }
 
     NIBBLE_INLINE void operator()(floats sum, std::ptrdiff_t row) const noexcept
@@ -32,7 +32,7 @@ public:
         if (args_.output == gemm_output::f32) {
             float* c = static_cast<float*>(args_.c) + row * args_.c_stride + column_;
             // The sign and payload of a NaN that an operation makes differ from CPU to CPU.
-            v = select(v == v, v, floats(float_from_bits(0x7fc00000u)));
+            v = select(v == v, v, floats(quiet_nan()));
             if (count_ == width)
                 v.store_unaligned(c);
             else
@@ -56,20 +56,31 @@ private:
     bool bounded_;
 };
 
-// Calls step(lane, column) for each vector of the columns of Panels panels that holds one that exists.
-template <int Panels, class Step>
-NIBBLE_INLINE void for_columns(const gemm_args& args, std::ptrdiff_t panel, Step step) noexcept
-{
-    const std::ptrdiff_t column = panel * panel_columns, left = args.n - column;
-    for (std::ptrdiff_t lane = 0; lane < (left < Panels * panel_columns ? left : Panels * panel_columns); lane += width)
-        step(lane, column + lane);
-}
-
 // How many of the columns of `panels` panels exist.
 inline std::ptrdiff_t columns_left(const gemm_args& args, std::ptrdiff_t panel, std::ptrdiff_t panels) noexcept
 {
     const std::ptrdiff_t left = args.n - panel * panel_columns;
-    return left < panels * panel_columns ? left : panels * panel_columns;
+    return smaller(left, panels * panel_columns);
+}
+
+// Calls step(lane, column) for each vector of the columns of `panels` panels that holds one that exists.
+template <class Step>
+NIBBLE_INLINE void for_columns(const gemm_args& args, std::ptrdiff_t panel, std::ptrdiff_t panels, Step step) noexcept
+{
+    for (std::ptrdiff_t lane = 0, columns = columns_left(args, panel, panels); lane < columns; lane += width)
+        step(lane, panel * panel_columns + lane);
+}
+
+// The epilogue of sums that are floats, [rows][panels * 16] of them.
+inline void finish_floats(const gemm_args& args, range rows, std::ptrdiff_t panel, std::ptrdiff_t panels, const float* sums) noexcept
+{
+    const std::ptrdiff_t stride = panels * panel_columns;
+    for_columns(args, panel, panels, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
+        const epilogue_columns finish_one(args, column);
+        const float* at = sums + lane;
+        for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row, at += stride)
+            finish_one(floats::load_unaligned(at), row);
+    });
 }
 
 } // namespace NIBBLE_BACKEND_NAME

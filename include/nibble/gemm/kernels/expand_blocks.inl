@@ -26,7 +26,7 @@ NIBBLE_INLINE constexpr std::ptrdiff_t plain_code_at(std::ptrdiff_t i) noexcept
 
 inline void fetch_lines_ahead(const std::byte* from, std::ptrdiff_t bytes, std::size_t ahead) noexcept
 {
-    for (std::ptrdiff_t i = 0; i < bytes; i += 64)
+    for (std::ptrdiff_t i = 0; i < bytes; i += cache_line)
         fetch_ahead(from + i, ahead);
 }
 

@@ -35,7 +35,11 @@ struct float_product {
     using plan = no_plan;
     static constexpr bool expands = false;
     static constexpr std::size_t expanded_bytes = 0;
-    // A fused multiply-add takes 4 cycles and two start in each, so 8 chains at least.
+    // A fused multiply-add takes 4 cycles and two start in each, so 8 sums at least. The highest tile fills the registers:
+    //             rows x panels x vectors   weights   activations   registers
+    //   AVX2         6 x 1 x 2 = 12 sums     2         1             16
+    //   AVX-512     12 x 2 x 1 = 24 sums     2         1             32
+    //   NEON         4 x 1 x 4 = 16 sums     4         1             32
     static constexpr int tile_rows = NIBBLE_ISA == NIBBLE_ISA_AVX2                                     ? 6
                                      : NIBBLE_ISA >= NIBBLE_ISA_AVX512 && NIBBLE_ISA < NIBBLE_ISA_NEON ? 12
                                                                                                        : 4;
@@ -61,17 +65,13 @@ struct float_product {
     static void tile(const gemm_args& args, std::ptrdiff_t row, weight_block w, range k, no_plan, float* sums, std::size_t ahead) noexcept
     {
         floats acc[std::size_t {Rows}][std::size_t {Panels}][panel_vectors];
-        const auto each = [&](auto step) NIBBLE_UNROLLED {
-            unroll_grid<Rows, Panels>([&](std::size_t r, std::size_t p) NIBBLE_UNROLLED {
-                unroll<panel_vectors>([&](std::size_t v) NIBBLE_UNROLLED {
-                    step(acc[r][p][v], sums + (r * Panels + p) * std::size_t {panel_columns} + v * floats::size);
-                });
-            });
-        };
         if (k.begin == 0)
-            each([&](floats& x, const float*) NIBBLE_UNROLLED { x = floats(0.0f); });
+            unroll_grid<Rows, Panels, panel_vectors>(
+                [&](std::size_t r, std::size_t p, std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = floats(0.0f); });
         else
-            each([&](floats& x, const float* from) NIBBLE_UNROLLED { x = floats::load_unaligned(from); });
+            unroll_grid<Rows, Panels, panel_vectors>([&](std::size_t r, std::size_t p, std::size_t v) NIBBLE_UNROLLED {
+                acc[r][p][v] = floats::load_unaligned(sums + sum_at<Panels>(r, p, v));
+            });
         row_cursor<float, Rows> a(reinterpret_cast<const float*>(args.a) + row * args.a_stride + k.begin, args.a_stride);
         for (std::ptrdiff_t i = k.begin; i < k.end; ++i, w.at += panel_columns * Weight::bytes, a.advance(1)) {
             unroll<Panels>([&](std::size_t p) NIBBLE_UNROLLED { fetch_ahead(w.at + p * w.panel_bytes, ahead); });
@@ -85,17 +85,13 @@ struct float_product {
                     [&](std::size_t p, std::size_t v) NIBBLE_UNROLLED { acc[r][p][v] = fused(x, weight[p][v], acc[r][p][v]); });
             });
         }
-        each([&](const floats& x, float* to) NIBBLE_UNROLLED { x.store_unaligned(to); });
+        unroll_grid<Rows, Panels, panel_vectors>([&](std::size_t r, std::size_t p, std::size_t v)
+                                                     NIBBLE_UNROLLED { acc[r][p][v].store_unaligned(sums + sum_at<Panels>(r, p, v)); });
     }
 
-    template <int Panels>
-    static void finish(const gemm_args& args, range rows, std::ptrdiff_t panel, float* sums) noexcept
+    static void finish(const gemm_args& args, range rows, std::ptrdiff_t panel, std::ptrdiff_t panels, const float* sums) noexcept
     {
-        for_columns<Panels>(args, panel, [&](std::ptrdiff_t lane, std::ptrdiff_t column) noexcept {
-            const epilogue_columns finish_one(args, column);
-            for (std::ptrdiff_t row = rows.begin; row < rows.end; ++row)
-                finish_one(floats::load_unaligned(sums + (row - rows.begin) * Panels * panel_columns + lane), row);
-        });
+        finish_floats(args, rows, panel, panels, sums);
     }
 };
 

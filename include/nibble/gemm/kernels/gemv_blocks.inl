@@ -38,7 +38,7 @@ inline void add_section(
 {
     using layout = compact_section<Block>;
     using weights = row_weights<Block>;
-    constexpr int group = block_group<Block>, quads = group < 32 ? group / 4 : 8, chain = weights::chain < quads ? weights::chain : quads;
+    constexpr int group = block_group<Block>, quads = group < 32 ? group / 4 : 8, chain = smaller(weights::chain, quads);
     fetch_lines_ahead(section, layout::head, ahead);
     for (std::ptrdiff_t lane = 0; lane < panel_columns; lane += width) {
         const std::byte* planes = section + layout::head + 4 * lane;
@@ -87,7 +87,7 @@ inline void multiply_row_by(const gemm_args& args) noexcept
     const std::int8_t* const a = reinterpret_cast<const std::int8_t*>(args.a);
     const std::ptrdiff_t blocks = args.k / layout::elements;
     for (std::ptrdiff_t panel = args.panel_begin; panel < args.panel_end; panel += side_by_side) {
-        const std::ptrdiff_t count = args.panel_end - panel < side_by_side ? args.panel_end - panel : side_by_side;
+        const std::ptrdiff_t count = smaller(args.panel_end - panel, side_by_side);
         const std::byte* const first = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
         // Floats, not Product::sum: with GCC 12 adding to the union's floats costs mxfp4 in caches a tenth of its speed.
         float sums[side_by_side][panel_columns] = {};
@@ -104,7 +104,7 @@ inline void multiply_row_by(const gemm_args& args) noexcept
             typename Product::sum sums_of[panel_columns];
             for (std::ptrdiff_t c = 0; c < panel_columns; ++c)
                 sums_of[c].real = sums[p][c];
-            Product::template finish<1>(args, {0, 1}, panel + p, sums_of);
+            Product::finish(args, {0, 1}, panel + p, 1, sums_of);
         }
     }
 }

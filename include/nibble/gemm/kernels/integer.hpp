@@ -1,8 +1,7 @@
 // Compiles integer.inl for every backend.
 #pragma once
 
-#include "compensation.hpp"
-#include "epilogue.hpp"
+#include "integer_finish.hpp"
 
 #define NIBBLE_KERNEL_BACKENDS (NIBBLE_OWN_VECTORS | NIBBLE_OWN_DOT_PRODUCTS)
 #define NIBBLE_KERNEL_FILE "../gemm/kernels/integer.inl"

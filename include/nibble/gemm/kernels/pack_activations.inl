@@ -13,7 +13,7 @@ namespace NIBBLE_BACKEND_NAME {
 template <class Stored>
 inline std::ptrdiff_t activation_stride(std::ptrdiff_t padded_k) noexcept
 {
-    constexpr std::ptrdiff_t line = 64 / sizeof(Stored);
+    constexpr std::ptrdiff_t line = cache_line / static_cast<std::ptrdiff_t>(sizeof(Stored));
     return ((padded_k + line - 1) / line | 1) * line;
 }
 
@@ -157,7 +157,7 @@ inline void pack_f32(const pack_activations_args& args) noexcept
         const std::int32_t top = greatest_magnitude(x, args.k);
         const float scale = absmax_scale(top, qmax);
         args.row_scales[row] = scale;
-        if (top < 0x7f800000)
+        if (top < infinity_bits)
             pack(dynamic_source<absmax_quantizer> {x, {1.0f / scale}});
         else
             pack(dynamic_source<quantizer> {x, {1.0f, -qmax, qmax, 0}});

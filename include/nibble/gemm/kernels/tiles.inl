@@ -3,8 +3,8 @@
 //                         for each row: the epilogue
 // A Product has `sum`, the type kept between blocks of k; tile_rows, the height of the tile that does most of the work; panels(height);
 // extent(args) and block(args), k in a unit of its own; offset(args, k), the bytes of a panel before k; plan, what is found out about a
-// block of weights before several tiles use it; tile<Rows, Panels>; finish<Panels>; and expands, whether weights may be compact: then
-// expand() writes expanded_k columns of panels out, expanded_bytes each, before tiles use them (expand_blocks.inl).
+// block of weights before several tiles use it; tile<Rows, Panels>; finish, from sums to output; and expands, whether weights may be
+// compact: then expand() writes expanded_k columns of panels out, expanded_bytes each, before tiles use them (expand_blocks.inl).
 #if __INCLUDE_LEVEL__ == 0
 #define NIBBLE_ALONE
 #endif
@@ -14,6 +14,7 @@ NIBBLE_BEGIN
 namespace NIBBLE_BACKEND_NAME {
 
 inline constexpr std::size_t panel_vectors = panel_columns / floats::size;
+inline constexpr std::ptrdiff_t most_panels = 4; // that a tile has
 
 // Asks for weights that a panel needs `ahead` bytes later. Where few rows share them they come from memory, and what the hardware fetches
 // ahead by itself is not enough: four panels read side by side reach 33 GB/s without and 41 GB/s with this (Zen 5).
@@ -59,6 +60,13 @@ struct weight_block {
     std::size_t panel_bytes;
 };
 
+// Where vector v of panel p of row r lies in a tile's sums.
+template <int Panels>
+NIBBLE_INLINE constexpr std::size_t sum_at(std::size_t r, std::size_t p, std::size_t v) noexcept
+{
+    return (r * Panels + p) * std::size_t {panel_columns} + v * ints::size;
+}
+
 struct no_plan {
     template <int Panels>
     void make(const gemm_args&, weight_block, range) noexcept
@@ -71,8 +79,8 @@ template <class Product, int Rows, int Panels, int Capacity>
 inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t panel) noexcept
 {
     constexpr std::ptrdiff_t columns = Panels * panel_columns;
-    alignas(64) typename Product::sum sums[std::size_t {Capacity * columns}];
-    alignas(64) std::byte expanded[Product::expands ? Panels * Product::expanded_bytes : 1];
+    alignas(cache_line) typename Product::sum sums[std::size_t {Capacity * columns}];
+    alignas(cache_line) std::byte expanded[Product::expands ? Panels * Product::expanded_bytes : 1];
     const bool single = row_end - row_begin <= Rows;
     const std::byte* const weights = args.panels + static_cast<std::size_t>(panel) * args.panel_bytes;
     const std::size_t unit = Product::offset(args, 1);
@@ -101,13 +109,14 @@ inline void run_strip(const gemm_args& args, std::ptrdiff_t row_begin, std::ptrd
         if (extent == 0)
             break;
     }
-    Product::template finish<Panels>(args, {row_begin, row_end}, panel, sums);
+    Product::finish(args, {row_begin, row_end}, panel, Panels, sums);
 }
 
 template <class Product, int Rows, int Capacity>
 inline void run_rows(const gemm_args& args, range rows, std::ptrdiff_t panel, std::ptrdiff_t panel_end) noexcept
 {
     constexpr int many = Product::panels(Rows);
+    static_assert(many <= most_panels);
     for (; panel + many <= panel_end; panel += many)
         run_strip<Product, Rows, many, Capacity>(args, rows.begin, rows.end, panel);
     for (; panel < panel_end; ++panel)
