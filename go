@@ -3,8 +3,8 @@
 # ./go nibble     inspects, quantizes, compares and runs GGUF files: ./go nibble quantize model.gguf small.gguf --type Q4_K_M
 # ./go install    installs that program as nibble, into PREFIX/bin: ./go install [PREFIX], by default /usr/local or, without root, ~/.local
 # ./go test       builds and runs the tests on this CPU, under sanitizers and on emulated CPUs; --all: also those that take long
-# ./go bench      measures every product, its peers and the limits of this CPU; options follow (--help, --quick)
-# ./go compare    puts reports of ./go bench from several machines side by side: A.json B.json ...
+# ./go bench      measures nibble, its peers and the limits of this CPU; options of Google Benchmark follow (--help, --quick)
+# ./go compare    puts results of ./go bench from several machines or commits side by side: A.json B.json ...
 # ./go qat        trains a network in fake quantization on Fashion-MNIST and measures it on the integer kernels (about 4 minutes)
 # ./go accuracy   compares GPTQ, AWQ, HQQ and others on four tasks; report and pictures go to build/accuracy (about 4 minutes)
 # ./go checksums  prints a hash of what every kernel computes, the same on every machine
@@ -131,8 +131,8 @@ run_tests() {
     which=()
     shift
   fi
-  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev nlohmann-json3-dev clang-format-14 zlib1g-dev meson libdlpack-dev \
-    libtbb-dev python3
+  need g++ clang cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev catch2 libcli11-dev libbenchmark-dev nlohmann-json3-dev \
+    clang-format-14 zlib1g-dev meson libdlpack-dev libtbb-dev python3
   # One by one: not every system that has the others has these. The first holds clang's sanitizers and libFuzzer.
   need libclang-rt-dev
   need libtorch-dev
@@ -203,12 +203,30 @@ run_tests() {
   [ ${#failed[@]} = 0 ]
 }
 
+# from_caller FILE: the file as it is called here.
+from_caller() { case $1 in /*) echo "$1" ;; *) echo "$called_from/$1" ;; esac; }
+
+# bench [--store=NAME] OPTION...: --store puts the results into benchmarks/results/NAME and the tables of the documents.
 bench() {
-  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev nlohmann-json3-dev
+  local program=build/bench-build/benchmarks/nibble_bench out=build/bench/result.json options=() name="" only="" argument
+  for argument; do
+    case $argument in
+    --benchmark_out=*) out=$(from_caller "${argument#*=}") ;;
+    --store=*) name=${argument#*=} ;;
+    --help | --benchmark_list_tests | --benchmark_list_tests=true) only=yes options+=("$argument") ;;
+    *) options+=("$argument") ;;
+    esac
+  done
+  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev libbenchmark-dev python3
   tests/peers openblas onednn eigen gemmlowp onnxruntime ggml xnnpack || say "some peers are missing; continuing without them"
   make_in build/bench-build nibble_bench -DCMAKE_BUILD_TYPE=Release \
     -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=OFF
-  exec build/bench-build/benchmarks/nibble_bench "$@"
+  [ "$only" = "" ] || exec $program "${options[@]}"
+  mkdir -p build/bench
+  NIBBLE_BENCH_COMMIT=$(git describe --always --dirty 2>/dev/null || echo unknown) \
+    $program --benchmark_out="$out" ${options[@]+"${options[@]}"}
+  benchmarks/report.py "$out" ${name:+--store "benchmarks/results/$name"}
+  [ "$name" = "" ] || benchmarks/pages.py --write
 }
 
 checksums() {
@@ -218,10 +236,10 @@ checksums() {
 }
 
 compare() {
-  need g++ cmake ninja-build pkg-config libxsimd-dev libcpuinfo-dev libcli11-dev nlohmann-json3-dev
-  make_in build/bench-build nibble_compare -DCMAKE_BUILD_TYPE=Release \
-    -DNIBBLE_BUILD_TESTS=OFF -DNIBBLE_BUILD_BENCHMARKS=ON -DNIBBLE_BUILD_EXAMPLES=OFF
-  exec build/bench-build/benchmarks/nibble_compare "$@"
+  local program=$PWD/benchmarks/compare.py
+  need python3
+  cd "$called_from"
+  exec "$program" --output "$OLDPWD/build/bench" "$@"
 }
 
 docs() {

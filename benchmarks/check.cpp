@@ -27,7 +27,7 @@ verdict check_sums(const std::int32_t* c, const A* a, const problem& p)
     for (std::uint64_t& v : r)
         v = random_odd(state);
     for (std::ptrdiff_t j = 0; j < n; ++j) {
-        const std::int8_t* w = p.w->s8.data() + j * k;
+        const std::int8_t* w = p.w->s8().data() + j * k;
         const std::uint64_t rj = r[static_cast<std::size_t>(j)];
         for (std::ptrdiff_t l = 0; l < k; ++l)
             wr[static_cast<std::size_t>(l)] += rj * static_cast<std::uint64_t>(std::int64_t(w[l]));
@@ -45,15 +45,14 @@ verdict check_sums(const std::int32_t* c, const A* a, const problem& p)
         for (std::ptrdiff_t j = 0; j < n; ++j) {
             std::int64_t sum = 0;
             for (std::ptrdiff_t l = 0; l < k; ++l)
-                sum += std::int64_t(a[i * k + l]) * p.w->s8[static_cast<std::size_t>(j * k + l)];
+                sum += std::int64_t(a[i * k + l]) * p.w->s8()[static_cast<std::size_t>(j * k + l)];
             wrong += sum != c[i * n + j];
             most = std::max(most, std::abs(sum - c[i * n + j]));
         }
-        return {false, false, double(most),
-            "WRONG: " + std::to_string(wrong) + " of " + std::to_string(n) + " sums of row " + std::to_string(i) + ", by up to "
-                + std::to_string(most)};
+        return {false, "WRONG: " + std::to_string(wrong) + " of " + std::to_string(n) + " sums of row " + std::to_string(i) + ", by up to "
+                           + std::to_string(most)};
     }
-    return {true, true, 0, "exact"};
+    return {true, "exact"};
 }
 
 } // namespace
@@ -61,57 +60,41 @@ verdict check_sums(const std::int32_t* c, const A* a, const problem& p)
 void weight_row(const weight_matrix& w, kind what, std::ptrdiff_t j, float* out)
 {
     const std::ptrdiff_t k = w.k;
-    switch (what) {
-    case kind::f32: std::copy_n(w.f32.data() + j * k, k, out); return;
-    case kind::half:
-        std::transform(w.f32.data() + j * k, w.f32.data() + (j + 1) * k, out, [](float v) { return nibble::to_float(nibble::to_half(v)); });
-        return;
-    case kind::bfloat16:
-        std::transform(
-            w.f32.data() + j * k, w.f32.data() + (j + 1) * k, out, [](float v) { return nibble::to_float(nibble::to_bfloat16(v)); });
-        return;
-    case kind::int8:
-    case kind::int8_reduced:
-    case kind::u8s8:
-    case kind::s8s8:
-    case kind::u7s8:
+    const float* const floats = w.f32().data() + j * k;
+    if (what == kind::f32) {
+        std::copy_n(floats, k, out);
+    } else if (what == kind::half) {
+        std::transform(floats, floats + k, out, [](float v) { return nibble::to_float(nibble::to_half(v)); });
+    } else if (what == kind::bfloat16) {
+        std::transform(floats, floats + k, out, [](float v) { return nibble::to_float(nibble::to_bfloat16(v)); });
+    } else if (block_type(what) != 0) {
+        const std::vector<std::uint8_t>& blocks = w.blocks(what);
+        const std::size_t row = blocks.size() / static_cast<std::size_t>(w.n);
+        require(nibble::dequantize_blocks(static_cast<nibble::ggml_type>(block_type(what)),
+            {reinterpret_cast<const std::byte*>(blocks.data()) + static_cast<std::size_t>(j) * row, row}, {out, 1, k}));
+    } else if (what < kind::int4_channel) {
+        const std::int8_t* const codes = w.s8().data() + j * k;
+        const float scale = w.s8_scales()[static_cast<std::size_t>(j)];
         for (std::ptrdiff_t l = 0; l < k; ++l)
-            out[l] = static_cast<float>(w.s8[static_cast<std::size_t>(j * k + l)]) * w.s8_scales[static_cast<std::size_t>(j)];
-        return;
-    case kind::int4_channel:
-    case kind::int4_group128:
-    case kind::int4_group32: {
-        const weight_matrix::int4& q = what == kind::int4_channel ? w.channel : what == kind::int4_group128 ? w.group128 : w.group32;
+            out[l] = static_cast<float>(codes[l]) * scale;
+    } else {
+        const int4_codes& q = w.int4(what);
         const std::ptrdiff_t group = q.group == 0 ? k : q.group, groups = (k + group - 1) / group, row_bytes = (k + 1) / 2;
         for (std::ptrdiff_t l = 0; l < k; ++l) {
             const int code = q.codes[static_cast<std::size_t>(j * row_bytes + l / 2)] >> (l % 2 ? 4 : 0) & 15;
             out[l] = static_cast<float>((code ^ 8) - 8) * q.scales[static_cast<std::size_t>(j * groups + l / group)];
         }
-        return;
-    }
-    case kind::q8_0:
-    case kind::q4_0:
-    case kind::q4_K:
-    case kind::q6_K:
-    case kind::iq4_nl:
-    case kind::mxfp4: {
-        const std::vector<std::uint8_t>& blocks = w.blocks[block_index(what)];
-        const std::size_t row = blocks.size() / static_cast<std::size_t>(w.n);
-        require(nibble::dequantize_blocks(static_cast<nibble::ggml_type>(block_types[block_index(what)]),
-            {reinterpret_cast<const std::byte*>(blocks.data()) + static_cast<std::size_t>(j) * row, row}, {out, 1, k}));
-        return;
-    }
     }
 }
 
 verdict check(const contender& c, const problem& p)
 {
     if (c.what == kind::u8s8)
-        return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_u8.data(), p);
+        return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_u8().data(), p);
     if (c.what == kind::s8s8)
-        return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_s8.data(), p);
+        return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_s8().data(), p);
     if (c.what == kind::u7s8)
-        return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_u7.data(), p);
+        return check_sums(static_cast<const std::int32_t*>(c.result()), p.a_u7().data(), p);
 
     const std::ptrdiff_t m = p.m, n = p.w->n, k = p.w->k;
     const float* const result = static_cast<const float*>(c.result());
@@ -121,7 +104,7 @@ verdict check(const contender& c, const problem& p)
         if (!c.weight_row(j, w.data()))
             weight_row(*p.w, c.what, j, w.data());
         for (const std::ptrdiff_t i : {std::ptrdiff_t(0), m - 1}) {
-            const float* const a = p.a.data() + i * k;
+            const float* const a = p.a().data() + i * k;
             double sums[4] = {};
             for (std::ptrdiff_t l = 0; l < k; ++l)
                 sums[l % 4] += double(a[l]) * double(w[static_cast<std::size_t>(l)]);
@@ -130,14 +113,12 @@ verdict check(const contender& c, const problem& p)
             norm += sum * sum;
         }
     }
-    verdict v;
-    v.error = std::sqrt(error / norm);
+    const double relative = std::sqrt(error / norm);
     const double bound = c.error_bound != 0 ? c.error_bound : quantizes_activations(c.what) ? quantized_bound : float_bound;
-    v.right = v.error <= bound; // false for NaN
+    const bool right = relative <= bound; // false for NaN
     char text[64];
-    std::snprintf(text, sizeof text, "%serror %.1e", v.right ? "" : "WRONG: ", v.error);
-    v.text = text;
-    return v;
+    std::snprintf(text, sizeof text, "%serror %.1e", right ? "" : "WRONG: ", relative);
+    return {right, text};
 }
 
 } // namespace bench

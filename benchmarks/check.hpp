@@ -14,10 +14,8 @@
 namespace bench {
 
 struct verdict {
-    bool right = false;
-    bool exact = false; ///< the exact sums, or for nibble's floats the bits of the definition
-    double error = 0;   ///< float: relative root mean square
-    std::string text;   ///< for people
+    bool right = true;
+    std::string text {}; ///< for people
 };
 
 /// Run the contender before.

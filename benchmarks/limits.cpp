@@ -1,166 +1,68 @@
 #include "limits.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
-
-#include <nibble/backend/backend.hpp>
+#include <cmath>
 
 #include "support.hpp"
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
-#if defined(__GNUC__) && !defined(__clang__)
-// Some of gcc 12's own AVX-512 intrinsics start from an undefined register, which it then warns of.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 
 namespace bench {
 namespace {
 
-// Each loop does `steps` steps of the same number of multiply-adds. OPAQUE makes the compiler believe that a register has changed, so that
-// it can neither hoist nor merge the instructions that are counted.
+using vector16 = long long __attribute__((vector_size(16), may_alias));
+using vector32 = long long __attribute__((vector_size(32), may_alias));
+using vector64 = long long __attribute__((vector_size(64), may_alias));
+
+// Loops that work on registers alone. Each step runs CODE for COUNT accumulators %0, with operands %3 and %4 and help of %1 and %2.
 struct loop {
     nibble::backend backend;
     const char* mix;
-    std::vector<std::string> kinds;
-    double multiply_adds; // in a step
+    std::vector<kind> kinds; // of products that can be made of it
+    double multiply_adds;    // in a step
     void (*run)(long steps);
 };
 
-#define TIMES_4(STEP) STEP(0) STEP(1) STEP(2) STEP(3)
-#define TIMES_8(STEP) TIMES_4(STEP) STEP(4) STEP(5) STEP(6) STEP(7)
-#define TIMES_12(STEP) TIMES_8(STEP) STEP(8) STEP(9) STEP(10) STEP(11)
-
-// A function that runs BODY for each of COUNT accumulators, steps times.
-#define LOOP(NAME, TARGET, VECTOR, ACCUMULATOR, COUNT, BODY) \
-    __attribute__((target(TARGET))) void NAME(long steps)    \
-    {                                                        \
-        ACCUMULATOR a[COUNT] = {};                           \
-        VECTOR x = {}, y = {}, one = {};                     \
-        OPAQUE(y);                                           \
-        OPAQUE(one);                                         \
-        for (; steps > 0; --steps) {                         \
-            TIMES_##COUNT(BODY)                              \
-        }                                                    \
-        for (ACCUMULATOR & v : a)                            \
-            OPAQUE(v);                                       \
+#if defined(__x86_64__)
+#define STEP(CODE, i) __asm__ volatile(CODE : "+v"(a[i]), "=&v"(t), "=&v"(u) : "v"(x), "v"(y));
+#else
+#define STEP(CODE, i) __asm__ volatile(CODE : "+w"(a[i]), "=&w"(t), "=&w"(u) : "w"(x), "w"(y));
+#endif
+#define STEPS_4(CODE) STEP(CODE, 0) STEP(CODE, 1) STEP(CODE, 2) STEP(CODE, 3)
+#define STEPS_8(CODE) STEPS_4(CODE) STEP(CODE, 4) STEP(CODE, 5) STEP(CODE, 6) STEP(CODE, 7)
+#define STEPS_12(CODE) STEPS_8(CODE) STEP(CODE, 8) STEP(CODE, 9) STEP(CODE, 10) STEP(CODE, 11)
+#define LOOP(NAME, TARGET, VECTOR, COUNT, CODE)                 \
+    __attribute__((target(TARGET))) void NAME(long steps)       \
+    {                                                           \
+        VECTOR a[COUNT] = {};                                   \
+        [[maybe_unused]] VECTOR x = {}, y = {}, t = {}, u = {}; \
+        for (; steps > 0; --steps) {                            \
+            STEPS_##COUNT(CODE)                                 \
+        }                                                       \
     }
 
 #if defined(__x86_64__)
 
-// The registers that a constraint allows: AVX-512 has twice as many.
-#define OPAQUE_X(v) __asm__ volatile("" : "+x"(v))
-#define OPAQUE_V(v) __asm__ volatile("" : "+v"(v))
-
-#define OPAQUE OPAQUE_X
-#define FMA(i) \
-    OPAQUE(x); \
-    a[i] = _mm256_fmadd_ps(x, y, a[i]);
-LOOP(avx2_fma, "avx2,fma", __m256, __m256, 12, FMA)
-#undef FMA
-#define MADD(i) \
-    OPAQUE(x);  \
-    a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(x, y));
-LOOP(avx2_madd, "avx2", __m256i, __m256i, 8, MADD)
-#undef MADD
-#define SIGN(i) \
-    OPAQUE(x);  \
-    a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(_mm256_maddubs_epi16(y, _mm256_sign_epi8(x, y)), one));
-LOOP(avx2_sign, "avx2", __m256i, __m256i, 8, SIGN)
-#undef SIGN
-#define SATURATING(i) \
-    OPAQUE(x);        \
-    a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), one));
-LOOP(avx2_saturating, "avx2", __m256i, __m256i, 8, SATURATING)
-#undef SATURATING
+#define FMA "vfmadd231ps %3, %4, %0"
+#define MADD "vpmaddwd %3, %4, %1\n\tvpaddd %1, %0, %0"
+#define SATURATING "vpmaddubsw %3, %4, %1\n\tvpmaddwd %3, %1, %1\n\tvpaddd %1, %0, %0"
+#define SIGN "vpsignb %3, %4, %1\n\tvpmaddubsw %1, %4, %1\n\tvpmaddwd %3, %1, %1\n\tvpaddd %1, %0, %0"
 // Eight products of 4 bits and 8 bits fit an int16 before it is widened.
-#define CHAIN(MULTIPLY, ADD)        \
-    auto t = MULTIPLY(x, y);        \
-    for (int l = 1; l < 8; ++l) {   \
-        OPAQUE(x);                  \
-        t = ADD(t, MULTIPLY(x, y)); \
-    }
-#define CHAIN_8(i)                                                \
-    {                                                             \
-        OPAQUE(x);                                                \
-        CHAIN(_mm256_maddubs_epi16, _mm256_add_epi16)             \
-        a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(t, one)); \
-    }
-LOOP(avx2_chain, "avx2", __m256i, __m256i, 4, CHAIN_8)
-#undef CHAIN_8
-#define GROUP_32(i)                                                                                          \
-    {                                                                                                        \
-        OPAQUE(x);                                                                                           \
-        CHAIN(_mm256_maddubs_epi16, _mm256_add_epi16)                                                        \
-        a[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(t, one)), _mm256_castsi256_ps(y), a[i]); \
-    }
-LOOP(avx2_group, "avx2,fma", __m256i, __m256, 4, GROUP_32)
-#undef GROUP_32
-#undef OPAQUE
-
-#define OPAQUE OPAQUE_V
-#define FMA(i) \
-    OPAQUE(x); \
-    a[i] = _mm512_fmadd_ps(x, y, a[i]);
-LOOP(avx512_fma, "avx512f", __m512, __m512, 12, FMA)
-#undef FMA
-#define MADD(i) \
-    OPAQUE(x);  \
-    a[i] = _mm512_add_epi32(a[i], _mm512_madd_epi16(x, y));
-LOOP(avx512_madd, "avx512f,avx512bw", __m512i, __m512i, 8, MADD)
-#undef MADD
-#define SATURATING(i) \
-    OPAQUE(x);        \
-    a[i] = _mm512_add_epi32(a[i], _mm512_madd_epi16(_mm512_maddubs_epi16(x, y), one));
-LOOP(avx512_saturating, "avx512f,avx512bw", __m512i, __m512i, 8, SATURATING)
-#undef SATURATING
-#define CHAIN_8(i)                                                \
-    {                                                             \
-        OPAQUE(x);                                                \
-        CHAIN(_mm512_maddubs_epi16, _mm512_add_epi16)             \
-        a[i] = _mm512_add_epi32(a[i], _mm512_madd_epi16(t, one)); \
-    }
-LOOP(avx512_chain, "avx512f,avx512bw", __m512i, __m512i, 4, CHAIN_8)
-#undef CHAIN_8
-#define GROUP_32(i)                                                                                          \
-    {                                                                                                        \
-        OPAQUE(x);                                                                                           \
-        CHAIN(_mm512_maddubs_epi16, _mm512_add_epi16)                                                        \
-        a[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_madd_epi16(t, one)), _mm512_castsi512_ps(y), a[i]); \
-    }
-LOOP(avx512_group, "avx512f,avx512bw", __m512i, __m512, 4, GROUP_32)
-#undef GROUP_32
-#define DOT(i) \
-    OPAQUE(x); \
-    a[i] = _mm512_dpbusd_epi32(a[i], x, y);
-LOOP(avx512vnni_dot, "avx512f,avx512vnni", __m512i, __m512i, 12, DOT)
-#undef DOT
-#define GROUP_32(i)                                                                  \
-    {                                                                                \
-        __m512i t = {};                                                              \
-        for (int l = 0; l < 8; ++l) {                                                \
-            OPAQUE(x);                                                               \
-            t = _mm512_dpbusd_epi32(t, x, y);                                        \
-        }                                                                            \
-        a[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(t), _mm512_castsi512_ps(y), a[i]); \
-    }
-LOOP(avx512vnni_group, "avx512f,avx512vnni", __m512i, __m512, 12, GROUP_32)
-#undef GROUP_32
-#undef OPAQUE
-
-#define OPAQUE OPAQUE_X
-#define DOT(i) \
-    OPAQUE(x); \
-    a[i] = _mm256_dpbusd_avx_epi32(a[i], x, y);
-LOOP(avxvnni_dot, "avx2,avxvnni", __m256i, __m256i, 12, DOT)
-#undef DOT
-#undef OPAQUE
+#define ONE_MORE "vpmaddubsw %3, %4, %2\n\tvpaddw %2, %1, %1\n\t"
+#define CHAIN "vpmaddubsw %3, %4, %1\n\t" ONE_MORE ONE_MORE ONE_MORE ONE_MORE ONE_MORE ONE_MORE ONE_MORE "vpmaddwd %3, %1, %1\n\t"
+#define SUMS_TO_FLOAT "vcvtdq2ps %1, %1\n\tvfmadd231ps %1, %4, %0"
+#define FOUR_DOTS "vpdpbusd %3, %4, %1\n\tvpdpbusd %3, %4, %1\n\tvpdpbusd %3, %4, %1\n\tvpdpbusd %3, %4, %1\n\t"
+LOOP(avx2_fma, "avx2,fma", vector32, 12, FMA)
+LOOP(avx2_madd, "avx2", vector32, 8, MADD)
+LOOP(avx2_sign, "avx2", vector32, 8, SIGN)
+LOOP(avx2_saturating, "avx2", vector32, 8, SATURATING)
+LOOP(avx2_chain, "avx2", vector32, 4, CHAIN "vpaddd %1, %0, %0")
+LOOP(avx2_group, "avx2,fma", vector32, 4, CHAIN SUMS_TO_FLOAT)
+LOOP(avx512_fma, "avx512f", vector64, 12, FMA)
+LOOP(avx512_madd, "avx512f,avx512bw", vector64, 8, MADD)
+LOOP(avx512_saturating, "avx512f,avx512bw", vector64, 8, SATURATING)
+LOOP(avx512_chain, "avx512f,avx512bw", vector64, 4, CHAIN "vpaddd %1, %0, %0")
+LOOP(avx512_group, "avx512f,avx512bw", vector64, 4, CHAIN SUMS_TO_FLOAT)
+LOOP(avx512vnni_dot, "avx512f,avx512vnni", vector64, 12, "vpdpbusd %3, %4, %0")
+LOOP(avx512vnni_group, "avx512f,avx512vnni", vector64, 12, "vpxord %1, %1, %1\n\t" FOUR_DOTS FOUR_DOTS SUMS_TO_FLOAT)
 
 // Six tiles of sums, as many as products leave room for.
 void amx_dot(long steps)
@@ -184,37 +86,13 @@ void amx_dot(long steps)
     __asm__ volatile("tilerelease" : :);
 }
 
-bool has_avx_vnni()
-{
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return nibble::check_backend(nibble::backend::avx2) == nibble::status::ok && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
-}
-
 #elif defined(__aarch64__)
 
-#define OPAQUE(v) __asm__ volatile("" : "+w"(v))
-#define FMA(i) \
-    OPAQUE(x); \
-    a[i] = vfmaq_f32(a[i], x, y);
-LOOP(neon_fma, "arch=armv8-a", float32x4_t, float32x4_t, 12, FMA)
-#undef FMA
-#define WIDEN(i)                                                        \
-    OPAQUE(x);                                                          \
-    a[i] = vpadalq_s16(a[i], vmull_s8(vget_low_s8(x), vget_low_s8(y))); \
-    a[i] = vpadalq_s16(a[i], vmull_high_s8(x, y));
-LOOP(neon_widen, "arch=armv8-a", int8x16_t, int32x4_t, 8, WIDEN)
-#undef WIDEN
-#define DOT(i) \
-    OPAQUE(x); \
-    __asm__("sdot %0.4s, %1.16b, %2.16b" : "+w"(a[i]) : "w"(x), "w"(y));
-LOOP(neon_dot, "arch=armv8.2-a+dotprod", int8x16_t, int32x4_t, 12, DOT)
-#undef DOT
-#define MATRIX(i) \
-    OPAQUE(x);    \
-    __asm__("smmla %0.4s, %1.16b, %2.16b" : "+w"(a[i]) : "w"(x), "w"(y));
-LOOP(neon_matrix, "arch=armv8.2-a+i8mm", int8x16_t, int32x4_t, 12, MATRIX)
-#undef MATRIX
-#undef OPAQUE
+LOOP(neon_fma, "arch=armv8-a", vector16, 12, "fmla %0.4s, %3.4s, %4.4s")
+LOOP(neon_widen, "arch=armv8-a", vector16, 8,
+    "smull %1.8h, %3.8b, %4.8b\n\tsmull2 %2.8h, %3.16b, %4.16b\n\tsadalp %0.4s, %1.8h\n\tsadalp %0.4s, %2.8h")
+LOOP(neon_dot, "arch=armv8.2-a+dotprod", vector16, 12, "sdot %0.4s, %3.16b, %4.16b")
+LOOP(neon_matrix, "arch=armv8.2-a+i8mm", vector16, 12, "smmla %0.4s, %3.16b, %4.16b")
 
 #endif
 
@@ -222,11 +100,12 @@ std::vector<loop> loops()
 {
     std::vector<loop> all;
     using nibble::backend;
-    const std::vector<std::string> floats {"f32", "half", "bfloat16"}, bytes {"int8", "u8s8s32", "s8s8s32", "q8_0", "iq4_nl"},
-        nibbles {"int4_channel", "int4_group128"}, grouped {"int4_group32", "q4_0", "q4_K", "q6_K", "mxfp4"},
-        integers {"int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32", "int4_channel", "int4_group128"},
-        reduced {"int8_reduced", "u7s8s32"}, tiled {"int8", "int8_reduced", "u8s8s32", "s8s8s32", "u7s8s32"},
-        all_grouped {"int4_group32", "q8_0", "q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"};
+    using k = kind;
+    const std::vector<kind> floats {k::f32, k::half, k::bfloat16}, bytes {k::int8, k::u8s8, k::s8s8, k::int8_group32, k::iq4_nl},
+        nibbles {k::int4_channel, k::int4_group128}, grouped {k::int4_group32, k::q4_0, k::q4_K, k::q6_K, k::mxfp4},
+        integers {k::int8, k::int8_reduced, k::u8s8, k::s8s8, k::u7s8, k::int4_channel, k::int4_group128},
+        reduced {k::int8_reduced, k::u7s8, k::int8_group32_reduced}, tiled {k::int8, k::int8_reduced, k::u8s8, k::s8s8, k::u7s8},
+        all_grouped {k::int4_group32, k::int8_group32, k::int8_group32_reduced, k::q4_0, k::q4_K, k::q6_K, k::iq4_nl, k::mxfp4};
 #if defined(__x86_64__)
     all.push_back({backend::avx2, "f32 vfmadd", floats, 12 * 8, avx2_fma});
     all.push_back({backend::avx2, "int16 vpmaddwd + vpaddd", bytes, 8 * 16, avx2_madd});
@@ -234,8 +113,6 @@ std::vector<loop> loops()
     all.push_back({backend::avx2, "saturating: vpmaddubsw + vpmaddwd + vpaddd", reduced, 8 * 32, avx2_saturating});
     all.push_back({backend::avx2, "int4, 8 vpmaddubsw in int16", nibbles, 4 * 8 * 32, avx2_chain});
     all.push_back({backend::avx2, "int4, groups of 32 into f32", grouped, 4 * 8 * 32, avx2_group});
-    if (has_avx_vnni())
-        all.push_back({backend::avx2, "AVX-VNNI vpdpbusd, 256 bits", {}, 12 * 32, avxvnni_dot});
     for (const backend b : {backend::avx512, backend::avx512vnni, backend::avx512amx})
         all.push_back({b, "f32 vfmadd", floats, 12 * 16, avx512_fma});
     all.push_back({backend::avx512, "int16 vpmaddwd + vpaddd", bytes, 8 * 32, avx512_madd});
@@ -257,28 +134,6 @@ std::vector<loop> loops()
     all.erase(std::remove_if(all.begin(), all.end(), [](const loop& l) { return nibble::check_backend(l.backend) != nibble::status::ok; }),
         all.end());
     return all;
-}
-
-// Runs f(thread) on all threads at once, so that none starts before all are there; seconds until the last is done.
-template <class Function>
-double together(int threads, Function f)
-{
-    std::atomic<int> waiting {threads};
-    const auto start = [&](int t) {
-        waiting.fetch_sub(1);
-        while (waiting.load() > 0) {
-        }
-        f(t);
-    };
-    std::vector<std::thread> others;
-    for (int t = 1; t < threads; ++t)
-        others.emplace_back(start, t);
-    const double time = seconds([&] {
-        start(0);
-        for (std::thread& other : others)
-            other.join();
-    });
-    return time;
 }
 
 // Reads `bytes` from `streams` places at once, `times` times.
@@ -310,9 +165,6 @@ __attribute__((always_inline)) inline void read_any(const std::byte* p, std::siz
     }
 }
 
-using vector16 = long long __attribute__((vector_size(16), may_alias));
-using vector32 = long long __attribute__((vector_size(32), may_alias));
-using vector64 = long long __attribute__((vector_size(64), may_alias));
 void read_plain(const std::byte* p, std::size_t bytes, int streams, long times) { read_any<vector16>(p, bytes, streams, times); }
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) void read_avx2(const std::byte* p, std::size_t bytes, int streams, long times)
@@ -336,79 +188,133 @@ reader widest_reader()
     return read_plain;
 }
 
+// The loops that this CPU runs, and the one reader.
+const std::vector<loop>& all_loops()
+{
+    static const std::vector<loop> all = loops();
+    return all;
+}
+
+// Seconds of f(thread) on all threads at once.
+template <class Function>
+double together(int threads, Function f)
+{
+    return seconds([&] {
+        if (threads == 1)
+            f(std::size_t {0});
+        else
+            pool(threads).parallel_for(static_cast<std::size_t>(threads), f);
+    });
+}
+
+nibble::span<std::byte> memory_to_read(std::size_t bytes)
+{
+    static nibble::aligned_buffer memory;
+    if (memory.bytes().size() < bytes) {
+        if (!memory.resize(bytes))
+            require(nibble::status::out_of_memory);
+        std::fill_n(memory.bytes().data(), memory.bytes().size(), std::byte {1});
+    }
+    return memory.bytes();
+}
+
+// Twice the copies of weights: half of it, which must not be read faster, shows that these are not found in a cache.
+std::size_t read_bytes(const cache_sizes& caches) { return std::min(2 * memory_bytes(caches), std::size_t(1) << 30); }
+
+std::string mix_of(const loop& l) { return std::string(nibble::to_string(l.backend)) + ": " + l.mix; }
+
 } // namespace
 
-std::size_t streamed_bytes(const cache_sizes& caches)
+std::size_t memory_bytes(const cache_sizes& caches) { return std::clamp(8 * caches.l3, std::size_t(256) << 20, std::size_t(1) << 30); }
+
+limits::limits(const cache_sizes& caches, const std::vector<int>& threads) : caches_(caches), threads_(threads) {}
+
+void limits::measure(int tries)
 {
-    // A virtual machine may report the last caches of a whole server as one; no core fills more than this.
-    constexpr std::size_t least = std::size_t(64) << 20, most = std::size_t(128) << 20;
-    return std::clamp(2 * caches.l3, least, most);
+    measure_compute(tries);
+    measure_memory(tries);
 }
 
-machine_limits measure_limits(const cache_sizes& caches, const std::vector<int>& threads, bool quick)
+void limits::measure_compute(int tries)
 {
-    machine_limits limits;
-    const int tries = quick ? 5 : 15;
-    for (const loop& l : loops()) {
-        const long steps = std::max(1L, static_cast<long>(5e-4 / std::max(1e-12, seconds([&] { l.run(1000); }) / 1000)));
-        for (const int t : threads) {
-            double best = 1e30;
+    for (const loop& l : all_loops()) {
+        const long steps = std::max(1L, static_cast<long>(3e-4 / std::max(1e-12, seconds([&] { l.run(1000); }) / 1000)));
+        for (const int t : threads_) {
+            double& most = compute_[{mix_of(l), t}];
+            const long of_each = t == 1 ? steps : 4 * steps;
             for (int i = 0; i < tries; ++i)
-                best = std::min(best, together(t, [&](int) { l.run(t == 1 ? steps : 8 * steps); }));
-            const double done = 2 * l.multiply_adds * double(t == 1 ? steps : 8 * steps) * t;
-            limits.compute.push_back({nibble::to_string(l.backend), l.mix, l.kinds, 1e-9 * done / best, t});
+                most = std::max(most, 2 * l.multiply_adds * double(of_each) * t / together(t, [&](std::size_t) { l.run(of_each); }));
         }
     }
+}
 
-    const reader read = widest_reader();
-    const std::size_t l1 = caches.l1 ? caches.l1 : 32 << 10, l2 = caches.l2 ? caches.l2 : 512 << 10, l3 = caches.l3 ? caches.l3 : 8 << 20;
+void limits::measure_memory(int tries)
+{
+    const reader read_all = widest_reader();
+    const std::size_t l1 = caches_.l1 ? caches_.l1 : 32 << 10, l2 = caches_.l2 ? caches_.l2 : 512 << 10,
+                      l3 = caches_.l3 ? caches_.l3 : 8 << 20, whole = read_bytes(caches_);
     const struct {
         const char* name;
-        std::size_t bytes;
+        std::size_t bytes; // that each thread reads; of memory all together
     } levels[] = {{"L1", l1 / 2}, {"L2", l2 / 2}, {"L3", std::clamp(l3 / 4, 2 * l2, std::max(2 * l2, std::size_t(16) << 20))},
-        {"DRAM", streamed_bytes(caches)}};
-    const std::size_t all = levels[3].bytes * static_cast<std::size_t>(*std::max_element(threads.begin(), threads.end()));
-    nibble::aligned_buffer memory;
-    if (!memory.resize(all))
-        require(nibble::status::out_of_memory);
-    std::fill_n(memory.bytes().data(), all, std::byte {1});
+        {"half_memory", whole / 2}, {"memory", whole}};
+    const nibble::span<std::byte> memory = memory_to_read(whole);
     for (const auto& level : levels)
-        for (const int t : threads)
-            for (const int streams : {1, 4, 8}) {
-                const std::size_t bytes = level.bytes / 4096 * 4096;
-                const long times = std::max(1L, static_cast<long>((t == 1 ? 16 << 20 : 64 << 20) / static_cast<long>(bytes)));
-                double best = 1e30;
-                for (int i = 0; i < (bytes > (64 << 20) ? std::min(tries, 5) : tries); ++i)
-                    best = std::min(best, together(t, [&](int thread) {
-                        read(memory.bytes().data() + static_cast<std::size_t>(thread) * levels[3].bytes, bytes, streams, times);
-                    }));
-                limits.memory.push_back(
-                    {level.name, bytes, streams, t, 1e-9 * static_cast<double>(bytes) * static_cast<double>(times) * t / best});
-            }
-    return limits;
+        for (const int t : threads_) {
+            const bool large = level.bytes >= whole / 2;
+            const std::size_t bytes = (large ? level.bytes / static_cast<std::size_t>(t) : level.bytes) / 4096 * 4096;
+            const long times = std::max(1L, static_cast<long>((8 << 20) / static_cast<long>(bytes)));
+            double& most = read_[{level.name, t}];
+            for (int i = 0; i < tries; ++i)
+                for (const int streams : {1, 4, 8}) {
+                    const double time = together(t, [&](std::size_t thread) {
+                        const std::size_t place = std::min(thread * std::max(bytes, std::size_t(8) << 20), memory.size() - bytes);
+                        read_all(memory.data() + place, bytes, streams, times);
+                    });
+                    most = std::max(most, double(bytes) * double(times) * t / time);
+                }
+        }
 }
 
-machine_limits greatest(machine_limits a, const machine_limits& b)
+double limits::ops(kind what, nibble::backend b, int threads) const
 {
-    for (std::size_t i = 0; i < a.compute.size(); ++i)
-        a.compute[i].gops = std::max(a.compute[i].gops, b.compute[i].gops);
-    for (std::size_t i = 0; i < a.memory.size(); ++i)
-        a.memory[i].gbs = std::max(a.memory[i].gbs, b.memory[i].gbs);
-    return a;
+    double most = 0;
+    for (const loop& l : all_loops())
+        if (l.backend == b && std::find(l.kinds.begin(), l.kinds.end(), what) != l.kinds.end())
+            if (const auto found = compute_.find({mix_of(l), threads}); found != compute_.end())
+                most = std::max(most, found->second);
+    return most;
 }
 
-double attainable(const machine_limits& limits, const cache_sizes& caches, const std::string& kind, const std::string& backend, int threads,
-    double operations, double weight_bytes, bool stream)
+double limits::read(const std::string& level, int threads) const
 {
-    double compute = 0, memory = 0;
-    for (const compute_limit& l : limits.compute)
-        if (l.backend == backend && l.threads == threads && std::find(l.kinds.begin(), l.kinds.end(), kind) != l.kinds.end())
-            compute = std::max(compute, l.gops);
-    const std::string level = stream || weight_bytes > double(caches.l3) ? "DRAM" : weight_bytes > double(caches.l2) ? "L3" : "L2";
-    for (const memory_limit& l : limits.memory)
-        if (l.level == level && l.threads == threads)
-            memory = std::max(memory, l.gbs);
-    return compute == 0 ? 0 : std::min(compute, memory * operations / weight_bytes);
+    const auto found = read_.find({level, threads});
+    return found == read_.end() ? 0 : found->second;
+}
+
+void limits::saw_read(int threads, double bytes_a_second)
+{
+    double& most = read_[{"memory", threads}];
+    most = std::max(most, bytes_a_second);
+}
+
+std::vector<std::pair<std::string, double>> limits::all() const
+{
+    std::vector<std::pair<std::string, double>> out;
+    const auto threads_of = [](int t) { return ", threads:" + std::to_string(t); };
+    for (const auto& [at, value] : compute_)
+        out.emplace_back("limit ops, " + at.first + threads_of(at.second), value);
+    for (const auto& [at, value] : read_)
+        out.emplace_back("limit read, " + at.first + threads_of(at.second), value);
+    return out;
+}
+
+void limits::read_memory(int threads)
+{
+    const std::size_t whole = read_bytes(caches_), part = bytes_a_call / static_cast<std::size_t>(threads) / 4096 * 4096;
+    const std::byte* const from = memory_to_read(whole).data() + next_;
+    together(threads, [&](std::size_t thread) { widest_reader()(from + thread * part, part, 4, 1); });
+    next_ = next_ + 2 * bytes_a_call > whole ? 0 : next_ + bytes_a_call;
 }
 
 } // namespace bench

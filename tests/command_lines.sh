@@ -55,22 +55,20 @@ refuses "--seeds takes a whole number" $accuracy --seeds 99999999999
 refuses ": not a folder" $accuracy --output "$folder/file"
 
 bench=benchmarks/nibble_bench
-refuses "--backend avx3: no backend has this name; here are scalar" $bench --backend avx3
-refuses "--peer mkl: there are openblas, onednn" $bench --peer mkl
-refuses "no product matches --filter 'nothing'" $bench --peer none --filter nothing
-refuses "nibble int8 int8" $bench --quick --peer none --filter nothing
-refuses "no product matches" $bench --backend scalar --peer none --shape 1024x1024x1024
+refuses "--backends avx3: no backend has this name; here are scalar" $bench --backends avx3
+refuses "no peer is called mkl; there are openblas, onednn" $bench --peers mkl
+refuses "no peer is called mkl" $bench --without mkl
+refuses "Failed to match any benchmarks against regex: nothing" $bench --peers none --benchmark_filter=nothing
+refuses "--benchmark_list_tests lists them" $bench --quick --peers none --benchmark_filter=nothing
+refuses "is no regular expression" $bench --peers none '--benchmark_filter=('
+refuses "Failed to match" $bench --backends scalar --peers none --shape 1024x1024x1024 --benchmark_filter=gemm/
 for wrong in 1x2 1x2x3x4 1x2x3y -1x2x3 99999999x1x1 1x65536x65536 x; do
   refuses "--shape $wrong: write m x n x k" $bench --shape="$wrong"
 done
 refuses "whole number from 1 to 1024, not -1" $bench --threads=-1
-refuses "--rounds takes a whole number" $bench --rounds 2x
-refuses ": not a folder" $bench --peer none --quick --output "$folder/file"
-refuses "Is a directory" benchmarks/nibble_compare --output "$folder" "$folder/read"
-refuses ": not a folder" benchmarks/nibble_compare --output "$folder/file" "$folder/read"
-refuses "ROUNDS" benchmarks/nibble_elementwise_ratios -3
-refuses "Is a directory" benchmarks/nibble_reduced_range "$folder/read"
-refuses "multiples of 512" benchmarks/nibble_gptq_cost -512
+refuses "expected to be a 32-bit integer" $bench --benchmark_repetitions=2x
+refuses "was not expected" $bench --benchmark_filtr=gemm
+refuses "cannot be written" $bench --peers none --quick --benchmark_out="$folder/none/file"
 
 [ $failed = 0 ] && echo "all well"
 exit $failed

@@ -7,20 +7,20 @@ namespace {
 
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-constexpr const char* title = "Matrix product";
+constexpr const char* title = "product";
 
 class product : public bench::contender {
 public:
-    explicit product(const bench::problem& p) : a_(Eigen::Map<const matrix>(p.a.data(), p.m, p.w->k)), c_(p.m, p.w->n)
+    explicit product(const bench::problem& p) : a_(Eigen::Map<const matrix>(p.a().data(), p.m, p.w->k)), c_(p.m, p.w->n)
     {
         kernel = title;
-        weight_bytes = p.w->f32.size() * sizeof(float);
-        copies_.assign(p.copies(weight_bytes), Eigen::Map<const matrix>(p.w->f32.data(), p.w->n, p.w->k));
+        weight_bytes = p.w->f32().size() * sizeof(float);
+        copies_ = p.copies("f32", p.w->f32().data(), weight_bytes);
     }
     void run(int threads) override
     {
         Eigen::setNbThreads(threads);
-        const matrix& w = copies_[next_++ % copies_.size()];
+        const Eigen::Map<const matrix> w(static_cast<const float*>((*copies_)[next_++ % copies_->size()]), c_.cols(), a_.cols());
         if (a_.rows() == 1)
             c_.row(0).transpose().noalias() = w * a_.row(0).transpose();
         else
@@ -30,21 +30,20 @@ public:
 
 private:
     matrix a_;
-    std::vector<matrix> copies_;
+    std::shared_ptr<const std::vector<const void*>> copies_;
     matrix c_;
     std::size_t next_ = 0;
 };
 
 class eigen : public bench::peer {
 public:
-    std::string name() const override { return "Eigen"; }
     std::string version() const override
     {
         return std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." + std::to_string(EIGEN_MINOR_VERSION)
                + ", " + NIBBLE_BENCH_EIGEN_ISA;
     }
     bool capped() const override { return true; }
-    bench::contenders make(const bench::problem& p, int) override
+    bench::contenders make(const bench::problem& p) override
     {
         bench::contenders all;
         if (p.wants(title, bench::kind::f32))
@@ -55,4 +54,4 @@ public:
 
 } // namespace
 
-NIBBLE_BENCH_PEER(const std::string&, const std::string&, std::string&) { return new eigen; }
+NIBBLE_BENCH_PEER(const std::string&, const std::string&, int, std::string&) { return new eigen; }

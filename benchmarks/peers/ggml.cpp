@@ -27,11 +27,10 @@ struct tensor_type {
     int number;
     const char* name;
     bench::kind what;
-    bool compared = true; // with others than itself
 };
-constexpr tensor_type types[] = {{0, "f32", bench::kind::f32}, {1, "f16", bench::kind::half}, {8, "q8_0", bench::kind::q8_0},
-    {2, "q4_0", bench::kind::q4_0}, {12, "q4_K", bench::kind::q4_K}, {14, "q6_K", bench::kind::q6_K, false},
-    {20, "iq4_nl", bench::kind::iq4_nl, false}, {39, "mxfp4", bench::kind::mxfp4, false}};
+constexpr tensor_type types[] = {{0, "f32", bench::kind::f32}, {1, "f16", bench::kind::half}, {8, "q8_0", bench::kind::int8_group32},
+    {2, "q4_0", bench::kind::q4_0}, {12, "q4_K", bench::kind::q4_K}, {14, "q6_K", bench::kind::q6_K}, {20, "iq4_nl", bench::kind::iq4_nl},
+    {39, "mxfp4", bench::kind::mxfp4}};
 
 struct api {
     void* library = nullptr;
@@ -63,64 +62,88 @@ void* repacking_buffers(const api& g, void* backend)
     return nullptr;
 }
 
+void* new_context(const api& g, std::size_t tensors, std::size_t more)
+{
+    return g.call<void*>("ggml_init", init_params {tensors * g.call<std::size_t>("ggml_tensor_overhead") + more, nullptr, true});
+}
+
+// Copies of weights of one type in one buffer.
+struct weights {
+    weights(const api& ggml, void* buffers, const tensor_type& type, std::int64_t n, std::int64_t k, std::size_t copies) : g(ggml)
+    {
+        context = new_context(g, copies, 0);
+        for (std::size_t i = 0; i < copies; ++i)
+            tensors.push_back(g.call<void*>("ggml_new_tensor_2d", context, type.number, k, n));
+        buffer = g.call<void*>("ggml_backend_alloc_ctx_tensors_from_buft", context, buffers);
+    }
+    ~weights()
+    {
+        if (buffer != nullptr)
+            g.call<void>("ggml_backend_buffer_free", buffer);
+        g.call<void>("ggml_free", context);
+    }
+    weights(const weights&) = delete;
+    weights& operator=(const weights&) = delete;
+
+    // Whether this CPU has a repacked layout for the tensors' type: its description then stands in the tensor, after the 64 bytes of its
+    // name.
+    bool has_layout() const
+    {
+        const void* description = nullptr;
+        if (buffer != nullptr)
+            std::memcpy(&description, g.call<const char*>("ggml_get_name", tensors.front()) + 64, sizeof description);
+        return description != nullptr;
+    }
+
+    const api& g;
+    void *context = nullptr, *buffer = nullptr;
+    std::vector<void*> tensors;
+    std::vector<std::uint8_t> codes; // of one of them, before it is repacked
+};
+
 class product : public bench::contender {
 public:
-    static std::string kernel_of(const tensor_type& type, bool repacked) { return std::string(type.name) + (repacked ? " repacked" : ""); }
-    product(const api& g, void* threads, const bench::problem& p, const tensor_type& type, bool repacked)
-        : g_(g), type_(type), k_(p.w->k), c_(static_cast<std::size_t>(p.m * p.w->n))
+    product(const api& g, void* threads, const bench::problem& p, const tensor_type& type, std::string name, void* buffers)
+        : g_(g), type_(type), k_(p.w->k), row_bytes_(g.call<std::size_t>("ggml_row_size", type.number, k_)),
+          c_(static_cast<std::size_t>(p.m * p.w->n))
     {
         what = type.what;
-        kernel = kernel_of(type, repacked);
+        kernel = std::move(name);
         if (type.what == bench::kind::half)
             error_bound = 1e-3; // it rounds the activations to halves, too
         backend_ = g.call<void*>("ggml_backend_cpu_init");
         g.call<void>("ggml_backend_cpu_set_threadpool", backend_, threads);
-        void* buffers = g.call<void*>("ggml_backend_cpu_buffer_type");
-        if (repacked && (buffers = repacking_buffers(g, backend_)) == nullptr)
-            return;
-
-        // Tensors of weights in one buffer, activations and results in another; a graph for each copy.
-        const auto context = [&](std::size_t tensors, std::size_t more) {
-            return g.call<void*>("ggml_init", init_params {tensors * g.call<std::size_t>("ggml_tensor_overhead") + more, nullptr, true});
-        };
-        row_bytes_ = g.call<std::size_t>("ggml_row_size", type.number, k_);
         weight_bytes = row_bytes_ * static_cast<std::size_t>(p.w->n);
-        const std::size_t copies = p.copies(weight_bytes);
-        weights_ = context(copies, 0);
-        others_ = context(1 + copies, copies * g.call<std::size_t>("ggml_graph_overhead"));
-        for (std::size_t i = 0; i < copies; ++i)
-            w_.push_back(g.call<void*>("ggml_new_tensor_2d", weights_, type.number, k_, std::int64_t(p.w->n)));
-        weight_buffer_ = g.call<void*>("ggml_backend_alloc_ctx_tensors_from_buft", weights_, buffers);
-        if (weight_buffer_ == nullptr || (repacked && !has_layout(w_.front())))
-            return;
-        if (bench::is_blocks(type.what)) {
-            codes_ = p.w->blocks[bench::block_index(type.what)];
-        } else {
-            codes_.resize(weight_bytes);
-            g.call<std::size_t>("ggml_quantize_chunk", type.number, p.w->f32.data(), static_cast<void*>(codes_.data()), std::int64_t(0),
-                std::int64_t(p.w->n), k_, static_cast<const float*>(nullptr));
-        }
-        for (void* w : w_)
-            g.call<void>("ggml_backend_tensor_set", w, static_cast<const void*>(codes_.data()), std::size_t(0), weight_bytes);
+        const std::size_t copies = p.copies_of(weight_bytes);
+        w_ = p.shared<weights>("ggml " + kernel, [&] {
+            auto all = std::make_shared<weights>(g, buffers, type, p.w->n, k_, copies);
+            if (bench::block_type(type.what) != 0) {
+                all->codes = p.w->blocks(type.what);
+            } else {
+                all->codes.resize(weight_bytes);
+                g.call<std::size_t>("ggml_quantize_chunk", type.number, p.w->f32().data(), static_cast<void*>(all->codes.data()),
+                    std::int64_t(0), std::int64_t(p.w->n), k_, static_cast<const float*>(nullptr));
+            }
+            for (void* w : all->tensors)
+                g.call<void>("ggml_backend_tensor_set", w, static_cast<const void*>(all->codes.data()), std::size_t(0), weight_bytes);
+            return all;
+        });
 
+        // Activations and results in a buffer of their own, a graph for each copy.
+        others_ = new_context(g, 1 + copies, copies * g.call<std::size_t>("ggml_graph_overhead"));
         void* const a = g.call<void*>("ggml_new_tensor_2d", others_, 0, k_, std::int64_t(p.m));
-        for (void* w : w_) {
+        for (void* w : w_->tensors) {
             y_.push_back(g.call<void*>("ggml_mul_mat", others_, w, a));
             graphs_.push_back(g.call<void*>("ggml_new_graph", others_));
             g.call<void>("ggml_build_forward_expand", graphs_.back(), y_.back());
         }
-        other_buffer_ = g.call<void*>("ggml_backend_alloc_ctx_tensors_from_buft", others_, g.call<void*>("ggml_backend_cpu_buffer_type"));
-        g.call<void>("ggml_backend_tensor_set", a, static_cast<const void*>(p.a.data()), std::size_t(0), p.a.size() * sizeof(float));
-        ready = true;
+        buffer_ = g.call<void*>("ggml_backend_alloc_ctx_tensors_from_buft", others_, g.call<void*>("ggml_backend_cpu_buffer_type"));
+        g.call<void>("ggml_backend_tensor_set", a, static_cast<const void*>(p.a().data()), std::size_t(0), p.a().size() * sizeof(float));
     }
     ~product() override
     {
-        for (void* buffer : {weight_buffer_, other_buffer_})
-            if (buffer != nullptr)
-                g_.call<void>("ggml_backend_buffer_free", buffer);
-        for (void* context : {weights_, others_})
-            if (context != nullptr)
-                g_.call<void>("ggml_free", context);
+        g_.call<void>("ggml_backend_buffer_free", buffer_);
+        g_.call<void>("ggml_free", others_);
         g_.call<void>("ggml_backend_free", backend_);
     }
     void run(int threads) override
@@ -139,67 +162,99 @@ public:
         if (type_.number == 0)
             return false;
         const std::string symbol = type_.number == 1 ? "ggml_fp16_to_fp32_row" : std::string("dequantize_row_") + type_.name;
-        g_.call<void>(symbol.c_str(), static_cast<const void*>(row(j)), out, k_);
+        const std::uint8_t* const row = w_->codes.data() + static_cast<std::size_t>(j) * row_bytes_;
+        g_.call<void>(symbol.c_str(), static_cast<const void*>(row), out, k_);
         return true;
     }
-    bool ready = false;
 
 private:
-    // Whether this CPU has a repacked layout for the tensor's type: its description then stands in the tensor, after the 64 bytes of its
-    // name.
-    bool has_layout(const void* tensor) const
-    {
-        const void* description = nullptr;
-        std::memcpy(&description, g_.call<const char*>("ggml_get_name", tensor) + 64, sizeof description);
-        return description != nullptr;
-    }
-    const std::uint8_t* row(std::ptrdiff_t j) const { return codes_.data() + static_cast<std::size_t>(j) * row_bytes_; }
-
     const api& g_;
     const tensor_type& type_;
     std::int64_t k_;
-    std::size_t row_bytes_ = 0, next_ = 0, last_ = 0;
-    std::vector<std::uint8_t> codes_;
+    std::size_t row_bytes_, next_ = 0, last_ = 0;
     mutable std::vector<float> c_;
-    void *backend_ = nullptr, *weights_ = nullptr, *others_ = nullptr, *weight_buffer_ = nullptr, *other_buffer_ = nullptr;
-    std::vector<void*> w_, y_, graphs_;
+    void *backend_ = nullptr, *others_ = nullptr, *buffer_ = nullptr;
+    std::shared_ptr<weights> w_;
+    std::vector<void*> y_, graphs_;
+};
+
+// Rows of floats to blocks, or back.
+class conversion : public bench::contender {
+public:
+    conversion(const api& g, const tensor_type& type, bool back, const float* x, std::ptrdiff_t rows, std::ptrdiff_t columns)
+        : quantize_(
+            g.get<std::size_t(int, const float*, void*, std::int64_t, std::int64_t, std::int64_t, const float*)>("ggml_quantize_chunk")),
+          dequantize_(g.get<void(const void*, float*, std::int64_t)>((std::string("dequantize_row_") + type.name).c_str())),
+          type_(type.number), back_(back), rows_(rows), columns_(columns), x_(x, x + rows * columns),
+          blocks_(static_cast<std::size_t>(rows) * g.call<std::size_t>("ggml_row_size", type.number, std::int64_t(columns)))
+    {
+        kernel = back ? "dequantize" : "quantize";
+        quantize_(type_, x_.data(), blocks_.data(), 0, rows_, columns_, nullptr);
+    }
+    void run(int) override
+    {
+        if (back_)
+            dequantize_(blocks_.data(), x_.data(), rows_ * columns_);
+        else
+            quantize_(type_, x_.data(), blocks_.data(), 0, rows_, columns_, nullptr);
+    }
+
+private:
+    std::size_t (*quantize_)(int, const float*, void*, std::int64_t, std::int64_t, std::int64_t, const float*);
+    void (*dequantize_)(const void*, float*, std::int64_t);
+    int type_;
+    bool back_;
+    std::int64_t rows_, columns_;
+    std::vector<float> x_;
+    std::vector<std::uint8_t> blocks_;
 };
 
 class ggml : public bench::peer {
 public:
-    explicit ggml(api g) : g_(std::move(g)) {}
-    std::string name() const override { return "ggml"; }
+    ggml(api g, int threads) : g_(std::move(g))
+    {
+        pool_params params = g_.call<pool_params>("ggml_threadpool_params_default", threads);
+        threads_ = g_.call<void*>("ggml_threadpool_new", &params);
+        void* const backend = g_.call<void*>("ggml_backend_cpu_init");
+        plain_ = g_.call<void*>("ggml_backend_cpu_buffer_type");
+        repacking_ = repacking_buffers(g_, backend);
+        g_.call<void>("ggml_backend_free", backend);
+    }
     std::string version() const override { return g_.call<const char*>("ggml_version") + (", " + g_.isa + " library"); }
     bool capped() const override { return true; }
-    bench::contenders make(const bench::problem& p, int most_threads) override
+    bench::contenders make(const bench::problem& p) override
     {
-        if (threads_ == nullptr) {
-            pool_params params = g_.call<pool_params>("ggml_threadpool_params_default", most_threads);
-            threads_ = g_.call<void*>("ggml_threadpool_new", &params);
-        }
         bench::contenders all;
         for (const tensor_type& type : types) {
-            if ((!type.compared && !p.every_block_type) || p.w->k % g_.call<std::int64_t>("ggml_blck_size", type.number) != 0)
+            if (p.w->k % g_.call<std::int64_t>("ggml_blck_size", type.number) != 0)
                 continue;
-            for (const bool repacked : {false, true}) {
-                if ((repacked && type.what <= bench::kind::half) || !p.wants(product::kernel_of(type, repacked), type.what))
-                    continue;
-                auto made = std::make_unique<product>(g_, threads_, p, type, repacked);
-                if (made->ready)
-                    all.push_back(std::move(made));
-            }
+            if (p.wants(type.name, type.what))
+                all.push_back(std::make_unique<product>(g_, threads_, p, type, type.name, plain_));
+            const std::string name = std::string(type.name) + "_repacked";
+            if (type.what > bench::kind::half && repacking_ != nullptr && weights(g_, repacking_, type, p.w->n, p.w->k, 1).has_layout()
+                && p.wants(name, type.what))
+                all.push_back(std::make_unique<product>(g_, threads_, p, type, name, repacking_));
         }
+        return all;
+    }
+    bench::contenders make(unsigned block_type, const float* x, std::ptrdiff_t rows, std::ptrdiff_t columns) override
+    {
+        bench::contenders all;
+        for (const tensor_type& type : types)
+            if (type.number == static_cast<int>(block_type))
+                for (const bool back : {false, true})
+                    all.push_back(std::make_unique<conversion>(g_, type, back, x, rows, columns));
         return all;
     }
 
 private:
     api g_;
-    void* threads_ = nullptr;
+    void *threads_ = nullptr, *plain_ = nullptr, *repacking_ = nullptr;
 };
 
 } // namespace
 
-NIBBLE_BENCH_PEER(const std::string& folder, const std::string& cap, std::string& reason)
+NIBBLE_BENCH_PEER(const std::string& folder, const std::string& cap, int threads, std::string& reason)
 {
 #if defined(__x86_64__)
     const std::string package = folder + "/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/";
@@ -238,5 +293,5 @@ NIBBLE_BENCH_PEER(const std::string& folder, const std::string& cap, std::string
     best.call<void>("ggml_cpu_init");
     void (*const silent)(int, const char*, void*) = [](int, const char*, void*) {};
     best.call<void>("ggml_log_set", silent, static_cast<void*>(nullptr));
-    return new ggml(best);
+    return new ggml(best, threads);
 }

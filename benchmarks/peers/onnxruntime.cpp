@@ -100,10 +100,11 @@ message attribute(const std::string& name, std::int64_t v)
     return message().field(1, name).field(3, static_cast<std::uint64_t>(v)).field(20, std::uint64_t(2));
 }
 
-// One operator, a copy for each matrix of weights, and a session for each number of threads. The rows of activations are left open.
+// One operator, a copy for each matrix of weights, and a session for each number of threads, made when it is first needed. The rows of
+// activations are left open. Equal initializers would be kept once, so inputs() must give other weights for each copy.
 struct model {
     model(const std::string& type, bool microsoft, element in, element out, std::int64_t k, std::int64_t n, int copies,
-        const std::vector<message>& attributes, int most_threads,
+        const std::vector<message>& attributes,
         const std::function<std::vector<std::pair<std::string, message>>(const std::string&)>& inputs)
     {
         message graph;
@@ -126,38 +127,42 @@ struct model {
         graph.field(2, std::string("g")).field(11, value("a", in, k));
         for (const std::string& name : names)
             graph.field(12, value(name, out, n));
-        message all;
-        all.field(1, std::uint64_t(8)).field(7, graph).field(8, message().field(1, std::string()).field(2, std::uint64_t(17)));
+        file.field(1, std::uint64_t(8)).field(7, graph).field(8, message().field(1, std::string()).field(2, std::uint64_t(17)));
         if (microsoft)
-            all.field(8, message().field(1, std::string("com.microsoft")).field(2, std::uint64_t(1)));
-        for (int threads = 1; threads <= most_threads; ++threads) {
-            void* options = nullptr;
-            check(create_session_options, &options);
-            check(set_threads, options, threads);
-            check(set_optimization, options, 99);
-            sessions.push_back(nullptr);
-            check(create_session_from_array, environment, static_cast<const void*>(all.bytes.data()), all.bytes.size(), options,
-                &sessions.back());
-            call<void>(release_session_options, options);
-        }
+            file.field(8, message().field(1, std::string("com.microsoft")).field(2, std::uint64_t(1)));
     }
     ~model()
     {
-        for (void* session : sessions)
+        for (const auto& [threads, session] : sessions)
             call<void>(release_session, session);
     }
     model(const model&) = delete;
     model& operator=(const model&) = delete;
 
+    void* session(int threads)
+    {
+        void*& made = sessions[threads];
+        if (made == nullptr) {
+            void* options = nullptr;
+            check(create_session_options, &options);
+            check(set_threads, options, threads);
+            check(set_optimization, options, 99);
+            check(create_session_from_array, environment, static_cast<const void*>(file.bytes.data()), file.bytes.size(), options, &made);
+            call<void>(release_session_options, options);
+        }
+        return made;
+    }
+
+    message file;
     std::vector<std::string> names; // of the results
-    std::vector<void*> sessions;
+    std::map<int, void*> sessions;
 };
 
 class product : public bench::contender {
 public:
     product(const bench::problem& p, bench::kind k, const std::string& title, element in, element out, const void* a, std::size_t bytes,
-        std::shared_ptr<const model> m)
-        : c_(static_cast<std::size_t>(p.m * p.w->n)), model_(std::move(m))
+        std::shared_ptr<model> m)
+        : c_(static_cast<std::size_t>(p.m * p.w->n)), other_(c_.size()), model_(std::move(m))
     {
         what = k;
         kernel = title;
@@ -170,8 +175,9 @@ public:
         check(create_tensor, static_cast<const void*>(memory), const_cast<void*>(a), a_bytes, &a_shape[0], std::size_t(2), int(in), &a_);
         for (const std::string& name : model_->names) {
             outputs_.push_back(nullptr);
-            check(create_tensor, static_cast<const void*>(memory), static_cast<void*>(c_.data()), c_.size() * 4, &c_shape[0],
-                std::size_t(2), int(out), &outputs_.back());
+            void* const to = &name == &model_->names.front() ? c_.data() : other_.data(); // of the weights as they are
+            check(create_tensor, static_cast<const void*>(memory), to, c_.size() * 4, &c_shape[0], std::size_t(2), int(out),
+                &outputs_.back());
             output_names_.push_back(name.c_str());
         }
     }
@@ -184,15 +190,14 @@ public:
     void run(int threads) override
     {
         const char* const input = "a";
-        check(run_session, model_->sessions[static_cast<std::size_t>(threads - 1)], static_cast<const void*>(nullptr), &input,
-            static_cast<const void* const*>(&a_), std::size_t(1), static_cast<const char* const*>(output_names_.data()),
-            output_names_.size(), outputs_.data());
+        check(run_session, model_->session(threads), static_cast<const void*>(nullptr), &input, static_cast<const void* const*>(&a_),
+            std::size_t(1), static_cast<const char* const*>(output_names_.data()), output_names_.size(), outputs_.data());
     }
     const void* result() const override { return c_.data(); }
 
 private:
-    std::vector<std::int32_t> c_; // or floats, of the same size
-    std::shared_ptr<const model> model_;
+    std::vector<std::int32_t> c_, other_; // or floats, of the same size
+    std::shared_ptr<model> model_;
     std::vector<const char*> output_names_;
     std::vector<void*> outputs_;
     void* a_ = nullptr;
@@ -289,67 +294,77 @@ std::vector<T> transposed(const std::vector<T>& w, std::ptrdiff_t n, std::ptrdif
 class onnxruntime : public bench::peer {
 public:
     explicit onnxruntime(std::string version) : version_(std::move(version)) {}
-    std::string name() const override { return "ONNX Runtime"; }
     std::string version() const override { return version_; }
     bool capped() const override { return false; }
-    bench::contenders make(const bench::problem& p, int most_threads) override
+    bench::contenders make(const bench::problem& p) override
     {
         using named = std::vector<std::pair<std::string, message>>;
         bench::contenders all;
         const std::int64_t n = p.w->n, k = p.w->k;
-        if (weights_ != p.w) {
-            weights_ = p.w;
-            models_.clear();
-            transposed_ = transposed(p.w->s8, n, k);
-        }
-        const std::vector<std::int8_t>& w = transposed_;
-        // Models are made once for all numbers of rows, since packing their weights takes far longer than any product.
+        const std::size_t int8_bytes = static_cast<std::size_t>(n * k);
         const auto add = [&](bench::kind what, const std::string& title, const std::string& type, bool microsoft, element in, element out,
-                             const void* a, std::size_t bytes, const std::vector<message>& attributes, auto inputs) {
+                             auto activations, std::size_t bytes, const std::vector<message>& attributes, auto inputs) {
             if (!p.wants(title, what))
                 return;
-            const int copies = static_cast<int>(p.copies(bytes));
-            std::shared_ptr<const model>& made = models_[title + bench::name_of(what) + std::to_string(copies)];
-            if (made == nullptr)
-                made = std::make_shared<model>(type, microsoft, in, out, k, n, copies, attributes, most_threads, inputs);
-            all.push_back(std::make_unique<product>(p, what, title, in, out, a, bytes, made));
+            auto made = p.shared<model>("onnxruntime " + title + bench::name_of(what), [&] {
+                return std::make_shared<model>(type, microsoft, in, out, k, n, static_cast<int>(p.copies_of(bytes)), attributes, inputs);
+            });
+            all.push_back(std::make_unique<product>(p, what, title, in, out, (p.*activations)().data(), bytes, std::move(made)));
+        };
+        // k x n, and other in one code for each copy but the first, which is the one that is checked.
+        const auto int8 = [&](const std::string& copy) {
+            const auto plain = p.shared<std::vector<std::int8_t>>(
+                "onnxruntime w", [&] { return std::make_shared<std::vector<std::int8_t>>(transposed(p.w->s8(), n, k)); });
+            std::vector<std::int8_t> w = *plain;
+            const std::size_t number = static_cast<std::size_t>(std::stoi(copy));
+            w[number % w.size()] = static_cast<std::int8_t>(w[number % w.size()] ^ (number == 0 ? 0 : 1 + number / w.size()));
+            return w;
         };
 
         const std::vector<message> none;
-        const auto signed_weights = [&](const std::string& copy) { return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, w)}}; };
-        add(bench::kind::u8s8, "MatMulInteger u8 x s8", "MatMulInteger", false, u8, s32, p.a_u8.data(), w.size(), none, signed_weights);
-        add(bench::kind::u7s8, "MatMulInteger u8 x s8", "MatMulInteger", false, u8, s32, p.a_u7.data(), w.size(), none, signed_weights);
-        add(bench::kind::s8s8, "MatMulInteger s8 x s8", "MatMulInteger", false, s8, s32, p.a_s8.data(), w.size(), none, signed_weights);
-        add(bench::kind::u8s8, "MatMulInteger u8 x u8 - 128", "MatMulInteger", false, u8, s32, p.a_u8.data(), w.size(), none,
+        const auto signed_weights = [&](const std::string& copy) {
+            return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, int8(copy))}};
+        };
+        using problem = bench::problem;
+        const char* const u8s8 = "MatMulInteger_u8_x_s8";
+        add(bench::kind::u8s8, u8s8, "MatMulInteger", false, u8, s32, &problem::a_u8, int8_bytes, none, signed_weights);
+        add(bench::kind::u7s8, u8s8, "MatMulInteger", false, u8, s32, &problem::a_u7, int8_bytes, none, signed_weights);
+        add(bench::kind::s8s8, "MatMulInteger_s8_x_s8", "MatMulInteger", false, s8, s32, &problem::a_s8, int8_bytes, none, signed_weights);
+        add(bench::kind::u8s8, "MatMulInteger_u8_x_u8", "MatMulInteger", false, u8, s32, &problem::a_u8, int8_bytes, none,
             [&](const std::string& copy) {
-                std::vector<std::uint8_t> shifted(w.size());
-                std::transform(w.begin(), w.end(), shifted.begin(), [](std::int8_t c) { return static_cast<std::uint8_t>(c + 128); });
+                std::vector<std::uint8_t> shifted;
+                for (const std::int8_t code : int8(copy))
+                    shifted.push_back(static_cast<std::uint8_t>(code + 128));
                 const std::vector<std::uint8_t> no_offset {0}, offset {128};
                 return named {{"w" + copy, tensor("w" + copy, u8, {k, n}, shifted)}, {"x" + copy, tensor("x" + copy, u8, {}, no_offset)},
                     {"z" + copy, tensor("z" + copy, u8, {}, offset)}};
             });
-        add(bench::kind::int8, "DynamicQuantizeMatMul", "DynamicQuantizeMatMul", true, f32, f32, p.a.data(), w.size(), none,
+        add(bench::kind::int8, "DynamicQuantizeMatMul", "DynamicQuantizeMatMul", true, f32, f32, &problem::a, int8_bytes, none,
             [&](const std::string& copy) {
-                return named {{"w" + copy, tensor("w" + copy, s8, {k, n}, w)}, {"s" + copy, tensor("s" + copy, f32, {n}, p.w->s8_scales)}};
+                return named {
+                    {"w" + copy, tensor("w" + copy, s8, {k, n}, int8(copy))}, {"s" + copy, tensor("s" + copy, f32, {n}, p.w->s8_scales())}};
             });
-        for (const bench::weight_matrix::int4* q : {&p.w->group32, &p.w->group128}) {
-            if (k % q->group != 0)
+        for (const bench::kind what : {bench::kind::int4_group32, bench::kind::int4_group128}) {
+            const std::int64_t group = what == bench::kind::int4_group32 ? 32 : 128, blocks = k / group;
+            if (k % group != 0)
                 continue;
-            const std::int64_t blocks = k / q->group;
             constexpr std::int64_t by_int8_products = 4;
-            add(q->group == 32 ? bench::kind::int4_group32 : bench::kind::int4_group128, "MatMulNBits", "MatMulNBits", true, f32, f32,
-                p.a.data(), q->codes.size() + q->scales.size() * sizeof(float),
-                {attribute("K", k), attribute("N", n), attribute("bits", 4), attribute("block_size", q->group),
+            add(what, "MatMulNBits", "MatMulNBits", true, f32, f32, &problem::a,
+                int8_bytes / 2 + static_cast<std::size_t>(n * blocks) * sizeof(float),
+                {attribute("K", k), attribute("N", n), attribute("bits", 4), attribute("block_size", group),
                     attribute("accuracy_level", by_int8_products)},
-                [&](const std::string& copy) {
-                    // Codes q + 8, which is what it takes for a missing zero point. Copies differ in one or two of them, since
-                    // equal weights might be kept once; it is too little for the check.
-                    std::vector<std::uint8_t> codes = q->codes;
+                [&, what, group, blocks](const std::string& copy) {
+                    // Codes q + 8, which is what it takes for a missing zero point; copies differ as above.
+                    std::vector<std::uint8_t> codes = p.w->int4(what).codes;
                     for (std::uint8_t& c : codes)
                         c ^= 0x88;
-                    codes[0] = static_cast<std::uint8_t>(codes[0] ^ std::stoi(copy));
-                    return named {{"w" + copy, tensor("w" + copy, u8, {n, blocks, q->group / 2}, codes)},
-                        {"s" + copy, tensor("s" + copy, f32, {n * blocks}, q->scales)}};
+                    const std::size_t number = static_cast<std::size_t>(std::stoi(copy));
+                    codes[number % codes.size()] = static_cast<std::uint8_t>(codes[number % codes.size()] ^ (number == 0 ? 0 : 1));
+                    std::vector<float> scales = p.w->int4(what).scales;
+                    if (number != 0)
+                        scales[number % scales.size()] *= 1.00001f;
+                    return named {{"w" + copy, tensor("w" + copy, u8, {n, blocks, group / 2}, codes)},
+                        {"s" + copy, tensor("s" + copy, f32, {n * blocks}, scales)}};
                 });
         }
         return all;
@@ -364,14 +379,11 @@ public:
 
 private:
     std::string version_;
-    std::shared_ptr<const bench::weight_matrix> weights_;
-    std::vector<std::int8_t> transposed_;
-    std::map<std::string, std::shared_ptr<const model>> models_;
 };
 
 } // namespace
 
-NIBBLE_BENCH_PEER(const std::string& folder, const std::string&, std::string& reason)
+NIBBLE_BENCH_PEER(const std::string& folder, const std::string&, int, std::string& reason)
 {
 #if defined(__x86_64__)
     const std::string file = folder + "/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1";

@@ -10,7 +10,7 @@ public:
     explicit product(const bench::convolution& c)
         : padded_x_(c.x.begin(), c.x.end()), y_(static_cast<std::size_t>(c.out_size * c.out_size * c.out))
     {
-        kernel = "qc8 convolution";
+        kernel = "qc8";
         padded_x_.resize(padded_x_.size() + XNN_EXTRA_BYTES); // it reads beyond the end
         const auto u = [](std::ptrdiff_t v) { return static_cast<std::uint32_t>(v); };
         const auto n = [](std::ptrdiff_t v) { return static_cast<std::size_t>(v); };
@@ -40,10 +40,8 @@ private:
 
 class xnnpack : public bench::peer {
 public:
-    std::string name() const override { return "XNNPACK"; }
-    std::string version() const override { return ""; }
+    std::string version() const override { return "Debian's"; }
     bool capped() const override { return false; }
-    bench::contenders make(const bench::problem&, int) override { return {}; }
     bench::contenders make(const bench::convolution& c) override
     {
         bench::contenders all;
@@ -55,7 +53,7 @@ public:
 
 } // namespace
 
-NIBBLE_BENCH_PEER(const std::string&, const std::string&, std::string& reason)
+NIBBLE_BENCH_PEER(const std::string&, const std::string&, int, std::string& reason)
 {
     if (xnn_initialize(nullptr) != xnn_status_success) {
         reason = "XNNPACK does not know this CPU";

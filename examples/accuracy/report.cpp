@@ -1,6 +1,6 @@
 #include "report.hpp"
 
-#include "../../benchmarks/svg.hpp"
+#include "../common/svg.hpp"
 
 #include <algorithm>
 #include <cmath>

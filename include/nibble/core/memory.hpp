@@ -15,7 +15,7 @@
 NIBBLE_BEGIN_TYPES
 
 /// Move-only bytes, aligned to 64 and left uninitialised. From 4 MiB on, Linux is asked for pages of 2 MiB: one row times weights from
-/// memory reads these up to a fifth faster (docs/performance.md).
+/// memory reads these up to a fifth faster (docs/kernels-design.md).
 class aligned_buffer {
 public:
     NIBBLE_INLINE aligned_buffer() noexcept = default;

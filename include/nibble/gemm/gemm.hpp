@@ -257,7 +257,7 @@ inline status pack_activations(
 }
 
 /// run(args) for all rows and panels, in tasks of at most product_rows rows by 8 panels. Where the weights do not fit a second-level cache,
-/// three tasks in a row share their panels, since reading weights is what bounds the fastest kernels (docs/performance.md).
+/// three tasks in a row share their panels, since reading weights is what bounds the fastest kernels (docs/kernels-design.md).
 template <class Executor>
 inline void run_tasks(kernel<gemm_args> run, const gemm_args& args, std::ptrdiff_t m, Executor&& executor)
 {
