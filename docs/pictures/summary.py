@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""summary.py [--write]: docs/pictures/summary.svg shows what benchmarks/results/zen5/report.json and docs/accuracy.md say. --write makes it."""
-import json
+"""summary.py [--write]: docs/pictures/summary.svg shows what benchmarks/results/zen5/result.json and docs/accuracy.md say. --write makes it."""
 import re
 import sys
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(root / "benchmarks"))
+import results  # noqa: E402
+
 picture = Path(__file__).resolve().parent / "summary.svg"
 BACKEND = "avx512vnni"
 
@@ -30,15 +32,13 @@ STYLE = """<style>
 
 def speeds():
     """For each type of weights and number of rows: nibble's GOP/s, those of the fastest peer whose result is right, and its name."""
-    rows = json.loads((root / "benchmarks/results/zen5/report.json").read_text())["rows"]
+    run = results.load(root / "benchmarks/results/zen5/result.json")
     found = {}
-    for name, kernel in (("FP32", "f32"), ("INT8", "int8"), ("INT4", "int4_group32")):
-        for m in (1, 16):
-            same = [r for r in rows if (r["m"], r["n"], r["k"], r["threads"], r["cap"]) == (m, 4096, 4096, 1, "")]
-            own = next(r for r in same if r["peer"] == "nibble" and r["kernel"] == kernel and r["backend"] == BACKEND)
-            peers = [r for r in same if r["peer"] != "nibble" and r["kind"] == own["kind"] and r["right"]]
-            best = max(peers, key=lambda r: r["gops"])
-            found[name, m] = own["gops"], best["gops"], best["peer"]
+    for name, what in (("FP32", "float_x_float"), ("INT8", "float_x_int8"), ("INT4", "float_x_int4_g32")):
+        for family, m in (("gemv", 1), ("gemm", 16)):
+            own = run.rows[f"{family}/{what}/{BACKEND}/m:{m}/n:4096/k:4096/threads:1/memory/real_time"]
+            best = run.fastest_peer(own)
+            found[name, m] = own.get("ops") / 1e9, best.get("ops") / 1e9, results.PEERS.get(best.peer, best.peer)
     return found
 
 

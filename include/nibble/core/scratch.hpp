@@ -5,8 +5,8 @@
 
 NIBBLE_BEGIN
 
-/// An argument that takes memory, such as a std::vector<std::byte> of the size that a size function says, at any alignment of 64; or
-/// nothing ({}, or left out). Then the call uses memory that nibble keeps for the calling thread: allocated by its first call, grown by
+/// An argument that takes memory, such as a std::vector<std::byte> of the size that a size function says, at any alignment; or nothing ({},
+/// or left out). Then the call uses memory that nibble keeps for the calling thread: allocated by its first call, grown by
 /// calls that need more, freed by free_thread_scratch() or when the thread ends. Without memory for it the call returns out_of_memory.
 class scratch {
 public:
@@ -15,6 +15,8 @@ public:
     NIBBLE_INLINE scratch(Memory&& memory) noexcept : given_(memory), is_given_(true)
     {
     }
+
+    NIBBLE_INLINE scratch(std::byte* memory, std::size_t size) noexcept : given_(memory, size), is_given_(true) {}
 
     NIBBLE_INLINE bool is_given() const noexcept { return is_given_; }
     NIBBLE_INLINE span<std::byte> given() const noexcept { return given_; }

@@ -41,7 +41,8 @@ struct quant_params_view {
     std::ptrdiff_t block_rows = 1;           ///< per_block only
 };
 
-/// Parameters by name: one scale for the whole matrix, one a row, or one for every `size` columns of a row. They refer to the caller's numbers.
+/// Parameters by name: one scale for the whole matrix, one a row, or one for every `size` columns of a row. They refer to the caller's
+/// numbers.
 NIBBLE_INLINE constexpr quant_params_view per_tensor(const float& scale) noexcept { return {granularity::per_tensor, 0, {&scale, 1}}; }
 NIBBLE_INLINE constexpr quant_params_view per_tensor(const float& scale, const std::int32_t& zero_point) noexcept
 {

@@ -9,8 +9,8 @@ inline vector kept(vector v) noexcept
     return v;
 }
 
-// vpmaddwd multiplies int16 and adds neighbours. A 16-bit half of a column's quad holds (k0, k1) or (k2, k3) as bytes, so the even k and the
-// odd k make two operands.
+// vpmaddwd multiplies int16 and adds neighbours. A 16-bit half of a column's quad holds (k0, k1) or (k2, k3) as bytes, so the even k and
+// the odd k make two operands.
 using activation8 = std::int16_t;
 using group_activation8 = activation8;
 inline constexpr std::size_t quad_parts = 2;
