@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """pages.py [--write]: the tables of README.md and docs/performance.md between <!-- results of TABLE --> and <!-- end --> are those that
-benchmarks/results give; --write puts them there. TABLE is speed, of all machines, or the name of a folder in results and a function below.
+benchmarks/results give; --write puts them there. TABLE is speed or headline, of all machines, or the name of a folder in results and a function below.
 """
 import re
 import sys
@@ -63,6 +63,19 @@ def speed(runs):
     columns = [[""] + [words_of(what) for what in kinds]] + [column for column in columns if any(column[1:])]
     head, *lines = zip(*columns)
     return results.table(list(head), [list(line) for line in lines])
+
+
+def headline(runs):
+    """The README's first claim, of the latest machine that has it."""
+    one, sixteen = "m:1/n:4096/k:4096", "m:16/n:4096/k:4096"
+    for run in runs.values():
+        plain, row, rows = (find(run, what, shape, memory=True) for what, shape in (
+            ("float_x_float", one), ("float_x_int4_g32", one), ("float_x_int4_g32", sixteen)))
+        if plain and row and rows and run.fastest_peer(rows):
+            return (f"- **Fast.** With 4-bit weights, one row times a 4096 x 4096 layer runs {plain.time / row.time:.1f} times as fast as with "
+                    f"floats.\n  16 rows run {run.fastest_peer(rows).time / rows.time:.1f} times as fast as in the fastest other library "
+                    f"(one thread of a {name_of(run)};\n  [all figures](#how-fast)).\n")
+    return ""
 
 
 def machine(run):
@@ -143,7 +156,7 @@ def made():
     """Every table by its name."""
     runs = [results.load(path) for path in (root / "benchmarks/results").glob("*/result.json")]
     runs = {run.path.parent.name: run for run in sorted(runs, key=lambda run: (run.context["date"], str(run.path)), reverse=True)}
-    tables = {"speed": speed(runs)}
+    tables = {"speed": speed(runs), "headline": headline(runs)}
     for name, run in runs.items():
         for function in (machine, products, threads, models, backends, convolutions, arrays, marks):
             tables[f"{name} {function.__name__}"] = function(run)

@@ -3,8 +3,13 @@ import math
 
 import results
 
-COLOURS = ["#4c78a8", "#9ecae9", "#83bcb6", "#e45756", "#ff9da6", "#b279a2", "#7b4173", "#d6a5c9", "#54a24b", "#f2b701", "#f58518",
-           "#1b9e9e", "#8c6d31", "#bcbd22", "#6b6ecf", "#a55194", "#393b79", "#72b7b2"]
+# What shares a colour: the beginnings of the names of products.
+CLASSES = [("floats of 32 and 16 bits", "#4c78a8", ("float_x_float", "float_x_half", "float_x_bfloat16")),
+           ("float x int8", "#e45756", ("float_x_int8",)),
+           ("integers to int32", "#b279a2", ("uint8_x", "int8_x", "uint7_x")),
+           ("float x int4", "#f58518", ("float_x_int4",)),
+           ("ggml's blocks of 6 and 8 bits", "#8c6d31", ("float_x_q6", "float_x_q8")),
+           ("ggml's blocks of 4 bits", "#54a24b", ("float_x_",))]
 GREY, PALE, PEER, WRONG = "#777", "#e4e4e4", "#b8b8b8", "#d62728"
 
 
@@ -53,7 +58,7 @@ def roofline(run):
     mixes = {key.split(": ", 1)[1].rsplit(", threads:", 1)[0]: float(value) * 1e-9 for key, value in run.context.items()
              if key.startswith(f"limit ops, {backend}: ") and key.endswith("threads:1")}
     most = max(mixes.values(), default=1000.0)
-    low_x, high_x, low_y, high_y = 0.25, 16384, 1, 10 ** math.ceil(math.log10(most * 1.2))
+    low_x, high_x, low_y, high_y = 0.25, 16384, 10, 2 * most
 
     def at_x(v):
         return left + (right - left) * math.log(min(max(v, low_x), high_x) / low_x) / math.log(high_x / low_x)
@@ -84,21 +89,22 @@ def roofline(run):
             continue
         begin, end = max(low_x, low_y / read), min(high_x, most / read)
         picture.line(at_x(begin), at_y(begin * read), at_x(end), at_y(end * read), "#222", 1.2)
-        angle = -math.degrees(math.atan2(at_y(1) - at_y(2), at_x(2) - at_x(1)))
+        angle = -math.degrees(math.atan2(at_y(100) - at_y(200), at_x(2) - at_x(1)))
         at = max(begin, at)
         picture.text(at_x(at), at_y(at * read) - 6, f"{level} {read:.0f} GB/s", 12, turned=angle)
     legend = max([300.0] + [y + 30 for y, _ in labels])
     products = [row for row in run.rows.values() if row.family in ("gemm", "gemv") and row.who == backend and row.threads == 1
                 and row.get("ops")]
-    for i, what in enumerate(dict.fromkeys(row.what for row in products)):
-        colour = COLOURS[i % len(COLOURS)]
-        for row in products:
-            if row.what == what:
-                x, y = at_x(row.get("ops") / row.get("bytes")), at_y(row.get("ops") * 1e-9)
-                picture.circle(x, y, 4, "white" if row.memory else colour, colour)
-        picture.circle(right + 16, legend, 5, colour, colour)
-        picture.text(right + 28, legend + 4, what)
-        legend += 17
+    for title, colour, names in CLASSES:
+        of_class = [row for row in products if row.what.startswith(names)]
+        products = [row for row in products if not row.what.startswith(names)]
+        for row in of_class:
+            x, y = at_x(row.get("ops") / row.get("bytes")), at_y(row.get("ops") * 1e-9)
+            picture.circle(x, y, 4, "white" if row.memory else colour, colour)
+        if of_class:
+            picture.circle(right + 16, legend, 5, colour, colour)
+            picture.text(right + 28, legend + 4, title)
+            legend += 20
     return str(picture)
 
 
@@ -147,7 +153,7 @@ def peers(run):
                     picture.text(x + names, at + 10, "wrong", 12, fill)
                     continue
                 length = bars * results.speed(row) / longest
-                picture.rectangle(x + names, at, length, line - 4, COLOURS[0] if own else PEER)
+                picture.rectangle(x + names, at, length, line - 4, CLASSES[0][1] if own else PEER)
                 picture.text(x + names + length + 4, at + 10, results.number(results.speed(row)), 12, fill, bold=own)
         y += line * heights[what] + 40 if heights[what] else 0
     return str(picture)
@@ -161,7 +167,7 @@ def comparison(names, classes):
     picture.text(20, 30, f"Speed beside {names[0]}", 18, bold=True)
     picture.text(20, 52, "A bar ends at the geometric mean of a class, dots are its benchmarks; right of the line is faster.", fill=GREY)
     for i, name in enumerate(names[1:]):
-        picture.rectangle(20, 64 + 20 * i, 13, 13, COLOURS[i * 3 % len(COLOURS)])
+        picture.rectangle(20, 64 + 20 * i, 13, 13, CLASSES[i % len(CLASSES)][1])
         picture.text(40, 75 + 20 * i, name)
     reach = max([1.2] + [max(r, 1 / r) for ratios in classes.values() for each in ratios for r in each])
 
@@ -175,7 +181,7 @@ def comparison(names, classes):
     for what, ratios in classes.items():
         picture.text(left - 12, y + line * len(ratios) / 2 + 4, what, 12, anchor="end")
         for i, each in enumerate(ratios):
-            colour = COLOURS[i * 3 % len(COLOURS)]
+            colour = CLASSES[i % len(CLASSES)][1]
             if each:
                 mean = math.exp(sum(math.log(r) for r in each) / len(each))
                 picture.rectangle(min(at_x(1), at_x(mean)), y, abs(at_x(mean) - at_x(1)), line - 5, colour)
