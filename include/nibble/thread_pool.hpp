@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <mutex>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 #include "core/config.hpp"
@@ -63,8 +62,9 @@ public:
                 function(i);
             return;
         }
-        call_ = [](void* f, std::size_t i) { (*static_cast<std::remove_reference_t<Function>*>(f))(i); };
-        function_ = const_cast<void*>(static_cast<const void*>(&function));
+        const auto task = [&function](std::size_t i) { function(i); };
+        call_ = [](const void* of, std::size_t i) { (*static_cast<decltype(&task)>(of))(i); };
+        task_ = &task;
         count_ = count;
         next_.store(0, std::memory_order_relaxed);
         state_.store((state_.load() | below_call) + 1 + is_open); // the next call's number, nobody in it, open
@@ -79,7 +79,7 @@ public:
 
 private:
     // state_ holds the number of the call from bit 32, the count of workers in it from bit 1, and in bit 0 whether others may enter. What a
-    // call consists of (call_, function_, count_, next_) changes only while it is closed and no worker is in it.
+    // call consists of (call_, task_, count_, next_) changes only while it is closed and no worker is in it.
     static constexpr std::uint64_t is_open = 1, one_worker = 2, below_call = 0xffffffffu;
     static constexpr int spins_awake = 1000;
 
@@ -96,7 +96,7 @@ private:
     void take()
     {
         for (std::size_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1))
-            call_(function_, i);
+            call_(task_, i);
     }
     void wake(std::size_t useful)
     {
@@ -143,8 +143,8 @@ private:
     std::atomic<int> asleep_ {0};
     std::atomic<bool> running_ {false}, stop_ {false};
     std::size_t count_ = 0;
-    void (*call_)(void*, std::size_t) = nullptr;
-    void* function_ = nullptr;
+    void (*call_)(const void*, std::size_t) = nullptr;
+    const void* task_ = nullptr;
 };
 
 NIBBLE_END
