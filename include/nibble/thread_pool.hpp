@@ -32,12 +32,11 @@ public:
             threads = std::thread::hardware_concurrency();
 #if defined(__cpp_exceptions)
         try {
-#endif
-            for (std::size_t i = 1; i < threads; ++i)
-                workers_.emplace_back([this] { work(); });
-#if defined(__cpp_exceptions)
+            start(threads);
         } catch (...) {
         }
+#else
+        start(threads);
 #endif
     }
     ~thread_pool()
@@ -93,6 +92,11 @@ private:
     }
     static bool may_enter(std::uint64_t state, std::uint64_t last) noexcept { return (state & is_open) != 0 && state >> 32 != last; }
 
+    void start(std::size_t threads)
+    {
+        for (std::size_t i = 1; i < threads; ++i)
+            workers_.emplace_back([this] { work(); });
+    }
     void take()
     {
         for (std::size_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1))
