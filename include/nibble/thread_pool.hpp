@@ -17,11 +17,14 @@
 
 NIBBLE_BEGIN
 
-/// Threads that wait for work: after a call they spin for some 20 to 50 microseconds, so that the next layer finds them awake, then they
-/// sleep. They are not pinned to CPUs. Calls do not allocate.
+/// Threads that wait for work: after a call they spin, on x86 for some 20 to 50 microseconds, so that the next layer finds them awake, then
+/// they sleep. They are not pinned to CPUs. Calls do not allocate.
 ///
 /// One call runs at a time. A call made while another runs, by another thread or by a task itself, is computed by its caller alone: it
 /// neither waits nor deadlocks. The destructor waits for the threads to end; no call may run then.
+///
+/// A child of fork() has none of the threads. Its calls are computed by their callers, but the destructor would wait forever, as that of a
+/// static pool in exit(): such a child ends with _exit() or exec(), or the pool is never destroyed.
 class thread_pool {
 public:
     /// `threads` counts the caller's, so that one fewer is started; 0 means as many as the CPU has. Where the system gives fewer, the pool
