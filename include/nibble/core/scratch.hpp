@@ -8,6 +8,7 @@ NIBBLE_BEGIN
 /// An argument that takes memory, such as a std::vector<std::byte> of the size that a size function says, at any alignment; or nothing ({},
 /// or left out). Then the call uses memory that nibble keeps for the calling thread: allocated by its first call, grown by
 /// calls that need more, freed by free_thread_scratch() or when the thread ends. Without memory for it the call returns out_of_memory.
+/// Where an executor suspends a call and lets another thread go on with it, as fibers may, give memory.
 class scratch {
 public:
     NIBBLE_INLINE scratch() noexcept = default;

@@ -25,7 +25,7 @@ struct epilogue {
 
 /// Steps of an epilogue, written in the order in which they are computed: bias(b) | silu, or scale(s) | clamp(0.0f, 6.0f) |
 /// to_codes(0.1f, 3). Steps may be put together before they are used: relu6 = relu | clamp(0.0f, 6.0f), then bias(b) | relu6. Another order
-/// does not compile. `First` and `Last` are the places of the first and the last step.
+/// does not compile. `First` and `Last` are the places of the first and the last step. Steps refer to the caller's numbers.
 template <int First, int Last = First>
 struct epilogue_steps {
     epilogue value;
