@@ -11,18 +11,20 @@
 #include <cstdint>
 #include <mutex>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 #include "core/config.hpp"
 
 NIBBLE_BEGIN
 
-/// Threads that wait for work: after a call they spin for some 20 to 50 microseconds, so that the next layer finds them awake, then they
-/// sleep. They are not pinned to CPUs. Calls do not allocate.
+/// Threads that wait for work: after a call they spin, on x86 for some 20 to 50 microseconds, so that the next layer finds them awake, then
+/// they sleep. They are not pinned to CPUs. Calls do not allocate.
 ///
 /// One call runs at a time. A call made while another runs, by another thread or by a task itself, is computed by its caller alone: it
 /// neither waits nor deadlocks. The destructor waits for the threads to end; no call may run then.
+///
+/// A child of fork() has none of the threads. Its calls are computed by their callers, but the destructor would wait forever, as that of a
+/// static pool in exit(): such a child ends with _exit() or exec(), or the pool is never destroyed.
 class thread_pool {
 public:
     /// `threads` counts the caller's, so that one fewer is started; 0 means as many as the CPU has. Where the system gives fewer, the pool
@@ -33,12 +35,11 @@ public:
             threads = std::thread::hardware_concurrency();
 #if defined(__cpp_exceptions)
         try {
-#endif
-            for (std::size_t i = 1; i < threads; ++i)
-                workers_.emplace_back([this] { work(); });
-#if defined(__cpp_exceptions)
+            start(threads);
         } catch (...) {
         }
+#else
+        start(threads);
 #endif
     }
     ~thread_pool()
@@ -63,8 +64,9 @@ public:
                 function(i);
             return;
         }
-        call_ = [](void* f, std::size_t i) { (*static_cast<std::remove_reference_t<Function>*>(f))(i); };
-        function_ = const_cast<void*>(static_cast<const void*>(&function));
+        const auto task = [&function](std::size_t i) { function(i); };
+        call_ = [](const void* of, std::size_t i) { (*static_cast<decltype(&task)>(of))(i); };
+        task_ = &task;
         count_ = count;
         next_.store(0, std::memory_order_relaxed);
         state_.store((state_.load() | below_call) + 1 + is_open); // the next call's number, nobody in it, open
@@ -79,7 +81,7 @@ public:
 
 private:
     // state_ holds the number of the call from bit 32, the count of workers in it from bit 1, and in bit 0 whether others may enter. What a
-    // call consists of (call_, function_, count_, next_) changes only while it is closed and no worker is in it.
+    // call consists of (call_, task_, count_, next_) changes only while it is closed and no worker is in it.
     static constexpr std::uint64_t is_open = 1, one_worker = 2, below_call = 0xffffffffu;
     static constexpr int spins_awake = 1000;
 
@@ -93,10 +95,15 @@ private:
     }
     static bool may_enter(std::uint64_t state, std::uint64_t last) noexcept { return (state & is_open) != 0 && state >> 32 != last; }
 
+    void start(std::size_t threads)
+    {
+        for (std::size_t i = 1; i < threads; ++i)
+            workers_.emplace_back([this] { work(); });
+    }
     void take()
     {
         for (std::size_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1))
-            call_(function_, i);
+            call_(task_, i);
     }
     void wake(std::size_t useful)
     {
@@ -143,8 +150,8 @@ private:
     std::atomic<int> asleep_ {0};
     std::atomic<bool> running_ {false}, stop_ {false};
     std::size_t count_ = 0;
-    void (*call_)(void*, std::size_t) = nullptr;
-    void* function_ = nullptr;
+    void (*call_)(const void*, std::size_t) = nullptr;
+    const void* task_ = nullptr;
 };
 
 NIBBLE_END

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # standards.sh COMPILER WAY...: compiles readme.cpp with nothing but -I include, in each way, a standard and a flag, such as 17:-O2; runs what
-# it compiles.
+# it compiles. thread_pool.hpp, which nibble.hpp leaves out, has to compile as well.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -23,6 +23,10 @@ for way in "$@"; do
   rm -f "$work/readme"
   if ! "$compiler" "${flags[@]}" -I "$include" "$here/readme.cpp" -o "$work/readme" || { [ -e "$work/readme" ] && ! "$work/readme"; }; then
     echo "FAILED: $compiler ${flags[*]}"
+    failures=$((failures + 1))
+  fi
+  if ! "$compiler" "${flags[@]}" -fsyntax-only -I "$include" -x c++ - <<<'#include <nibble/thread_pool.hpp>'; then
+    echo "FAILED: $compiler ${flags[*]} of the thread pool"
     failures=$((failures + 1))
   fi
   echo "$compiler ${flags[0]}, all kernels"

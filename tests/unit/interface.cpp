@@ -79,6 +79,11 @@ TEST_CASE("packed_weights::quantize packs what round_to_nearest writes")
     CHECK(packed_weights::quantize<int4x2>(w_view, per_group(0)).error() == status::group_size_invalid);
     CHECK(packed_weights::quantize<int4x2>({w.data(), -1, k}, per_channel()).error() == status::negative_size);
     CHECK(packed_weights::quantize<std::int8_t>({w.data(), 0, k}, per_channel()));
+    weight_format unknown;
+    unknown.kind = static_cast<granularity>(9);
+    CHECK(packed_weights::quantize<int4x2>(w_view, unknown).error() == status::granularity_unsupported);
+    const packed_weights moved = *packed_weights::quantize<int4x2>(w_view, per_channel());
+    CHECK(moved.view().n == n);
 }
 
 TEST_CASE("parameters by name are those of the view")
@@ -107,6 +112,19 @@ TEST_CASE("the steps of an epilogue are its members")
     CHECK((last.scale.data() == of_columns.data() && last.bias.empty() && last.clamp_low == none.clamp_low && last.output_scale == 2.0f));
 }
 
+TEST_CASE("steps of an epilogue that are put together are kept")
+{
+    const auto relu6 = relu | clamp(0.0f, 6.0f);
+    const epilogue e = bias(of_columns) | relu6, codes = bias(of_columns) | (relu6 | to_codes(0.5f, 1));
+    for (const epilogue& of : {e, codes})
+        CHECK((of.bias.data() == of_columns.data() && of.function == activation_function::relu && of.clamp_high == 6.0f));
+    CHECK((codes.output_scale == 0.5f && codes.output_zero_point == 1));
+    const epilogue both = scale(of_columns) | (bias(w) | silu);
+    CHECK((both.scale.data() == of_columns.data() && both.bias.data() == w.data() && both.function == activation_function::silu));
+    const epilogue& kept = bias(of_columns) | gelu; // of a temporary's member it would refer to nothing
+    CHECK((kept.bias.data() == of_columns.data() && kept.function == activation_function::gelu));
+}
+
 TEST_CASE("a thread's own scratch memory gives the bits of the caller's")
 {
     for (const auto& packed :
@@ -130,4 +148,29 @@ TEST_CASE("a thread's own scratch memory gives the bits of the caller's")
         CHECK(gemm(x_view, *packed, {}, matrix_view<float>(y.data(), m, n), memory) == status::buffer_too_small);
         CHECK(gemm(x_view, *packed, {}, matrix_view<float>(y.data(), m, n), span<std::byte>()) == status::buffer_too_small);
     }
+}
+
+TEST_CASE("destructors that run at the end of a thread may multiply")
+{
+    const auto packed = packed_weights::quantize<std::int8_t>(w_view, per_channel());
+    REQUIRE(packed);
+    const std::vector<float> expected = product(*packed, {}, {});
+    std::vector<float> y(m * n);
+    struct last_call {
+        const packed_weights* packed = nullptr;
+        float* y = nullptr;
+        ~last_call()
+        {
+            if (packed != nullptr && gemm(x_view, *packed, {}, matrix_view<float>(y, m, n)) != status::ok)
+                *y = 0.0f;
+            free_thread_scratch();
+        }
+    };
+    std::thread([&] {
+        static thread_local last_call last; // made before the scratch memory is, so that it ends after that
+        last.packed = &*packed;
+        last.y = y.data();
+        (void)product(*packed, {}, {});
+    }).join();
+    CHECK(y == expected);
 }

@@ -8,6 +8,13 @@
 
 using namespace nibble;
 
+namespace {
+
+std::atomic<std::size_t> sum_of_tasks {0};
+std::size_t add_task(std::size_t i) { return sum_of_tasks += i; }
+
+} // namespace
+
 TEST_CASE("a thread pool calls each task once")
 {
     for (const std::size_t threads : {1u, 2u, 3u, 7u}) {
@@ -45,6 +52,15 @@ TEST_CASE("a thread pool's tasks may use it, and several threads at once")
     nested();
     other.join();
     CHECK(calls == 2 * 200 * 4 * 3);
+}
+TEST_CASE("a thread pool takes functions, constant functors and those that return something")
+{
+    thread_pool pool(3);
+    const auto add = [](std::size_t i) { return add_task(i); };
+    pool.parallel_for(10, add_task);
+    pool.parallel_for(10, &add_task);
+    pool.parallel_for(10, add);
+    CHECK(sum_of_tasks == 3 * 45);
 }
 TEST_CASE("as many threads as the CPU has are the default")
 {

@@ -8,6 +8,7 @@ NIBBLE_BEGIN
 /// An argument that takes memory, such as a std::vector<std::byte> of the size that a size function says, at any alignment; or nothing ({},
 /// or left out). Then the call uses memory that nibble keeps for the calling thread: allocated by its first call, grown by
 /// calls that need more, freed by free_thread_scratch() or when the thread ends. Without memory for it the call returns out_of_memory.
+/// Where an executor suspends a call and lets another thread go on with it, as fibers may, give memory.
 class scratch {
 public:
     NIBBLE_INLINE scratch() noexcept = default;
@@ -28,16 +29,27 @@ private:
 
 namespace detail {
 
+/// Whether a call has the memory that is kept for the calling thread, or a thread that ends has freed it. Its flag needs no destructor: a
+/// destructor that runs later in the thread's end may still ask it.
+template <class Lazy = void>
+inline bool& thread_scratch_is_lent() noexcept
+{
+    static thread_local bool lent = false;
+    return lent;
+}
+
+template <class Lazy>
 struct thread_scratch {
     aligned_buffer memory;
-    bool lent = false;
+    ~thread_scratch() { thread_scratch_is_lent<Lazy>() = true; } // calls of destructors that run later allocate for themselves
 };
 
+/// Only asked for where it is not lent.
 template <class Lazy = void>
-inline thread_scratch& scratch_of_thread() noexcept
+inline aligned_buffer& scratch_of_thread() noexcept
 {
-    static thread_local thread_scratch kept;
-    return kept;
+    static thread_local thread_scratch<Lazy> kept;
+    return kept.memory;
 }
 
 /// The scratch memory of one call, for as long as this lives.
@@ -46,8 +58,8 @@ public:
     explicit scratch_lease(scratch s) noexcept : of_(s) {}
     ~scratch_lease()
     {
-        if (lender_ != nullptr)
-            lender_->lent = false;
+        if (lent_ != nullptr)
+            *lent_ = false;
     }
     scratch_lease(const scratch_lease&) = delete;
     scratch_lease& operator=(const scratch_lease&) = delete;
@@ -63,12 +75,11 @@ public:
         if (needed == 0 || needed == SIZE_MAX)
             return needed == 0 ? status::ok : status::size_overflow;
         // While a call waits for its tasks, some executors let its thread run another task, and that may be a call of its own.
-        thread_scratch& of_thread = scratch_of_thread<Lazy>();
-        if (!of_thread.lent) {
-            lender_ = &of_thread;
-            of_thread.lent = true;
+        if (bool& lent = thread_scratch_is_lent<Lazy>(); !lent) {
+            lent_ = &lent;
+            lent = true;
         }
-        aligned_buffer& from = lender_ != nullptr ? of_thread.memory : own_;
+        aligned_buffer& from = lent_ != nullptr ? scratch_of_thread<Lazy>() : own_;
         if (!from.resize(needed))
             return status::out_of_memory;
         bytes_ = from.bytes();
@@ -79,7 +90,7 @@ public:
 private:
     scratch of_;
     span<std::byte> bytes_ {};
-    thread_scratch* lender_ = nullptr;
+    bool* lent_ = nullptr; // to be set back
     aligned_buffer own_;
 };
 
@@ -89,8 +100,8 @@ private:
 template <class Lazy = void>
 inline void free_thread_scratch() noexcept
 {
-    if (detail::thread_scratch& kept = detail::scratch_of_thread<Lazy>(); !kept.lent)
-        kept.memory = aligned_buffer();
+    if (!detail::thread_scratch_is_lent<Lazy>())
+        detail::scratch_of_thread<Lazy>() = aligned_buffer();
 }
 
 NIBBLE_END

@@ -222,8 +222,9 @@ public:
 
     NIBBLE_INLINE constexpr explicit operator bool() const noexcept { return error_ == status::ok; }
     NIBBLE_INLINE constexpr status error() const noexcept { return error_; }
-    NIBBLE_INLINE constexpr T& operator*() noexcept { return value_; }
-    NIBBLE_INLINE constexpr const T& operator*() const noexcept { return value_; }
+    NIBBLE_INLINE constexpr T& operator*() & noexcept { return value_; }
+    NIBBLE_INLINE constexpr const T& operator*() const& noexcept { return value_; }
+    NIBBLE_INLINE constexpr T&& operator*() && noexcept { return static_cast<T&&>(value_); }
     NIBBLE_INLINE T* operator->() noexcept { return &value_; }
     NIBBLE_INLINE const T* operator->() const noexcept { return &value_; }
 

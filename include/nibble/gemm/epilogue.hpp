@@ -24,11 +24,13 @@ struct epilogue {
 };
 
 /// Steps of an epilogue, written in the order in which they are computed: bias(b) | silu, or scale(s) | clamp(0.0f, 6.0f) |
-/// to_codes(0.1f, 3). Another order does not compile. `Step` is the place of the last step.
-template <int Step>
+/// to_codes(0.1f, 3). Steps may be put together before they are used: relu6 = relu | clamp(0.0f, 6.0f), then bias(b) | relu6. Another order
+/// does not compile. `First` and `Last` are the places of the first and the last step. Steps refer to the caller's numbers.
+template <int First, int Last = First>
 struct epilogue_steps {
     epilogue value;
-    NIBBLE_INLINE constexpr operator const epilogue&() const noexcept { return value; }
+    /// By value, so that a reference to an epilogue may be set to steps.
+    NIBBLE_INLINE constexpr operator epilogue() const noexcept { return value; }
 };
 
 /// Multiplies column j by scale[j].
@@ -69,21 +71,23 @@ NIBBLE_INLINE constexpr epilogue_steps<4> to_codes(float scale, std::int32_t zer
     return s;
 }
 
-template <int First, int Second>
-NIBBLE_INLINE constexpr epilogue_steps<Second> operator|(epilogue_steps<First> first, epilogue_steps<Second> second) noexcept
+template <int First, int Before, int After, int Last>
+NIBBLE_INLINE constexpr epilogue_steps<First, Last> operator|(
+    epilogue_steps<First, Before> first, epilogue_steps<After, Last> second) noexcept
 {
-    static_assert(First < Second, "the steps of an epilogue are computed in this order: scale, bias, function, clamp, to_codes");
-    if (Second > 0)
-        second.value.scale = first.value.scale;
-    if (Second > 1)
-        second.value.bias = first.value.bias;
-    if (Second > 2)
-        second.value.function = first.value.function;
-    if (Second > 3) {
-        second.value.clamp_low = first.value.clamp_low;
-        second.value.clamp_high = first.value.clamp_high;
+    static_assert(Before < After, "the steps of an epilogue are computed in this order: scale, bias, function, clamp, to_codes");
+    epilogue_steps<First, Last> both {second.value};
+    if (After > 0)
+        both.value.scale = first.value.scale;
+    if (After > 1)
+        both.value.bias = first.value.bias;
+    if (After > 2)
+        both.value.function = first.value.function;
+    if (After > 3) {
+        both.value.clamp_low = first.value.clamp_low;
+        both.value.clamp_high = first.value.clamp_high;
     }
-    return second;
+    return both;
 }
 
 NIBBLE_END_TYPES

@@ -14,7 +14,7 @@ inline constexpr std::ptrdiff_t block_rows_at_once = 128;
 
 } // namespace detail
 
-/// Scratch bytes of gemm_blocks for m rows of activations and n x k weights; any alignment of 64.
+/// Scratch bytes of gemm_blocks for m rows of activations and n x k weights; at any alignment.
 inline result<std::size_t> gemm_blocks_workspace(ggml_type type, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) noexcept
 {
     if (const result<packed_weights_view> whole = detail::describe_blocks(type, n, k, true); !whole)

@@ -93,7 +93,7 @@ public:
     }
 
     /// Rounds float weights, n x k, to the nearest codes of W (int8, int4x2 or uint4x2) and packs them; formats as per_channel() or
-    /// per_group(32). uint4x2 and affine formats have zero points.
+    /// per_group(32). uint4x2 and affine formats have zero points. options.half_scales needs f.half_scales as well.
     template <class W>
     static result<packed_weights> quantize(matrix_view<const float> w, const weight_format& f, packing_options options = {}) noexcept
     {

@@ -134,10 +134,12 @@ NIBBLE_INLINE constexpr params_strides strides_of(
     return {};
 }
 
-/// Whether groups and blocks have sizes that codes of Q can be stored in.
+/// Whether the granularity is one of the enum's, and groups and blocks have sizes that codes of Q can be stored in.
 template <class Q>
 inline status check_grouping(granularity kind, std::ptrdiff_t group_size, std::ptrdiff_t block_rows) noexcept
 {
+    if (kind > granularity::per_block)
+        return status::granularity_unsupported;
     if (kind != granularity::per_group && kind != granularity::per_block)
         return status::ok;
     const bool whole_bytes = group_size % code_traits<Q>::per_element == 0 || (kind == granularity::per_block && group_size == 1);
