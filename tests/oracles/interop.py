@@ -133,7 +133,7 @@ def judge_header(file, said):
     if refused:
         # Of Python's literals nibble has no escape sequences, comments, signs, other bases, underscores and strings in pieces, no
         # parentheses but a shape's, and no key twice; of types no aliases, lists of one field and arrays of one element.
-        odd = any(c in text for c in "\\#+-_") or text.count("(") > 1 or "type of elements" in said or any(
+        odd = any(c in text for c in "\\#+-_") or text.count("(") > 1 or "element type" in said or any(
             text.count(key) > 1 for key in ["descr", "shape", "fortran"]) or any(x in text for x in ["0x", "0b", "0o", "''", '""', "r'", 'r"', "R'"])
         return odd, "only NumPy reads"
     a = np.ascontiguousarray(a).reshape(a.shape).astype(a.dtype.newbyteorder("<"))
@@ -186,7 +186,7 @@ def main():
             sys.exit(f"the program failed: {run.stdout[-200:]}")
         said = dict(line.split(" ", 1) for line in run.stdout.splitlines() if ".npy " in line or line.startswith("case"))
         for name in refused:
-            expect("type of elements" in said.get(name, ""), f"{name} is refused: {said.get(name)}")
+            expect("element type" in said.get(name, ""), f"{name} is refused: {said.get(name)}")
         outcomes = collections.Counter()
         for i, file in enumerate(headers):
             good, outcome = judge_header(file, said.get(f"case{i}", ""))
