@@ -39,7 +39,7 @@ NIBBLE_INLINE constexpr bool operator==(const section_format& a, const section_f
            && a.without_sums == b.without_sums;
 }
 
-/// Bytes from the beginning of a section, which is that of its scales. A part that is not there has no bytes.
+/// Offsets in bytes from the start of a section, where its scales lie. An absent part takes no bytes.
 struct section_layout {
     std::ptrdiff_t scale_bytes, zero_point_bytes; // of one channel
     std::ptrdiff_t minimums, sums, zero_points, codes;

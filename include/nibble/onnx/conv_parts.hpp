@@ -180,10 +180,7 @@ struct conv_problem {
 };
 
 /// The first address of whole lines.
-inline std::byte* first_line(span<std::byte> from) noexcept
-{
-    return from.data() + (64 - reinterpret_cast<std::uintptr_t>(from.data()) % 64) % 64;
-}
+inline std::byte* first_line(span<std::byte> from) noexcept { return from.data() + nibble::detail::bytes_to_line(from.data()); }
 
 } // namespace detail
 

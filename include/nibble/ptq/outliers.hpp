@@ -186,7 +186,7 @@ inline status gemm(matrix_view<const float> x, const column_split& w, const epil
     if (c.empty())
         return status::ok;
     std::byte* at = workspace.data();
-    at += (64 - reinterpret_cast<std::uintptr_t>(at) % 64) % 64;
+    at += detail::bytes_to_line(at);
     float* const floats = reinterpret_cast<float*>(at);
     const matrix_view<float> inliers(floats, m, in), outliers(floats + m * in, m, w.k() - in), sums(floats + m * w.k(), m, n);
     w.gather(x, inliers, outliers);

@@ -135,7 +135,7 @@ inline status batch_matmul(tensor_view<const std::int8_t> a, std::int32_t a_zero
     if (y.size() == 0)
         return status::ok;
 
-    std::byte* const memory = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
+    std::byte* const memory = workspace.data() + nibble::detail::bytes_to_line(workspace.data());
     const span<std::byte> packed(memory, scratch.a), product(memory + scratch.product, scratch.bytes - 63 - scratch.product);
     std::int8_t *const a_rows = reinterpret_cast<std::int8_t*>(memory + scratch.a), *const b_rows
                                                                                     = reinterpret_cast<std::int8_t*>(memory + scratch.b);

@@ -61,7 +61,7 @@ inline status run_conv(images_view<const X> x, std::int32_t x_zero_point, const 
     // Parts of the output channels, each by a thread that gathers the same rows.
     const std::ptrdiff_t wanted = (room + tiles - 1) / tiles, parts = smaller(wanted, panels);
     const std::ptrdiff_t units = tiles * parts, threads = smaller(room, units);
-    std::byte* const base = workspace.data() + (64 - reinterpret_cast<std::uintptr_t>(workspace.data()) % 64) % 64;
+    std::byte* const base = workspace.data() + nibble::detail::bytes_to_line(workspace.data());
     const std::ptrdiff_t stride = conv_stride(w.k());
     // A pointwise convolution's rows are the image's pixels; in place, if gathering would not place them further apart.
     const bool in_place = is_pointwise(w, geometry) && stride == w.k();
